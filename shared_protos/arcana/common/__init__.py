@@ -1,0 +1,1 @@
+"""Messages that more than one boundary uses."""
