@@ -41,13 +41,12 @@ def _sources() -> list[str]:
 
 def generate(target: Path) -> None:
     """Write the messages, stubs and type stubs of every contract below ``target``."""
-    from grpc_tools import protoc
-
     scripts = Path(sys.executable).parent
-    arguments = [
-        "protoc",
+    command = [
+        sys.executable,
+        "-m",
+        "grpc_tools.protoc",
         f"--proto_path={HERE}",
-        f"--proto_path={_package_folder('grpc_tools') / '_proto'}",
         f"--proto_path={_package_folder('google.api').parent.parent}",
         f"--plugin=protoc-gen-mypy={scripts / 'protoc-gen-mypy'}",
         f"--plugin=protoc-gen-mypy_grpc={scripts / 'protoc-gen-mypy_grpc'}",
@@ -57,7 +56,7 @@ def generate(target: Path) -> None:
         f"--mypy_grpc_out=quiet:{target}",
         *_sources(),
     ]
-    if protoc.main(arguments) != 0:
+    if subprocess.run(command, check=False).returncode != 0:
         raise SystemExit("protoc refused the contracts; its reasons stand above.")
     _remove_empty_stubs(target)
 

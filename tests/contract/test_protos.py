@@ -1,0 +1,154 @@
+"""The contracts hold to the rules that the tiers build on."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from google.api import annotations_pb2
+from google.protobuf.descriptor import Descriptor, MethodDescriptor, ServiceDescriptor
+
+from arcana.repository.v1 import (
+    event_repository_pb2,
+    rate_limit_repository_pb2,
+    session_repository_pb2,
+    user_repository_pb2,
+)
+from arcana.repository.v1 import user_pb2 as repository_user_pb2
+from arcana.service.v1 import auth_service_pb2, rate_limit_service_pb2, user_service_pb2
+from arcana.service.v1 import user_pb2 as service_user_pb2
+from tier_runtime.catalogue import CATALOGUE
+
+ROOT = Path(__file__).resolve().parents[2]
+PROTOS = sorted((ROOT / "shared_protos").rglob("*.proto"))
+SERVICE_FILES = (auth_service_pb2, user_service_pb2, rate_limit_service_pb2)
+REPOSITORY_FILES = (
+    user_repository_pb2,
+    session_repository_pb2,
+    event_repository_pb2,
+    rate_limit_repository_pb2,
+)
+# Words of google.rpc.Code that stand before an error code in a contract's comments.
+STATUS_AND_CODE = re.compile(r"\b([A-Z_]+)/([A-Z][A-Z_]+)\b")
+
+
+def _services() -> Iterator[ServiceDescriptor]:
+    for module in (*SERVICE_FILES, *REPOSITORY_FILES):
+        yield from module.DESCRIPTOR.services_by_name.values()
+
+
+def _methods() -> list[MethodDescriptor]:
+    return [method for service in _services() for method in service.methods]
+
+
+def _messages(descriptor: Descriptor) -> Iterator[Descriptor]:
+    """Yield a message and every message of ours that it is made of."""
+    seen: dict[str, Descriptor] = {}
+    waiting = [descriptor]
+    while waiting:
+        current = waiting.pop()
+        if current.full_name not in seen:
+            seen[current.full_name] = current
+            waiting += [field.message_type for field in current.fields if field.message_type]
+    yield from seen.values()
+
+
+def _generate(option: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(ROOT / "shared_protos" / "generate.py"), option]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_committed_code_is_what_the_contracts_generate() -> None:
+    result = _generate("--check")
+    assert result.returncode == 0, result.stderr
+
+
+def test_contracts_pass_lint_and_break_no_released_contract() -> None:
+    result = _generate("--lint")
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("method", _methods(), ids=lambda method: method.full_name)
+def test_every_unary_method_has_a_verb_and_path_of_its_own(method: MethodDescriptor) -> None:
+    if method.client_streaming or method.server_streaming:
+        assert not method.GetOptions().HasExtension(annotations_pb2.http)
+        return
+    rule = method.GetOptions().Extensions[annotations_pb2.http]
+    verb = rule.WhichOneof("pattern")
+    assert verb in {"get", "post", "put", "patch", "delete"}
+    path = getattr(rule, verb)
+    tier = method.containing_service.file.package.split(".")[1]
+    assert path.startswith(f"/{tier}/v1/")
+    names = set(method.input_type.fields_by_name)
+    assert set(re.findall(r"{(\w+)}", path)) <= names
+    assert rule.body == ("" if verb in {"get", "delete"} else "*")
+
+
+def test_no_two_methods_share_a_verb_and_path() -> None:
+    routes = []
+    for method in _methods():
+        options = method.GetOptions()
+        if options.HasExtension(annotations_pb2.http):
+            rule = options.Extensions[annotations_pb2.http]
+            verb = rule.WhichOneof("pattern")
+            routes.append((verb, re.sub(r"{\w+}", "{}", getattr(rule, verb))))
+    assert len(routes) == len(set(routes))
+    assert routes
+
+
+@pytest.mark.parametrize("method", _methods(), ids=lambda method: method.full_name)
+def test_every_method_has_a_request_and_response_of_its_own(method: MethodDescriptor) -> None:
+    assert method.input_type.name == f"{method.name}Request"
+    assert method.output_type.name == f"{method.name}Response"
+
+
+@pytest.mark.parametrize("name", ["User", "UserProfile"])
+def test_messages_that_pass_through_have_equal_fields_on_both_boundaries(name: str) -> None:
+    def shape(descriptor: Descriptor) -> list[tuple[object, ...]]:
+        return [
+            (field.number, field.name, field.type, field.is_repeated, field.has_presence)
+            for field in descriptor.fields
+        ]
+
+    service = service_user_pb2.DESCRIPTOR.message_types_by_name[name]
+    repository = repository_user_pb2.DESCRIPTOR.message_types_by_name[name]
+    assert shape(service) == shape(repository)
+
+
+def test_user_status_has_equal_values_on_both_boundaries() -> None:
+    service: dict[str, int] = dict(service_user_pb2.UserStatus.items())
+    repository: dict[str, int] = dict(repository_user_pb2.UserStatus.items())
+    assert service == repository
+
+
+def test_no_answer_of_the_service_tier_can_hold_a_hash_or_a_path() -> None:
+    forbidden = re.compile(r"hash|sha256|password|storage_path")
+    for module in SERVICE_FILES:
+        for service in module.DESCRIPTOR.services_by_name.values():
+            for method in service.methods:
+                for message in _messages(method.output_type):
+                    for field in message.fields:
+                        assert not forbidden.search(field.name), f"{message.full_name}.{field.name}"
+
+
+@pytest.mark.parametrize("path", PROTOS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_error_code_in_a_comment_is_in_the_catalogue(path: Path) -> None:
+    named = {code for _, code in STATUS_AND_CODE.findall(path.read_text())}
+    assert named <= CATALOGUE.keys()
+
+
+def test_the_comments_name_errors_at_all() -> None:
+    text = "".join(path.read_text() for path in PROTOS)
+    assert len(STATUS_AND_CODE.findall(text)) > 50
+
+
+def test_no_number_is_a_float() -> None:
+    for method in _methods():
+        for top in (method.input_type, method.output_type):
+            for message in _messages(top):
+                for field in message.fields:
+                    assert field.cpp_type not in {field.CPPTYPE_FLOAT, field.CPPTYPE_DOUBLE}
