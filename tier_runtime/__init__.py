@@ -1,0 +1,1 @@
+"""What every tier needs to be a tier; it knows no tier."""

@@ -1,0 +1,216 @@
+"""What every outgoing RPC gets: the current call's metadata, a deadline, and errors of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+import grpc
+
+from tier_runtime.call import current_call
+from tier_runtime.deadline import deadline_exceeded
+from tier_runtime.metadata import metadata_of
+from tier_runtime.status import from_rpc_error
+
+RequestT = TypeVar("RequestT")
+ResponseT = TypeVar("ResponseT")
+
+if TYPE_CHECKING:
+    from grpc import _CallFuture, _CallIterator, _Metadata
+else:
+    # At run time gRPC has no names for these two shapes, and its Future takes no parameter.
+    class _CallFuture(grpc.Call, grpc.Future):
+        def __class_getitem__(cls, _item):
+            return cls
+
+    class _CallIterator(grpc.Call):
+        def __class_getitem__(cls, _item):
+            return cls
+
+
+@dataclass(frozen=True, slots=True)
+class CallDetails(grpc.ClientCallDetails):
+    """The details of an outgoing RPC after the current call was added to them."""
+
+    method: str
+    timeout: float | None
+    metadata: _Metadata | None
+    credentials: grpc.CallCredentials | None
+    wait_for_ready: bool | None
+    compression: grpc.Compression | None
+
+
+class CallClientInterceptor(
+    grpc.UnaryUnaryClientInterceptor,
+    grpc.UnaryStreamClientInterceptor,
+    grpc.StreamUnaryClientInterceptor,
+    grpc.StreamStreamClientInterceptor,
+):
+    """Makes stubs speak for the current call and raise AppError only.
+
+    An RPC's deadline is what the current call has left minus `hop_margin_seconds`, which leaves
+    this tier the time to answer, and never later than a timeout given to the stub. Without
+    either it is `default_deadline_seconds`.
+    """
+
+    def __init__(self, *, default_deadline_seconds: float, hop_margin_seconds: float) -> None:
+        self._default_seconds = default_deadline_seconds
+        self._margin_seconds = hop_margin_seconds
+
+    def intercept_unary_unary(
+        self,
+        continuation: Callable[[grpc.ClientCallDetails, RequestT], _CallFuture[ResponseT]],
+        client_call_details: grpc.ClientCallDetails,
+        request: RequestT,
+    ) -> _CallFuture[ResponseT]:
+        """Send one message, get one."""
+        return _MappedFuture(continuation(self._details(client_call_details), request))
+
+    def intercept_unary_stream(
+        self,
+        continuation: Callable[[grpc.ClientCallDetails, RequestT], _CallIterator[ResponseT]],
+        client_call_details: grpc.ClientCallDetails,
+        request: RequestT,
+    ) -> _CallIterator[ResponseT]:
+        """Send one message, get many."""
+        return _MappedIterator(continuation(self._details(client_call_details), request))
+
+    def intercept_stream_unary(
+        self,
+        continuation: Callable[
+            [grpc.ClientCallDetails, Iterator[RequestT]], _CallFuture[ResponseT]
+        ],
+        client_call_details: grpc.ClientCallDetails,
+        request_iterator: Iterator[RequestT],
+    ) -> _CallFuture[ResponseT]:
+        """Send many messages, get one."""
+        return _MappedFuture(continuation(self._details(client_call_details), request_iterator))
+
+    def intercept_stream_stream(
+        self,
+        continuation: Callable[
+            [grpc.ClientCallDetails, Iterator[RequestT]], _CallIterator[ResponseT]
+        ],
+        client_call_details: grpc.ClientCallDetails,
+        request_iterator: Iterator[RequestT],
+    ) -> _CallIterator[ResponseT]:
+        """Send many messages, get many."""
+        return _MappedIterator(continuation(self._details(client_call_details), request_iterator))
+
+    def _details(self, given: grpc.ClientCallDetails) -> CallDetails:
+        metadata = tuple(given.metadata or ())
+        timeout = given.timeout
+        call = current_call()
+        if call is None:
+            timeout = self._default_seconds if timeout is None else timeout
+        else:
+            left = call.deadline.shrunk(self._margin_seconds).remaining()
+            timeout = left if timeout is None else min(timeout, left)
+            metadata += tuple(metadata_of(call))
+        if timeout <= 0:
+            raise deadline_exceeded()
+        return CallDetails(
+            method=given.method,
+            timeout=timeout,
+            metadata=metadata,
+            credentials=given.credentials,
+            wait_for_ready=given.wait_for_ready,
+            compression=given.compression,
+        )
+
+
+class _MappedFuture(_CallFuture[ResponseT]):
+    """An RPC with one answer, in flight or done, whose failure is an AppError."""
+
+    def __init__(self, inner: _CallFuture[ResponseT]) -> None:
+        self._inner = inner
+
+    def result(self, timeout: float | None = None) -> ResponseT:
+        try:
+            return self._inner.result(timeout)
+        except grpc.RpcError as error:
+            raise from_rpc_error(error) from error
+
+    def exception(self, timeout: float | None = None) -> Exception | None:
+        error = self._inner.exception(timeout)
+        return from_rpc_error(error) if isinstance(error, grpc.RpcError) else error
+
+    def traceback(self, timeout: float | None = None) -> object:
+        return self._inner.traceback(timeout)
+
+    def add_done_callback(self, fn: Callable[[grpc.Future[ResponseT]], None]) -> None:
+        self._inner.add_done_callback(lambda _inner: fn(self))
+
+    def cancelled(self) -> bool:
+        return self._inner.cancelled()
+
+    def done(self) -> bool:
+        return self._inner.done()
+
+    def running(self) -> bool:
+        return self._inner.running()
+
+    def add_callback(self, callback: Callable[[], None]) -> bool:
+        return self._inner.add_callback(callback)
+
+    def cancel(self) -> bool:
+        return self._inner.cancel()
+
+    def is_active(self) -> bool:
+        return self._inner.is_active()
+
+    def time_remaining(self) -> float:
+        return self._inner.time_remaining()
+
+    def code(self) -> grpc.StatusCode:
+        return self._inner.code()
+
+    def details(self) -> str:
+        return self._inner.details()
+
+    def initial_metadata(self) -> _Metadata:
+        return self._inner.initial_metadata()
+
+    def trailing_metadata(self) -> _Metadata:
+        return self._inner.trailing_metadata()
+
+
+class _MappedIterator(_CallIterator[ResponseT]):
+    """An RPC with many answers; iterating raises AppError where the stream fails."""
+
+    def __init__(self, inner: _CallIterator[ResponseT]) -> None:
+        self._inner = inner
+
+    def __iter__(self) -> Iterator[ResponseT]:
+        return self
+
+    def __next__(self) -> ResponseT:
+        try:
+            return next(self._inner)
+        except grpc.RpcError as error:
+            raise from_rpc_error(error) from error
+
+    def add_callback(self, callback: Callable[[], None]) -> bool:
+        return self._inner.add_callback(callback)
+
+    def cancel(self) -> bool:
+        return self._inner.cancel()
+
+    def is_active(self) -> bool:
+        return self._inner.is_active()
+
+    def time_remaining(self) -> float:
+        return self._inner.time_remaining()
+
+    def code(self) -> grpc.StatusCode:
+        return self._inner.code()
+
+    def details(self) -> str:
+        return self._inner.details()
+
+    def initial_metadata(self) -> _Metadata:
+        return self._inner.initial_metadata()
+
+    def trailing_metadata(self) -> _Metadata:
+        return self._inner.trailing_metadata()

@@ -1,0 +1,116 @@
+"""Who is well: the board behind grpc.health.v1.
+
+Names: "" is this tier; "tier.repository", "store.database" and "store.cache" are its neighbours;
+a service's full name is that service.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import grpc
+from grpc_health.v1 import health_pb2_grpc  # type: ignore[import-untyped]  # ships no types
+
+from tier_runtime.health_servicer import BoardServicer
+from tier_runtime.logs import get_logger
+
+THIS_TIER = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Probe:
+    name: str
+    check: Callable[[], bool]
+    interval_seconds: float
+
+
+class HealthBoard:
+    """Holds what serves and what does not, and answers Check and Watch about it.
+
+    This tier does not serve until its server has started. A name with a probe does not serve
+    until its probe has said so. Safe to use from several threads.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._serving: dict[str, bool] = {}
+        self._draining = False
+        self._probes: list[_Probe] = []
+        self._stopped = threading.Event()
+        self._servicer = BoardServicer(self._known)
+        self.set(THIS_TIER, serving=False)
+
+    def set(self, name: str, serving: bool) -> None:
+        """Say whether `name` serves. While the tier drains nothing does, whatever is said."""
+        with self._lock:
+            self._serving[name] = serving and not self._draining
+        self._servicer.notify()
+
+    def is_serving(self, name: str = THIS_TIER) -> bool:
+        """True when `name` is known and serves."""
+        with self._lock:
+            return self._serving.get(name, False)
+
+    def snapshot(self) -> dict[str, bool]:
+        """Return every known name and whether it serves."""
+        with self._lock:
+            return dict(self._serving)
+
+    def add_probe(self, name: str, check: Callable[[], bool], interval: float) -> None:
+        """Have `check` decide about `name` every `interval` seconds, once the server runs.
+
+        Each probe has a thread of its own, so a slow one delays no other. One that raises means
+        that `name` does not serve.
+        """
+        self._probes.append(_Probe(name, check, interval))
+        self.set(name, serving=False)
+
+    def poll(self) -> None:
+        """Run every probe once, now."""
+        for probe in self._probes:
+            self._run(probe)
+
+    def start(self) -> None:
+        """Begin to poll the probes and to tell watchers, in daemon threads."""
+        self._servicer.start()
+        for probe in self._probes:
+            threading.Thread(
+                target=self._keep_running, args=(probe,), name=f"probe {probe.name}", daemon=True
+            ).start()
+
+    def drain(self) -> None:
+        """Say of everything that it does not serve, for good."""
+        with self._lock:
+            self._draining = True
+            self._serving = dict.fromkeys(self._serving, False)
+        self._servicer.notify()
+
+    def stop(self) -> None:
+        """Stop polling, and end every Watch after telling what is new."""
+        self._stopped.set()
+        self._servicer.close()
+
+    def add_to(self, server: grpc.Server) -> None:
+        """Register grpc.health.v1.Health with the server."""
+        health_pb2_grpc.add_HealthServicer_to_server(self._servicer, server)
+
+    def _known(self, name: str) -> bool | None:
+        with self._lock:
+            return self._serving.get(name)
+
+    def _keep_running(self, probe: _Probe) -> None:
+        while not self._stopped.is_set():
+            self._run(probe)
+            self._stopped.wait(probe.interval_seconds)
+
+    def _run(self, probe: _Probe) -> None:
+        try:
+            serving = probe.check()
+        # The outermost frame of the probe's thread: whatever a neighbour's client raises, the
+        # neighbour is not well, and the polling must go on to see it recover.
+        except Exception as error:  # noqa: BLE001 - see above.
+            serving = False
+            get_logger(__name__).debug("probe_raised", name=probe.name, error=type(error).__name__)
+        self.set(probe.name, serving)

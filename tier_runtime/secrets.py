@@ -1,0 +1,56 @@
+"""Secrets that are made on the first start and kept in a file."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from tier_runtime.startup import StartupError
+
+
+def read_or_create_secret(path: Path, make: Callable[[], bytes]) -> bytes:
+    """Return the bytes kept in the file, making them first if there is no such file.
+
+    The file appears whole or not at all, readable by its owner only. Of several processes that
+    start at once one wins and all return the winner's bytes.
+
+    Raises:
+        StartupError: the file cannot be read or made, or is empty.
+    """
+    try:
+        kept = _read(path)
+        if kept is None:
+            _create(path, make())
+            kept = _read(path)
+    except OSError as error:
+        raise StartupError(f"Cannot keep a secret in {path}: {error.strerror}.") from error
+    if not kept:
+        raise StartupError(f"The secret file {path} is empty; remove it to have it made anew.")
+    return kept
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def _create(path: Path, content: bytes) -> None:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # mkstemp makes the file with mode 0600.
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    draft = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        # A hard link never replaces: whoever comes second finds the first one's file in place.
+        os.link(draft, path)
+    except FileExistsError:
+        return
+    finally:
+        draft.unlink()

@@ -1,0 +1,182 @@
+"""One incoming RPC from its first byte of metadata to its line in the log."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Never
+
+import grpc
+import structlog
+from grpc_status import rpc_status  # type: ignore[import-untyped]  # ships no types
+
+from tier_runtime.call import Actor, Call, call_scope
+from tier_runtime.clock import Clock
+from tier_runtime.context import RpcContext
+from tier_runtime.deadline import Deadline, deadline_exceeded
+from tier_runtime.errors import AppError, Kind
+from tier_runtime.ids import IdSource
+from tier_runtime.metadata import actor_from, request_id_from, traceparent_from
+from tier_runtime.status import STATUS_CODES, internal_error, to_status
+
+# gRPC tells "no deadline" as centuries.
+NO_DEADLINE_SECONDS = 1e8
+
+_WARNED = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED"})
+
+
+@dataclass(frozen=True, slots=True)
+class CallLimits:
+    """How long a call may take, in seconds, and how many streams may be open."""
+
+    default_deadline_seconds: float
+    min_deadline_seconds: float
+    max_open_streams: int
+
+
+class RpcDesk:
+    """What all RPCs of a server share."""
+
+    def __init__(
+        self, limits: CallLimits, clock: Clock, ids: IdSource, log: structlog.stdlib.BoundLogger
+    ) -> None:
+        self.limits = limits
+        self.clock = clock
+        self.ids = ids
+        self.log = log
+        self.stream_slots = threading.BoundedSemaphore(limits.max_open_streams)
+
+
+class TooManyStreamsError(Exception):
+    """All slots for streams are taken."""
+
+
+class ServedRpc:
+    """Opens, guards, fails and closes one RPC. Used by the thread that serves it."""
+
+    def __init__(
+        self, desk: RpcDesk, method: str, inner: grpc.ServicerContext, *, streaming: bool
+    ) -> None:
+        self._desk = desk
+        self._method = method
+        self._inner = inner
+        self._streaming = streaming
+        self._began = desk.clock.monotonic()
+        self._holds_slot = False
+        self._timer: threading.Timer | None = None
+        self._code = ""
+        self._fields: dict[str, Any] = {}
+
+        self._metadata = tuple(inner.invocation_metadata() or ())
+        left = inner.time_remaining()
+        self._has_deadline = left < NO_DEADLINE_SECONDS
+        seconds = left if self._has_deadline else desk.limits.default_deadline_seconds
+        self.call = Call(
+            actor=Actor(),
+            request_id=request_id_from(self._metadata, desk.ids),
+            deadline=Deadline.after(seconds, desk.clock.monotonic),
+            traceparent=traceparent_from(self._metadata),
+        )
+
+    def open(self) -> RpcContext:
+        """Admit the RPC and return the context for its servicer.
+
+        Raises:
+            AppError: the time left is not worth beginning, or the actor cannot be read.
+            TooManyStreamsError: it is a stream and there are as many as there may be.
+        """
+        if self.call.deadline.remaining() < self._desk.limits.min_deadline_seconds:
+            raise deadline_exceeded()
+        self.call = replace(self.call, actor=actor_from(self._metadata))
+        if self._streaming:
+            # An open stream holds a thread of the pool. Without a bound of their own, as many
+            # streams as threads would leave none for unary calls.
+            if not self._desk.stream_slots.acquire(blocking=False):
+                raise TooManyStreamsError
+            self._holds_slot = True
+            if not self._has_deadline:
+                # A peer without a deadline that stops sending would hold its slot for ever.
+                # A millisecond later, so that whoever looks then finds the deadline passed.
+                seconds = self.call.deadline.remaining() + 0.001
+                self._timer = threading.Timer(seconds, self._inner.cancel)
+                self._timer.daemon = True
+                self._timer.start()
+        return RpcContext(self._inner, self.call)
+
+    def requests(self, messages: Iterator[Any]) -> Iterator[Any]:
+        """Yield the caller's messages while there is time left.
+
+        To gRPC's iterator a cancelled stream can look like one that ended well. This tells the
+        two apart when it was the time that ended it; a caller that leaves by itself can still
+        look finished, so what must be whole needs a mark of its end in the messages.
+        """
+        for message in messages:
+            self.call.deadline.check()
+            yield message
+        self.call.deadline.check()
+
+    def responses(self, messages: Iterator[Any]) -> Iterator[Any]:
+        """Yield the servicer's messages while there is time left.
+
+        The scope is opened for each step: between two steps the thread is gRPC's.
+        """
+        end = object()
+        try:
+            while True:
+                with call_scope(self.call):
+                    self.call.deadline.check()
+                    message = next(messages, end)
+                if message is end:
+                    return
+                yield message
+        finally:
+            close = getattr(messages, "close", None)
+            if close is not None:
+                with call_scope(self.call):
+                    close()
+
+    def fail(self, error: Exception) -> Never:
+        """End the RPC with the status that the error means; the only place that aborts."""
+        if isinstance(error, TooManyStreamsError):
+            # Overload, so no ErrorInfo: callers take it for a reason to come again later.
+            self._code = "RESOURCE_EXHAUSTED"
+            self._inner.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "Too many open streams.")
+        if isinstance(error, grpc.RpcError) and not self._inner.is_active():
+            # How gRPC tells a handler that reads requests that its caller has gone.
+            self._code = "CANCELLED"
+            raise error
+        shown = error if isinstance(error, AppError) else internal_error()
+        if shown.kind is Kind.INTERNAL:
+            self._fields["exc_info"] = error
+        self._code = STATUS_CODES[shown.kind].name
+        self._fields["error"] = shown.code
+        self._inner.abort_with_status(rpc_status.to_status(to_status(shown)))
+
+    def close(self) -> None:
+        """Give back what the RPC holds and write its line."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._holds_slot:
+            self._holds_slot = False
+            self._desk.stream_slots.release()
+        code = self._code or ("OK" if self._inner.is_active() else self._code_of_the_gone())
+        elapsed = self._desk.clock.monotonic() - self._began
+        with call_scope(self.call):
+            log = self._desk.log
+            write = log.info
+            if "exc_info" in self._fields:
+                write = log.error
+            elif code in _WARNED:
+                write = log.warning
+            write(
+                "rpc",
+                method=self._method,
+                code=code,
+                duration_ms=round(elapsed * 1000, 3),
+                actor=self.call.actor.subject or None,
+                **self._fields,
+            )
+
+    def _code_of_the_gone(self) -> str:
+        return "CANCELLED" if self.call.deadline.remaining() else "DEADLINE_EXCEEDED"

@@ -1,0 +1,254 @@
+"""Builds a tier's gRPC server and runs it until somebody wants it to end."""
+
+from __future__ import annotations
+
+import queue
+import signal
+import socket
+import threading
+from collections.abc import Callable, Sequence
+from concurrent import futures
+from contextlib import ExitStack
+from dataclasses import dataclass
+from types import FrameType
+
+import grpc
+import structlog
+from grpc_reflection.v1alpha import reflection  # type: ignore[import-untyped]  # ships no types
+
+from tier_runtime.clock import Clock, SystemClock
+from tier_runtime.health import THIS_TIER, HealthBoard
+from tier_runtime.ids import IdSource, Uuid7Source
+from tier_runtime.served_rpc import CallLimits, RpcDesk
+from tier_runtime.server_interceptors import CallServerInterceptor
+from tier_runtime.startup import StartupError
+
+# No signal has this number.
+_ALL_ENDED = 0
+
+_HEALTH_SERVICE = "grpc.health.v1.Health"
+
+
+@dataclass(frozen=True, slots=True)
+class GrpcServerSettings:
+    """How a tier serves gRPC. Times are in seconds, sizes in bytes.
+
+    Raises:
+        StartupError: the numbers contradict one another.
+    """
+
+    # host:port; port 0 takes a free one.
+    bind: str
+    # Handlers that run at the same time; about the size of the pool they wait for.
+    threads: int = 16
+    # RPCs accepted at the same time, waiting ones included; what exceeds it is refused at once.
+    max_concurrent_rpcs: int = 256
+    # Streams open at the same time; None is half the threads. Each holds one, so there must be
+    # fewer of them than `threads`.
+    max_open_streams: int | None = None
+    # How long RPCs in flight may take to end after SIGTERM.
+    drain_seconds: float = 20.0
+    # How long new RPCs are still taken after health says NOT_SERVING, so that balancers see it.
+    notserving_wait_seconds: float = 0.5
+    # Largest message, in and out.
+    max_message_bytes: int = 4 * 1024 * 1024
+    # What a call gets that came without a deadline.
+    default_deadline_seconds: float = 5.0
+    # A call with less time left than this is refused: its answer would come too late.
+    min_deadline_seconds: float = 0.005
+    # After this time a connection is asked to reconnect, which lets balancers see new servers.
+    max_connection_age_seconds: float = 300.0
+    # Whether grpc.reflection.v1alpha tells what is served.
+    reflection: bool = True
+
+    def __post_init__(self) -> None:
+        if not 0 < self.stream_limit < self.threads:
+            raise StartupError(
+                "A gRPC server's open streams must be at least 1 and fewer than its threads; "
+                f"they are {self.stream_limit} of {self.threads}."
+            )
+
+    @property
+    def stream_limit(self) -> int:
+        """How many streams may be open at the same time."""
+        return self.threads // 2 if self.max_open_streams is None else self.max_open_streams
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """One service: its full name, and what adds its servicer to a server."""
+
+    service_full_name: str
+    add: Callable[[grpc.Server], None]
+
+
+class TierServer:
+    """A gRPC server with its health board."""
+
+    def __init__(
+        self,
+        server: grpc.Server,
+        settings: GrpcServerSettings,
+        services: Sequence[str],
+        health: HealthBoard,
+        log: structlog.stdlib.BoundLogger,
+    ) -> None:
+        self._server = server
+        self._services = tuple(services)
+        self._port = 0
+        self.settings = settings
+        self.health = health
+        self.log = log
+
+    def start(self) -> int:
+        """Listen, begin to serve, and return the port. Does nothing if it already serves.
+
+        Raises:
+            StartupError: the address cannot be listened on.
+        """
+        if self._port:
+            return self._port
+        bind = self.settings.bind
+        _refuse_unusable(bind)
+        try:
+            self._port = self._server.add_insecure_port(bind)
+        except RuntimeError as error:
+            raise StartupError(f"Cannot listen on {bind}: gRPC refuses the address.") from error
+        self._server.start()
+        self.health.start()
+        for name in (THIS_TIER, *self._services):
+            self.health.set(name, serving=True)
+        self.log.info("serving", address=self.address, services=list(self._services))
+        return self._port
+
+    @property
+    def address(self) -> str:
+        """Where it listens, as host:port; the actual port once it has started."""
+        host, port = _host_and_port(self.settings.bind)
+        return f"{host}:{self._port or port}"
+
+    def begin_stop(self, grace_seconds: float) -> threading.Event:
+        """Take no new RPC, cancel those still running after the grace; return "all ended"."""
+        self.health.drain()
+        ended: threading.Event = self._server.stop(grace_seconds)
+        # Last, so that no Watch can begin after all have been ended.
+        self.health.stop()
+        return ended
+
+    def stop(self, grace_seconds: float = 0.0) -> None:
+        """Stop, and return when every RPC has ended or been cancelled."""
+        self.begin_stop(grace_seconds).wait()
+
+
+def build_server(
+    settings: GrpcServerSettings,
+    registrations: Sequence[Registration],
+    health: HealthBoard,
+    log: structlog.stdlib.BoundLogger,
+    *,
+    clock: Clock | None = None,
+    ids: IdSource | None = None,
+) -> TierServer:
+    """Return a server of these services, of health and of reflection; it does not listen yet."""
+    limits = CallLimits(
+        default_deadline_seconds=settings.default_deadline_seconds,
+        min_deadline_seconds=settings.min_deadline_seconds,
+        max_open_streams=settings.stream_limit,
+    )
+    desk = RpcDesk(limits, clock or SystemClock(), ids or Uuid7Source(), log)
+    server = grpc.server(
+        futures.ThreadPoolExecutor(settings.threads, thread_name_prefix="rpc"),
+        interceptors=[CallServerInterceptor(desk)],
+        maximum_concurrent_rpcs=settings.max_concurrent_rpcs,
+        options=(
+            # Two servers would share a port without a word otherwise.
+            ("grpc.so_reuseport", 0),
+            ("grpc.max_receive_message_length", settings.max_message_bytes),
+            ("grpc.max_send_message_length", settings.max_message_bytes),
+            ("grpc.max_connection_age_ms", int(settings.max_connection_age_seconds * 1000)),
+            # Our channels ping every 30 s; the default would take that for an attack.
+            ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+        ),
+    )
+    services = [registration.service_full_name for registration in registrations]
+    for registration in registrations:
+        registration.add(server)
+    health.add_to(server)
+    if settings.reflection:
+        names = (*services, _HEALTH_SERVICE, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, server)
+    return TierServer(server, settings, services, health, log)
+
+
+def serve_until_signal(
+    server: TierServer,
+    *,
+    drain_seconds: float,
+    on_stop: Sequence[Callable[[], None]] = (),
+) -> int:
+    """Serve until SIGTERM or SIGINT, end without losing a call, and return 0.
+
+    In this order: health says NOT_SERVING, a short wait for balancers to see it, no new RPCs and
+    `drain_seconds` for those in flight, then `on_stop` in its order. A second signal cancels what
+    is in flight. It starts the server if that has not happened, and belongs in the main thread.
+
+    Raises:
+        StartupError: the address cannot be listened on.
+    """
+    # A handler may run between any two steps of the main thread; of all ways to wake it, putting
+    # into a SimpleQueue is the one that is documented to be safe there.
+    wakes: queue.SimpleQueue[int] = queue.SimpleQueue()
+
+    def wake(number: int, _frame: FrameType | None) -> None:
+        wakes.put(number)
+
+    with ExitStack() as stack:
+        for callback in reversed(on_stop):
+            stack.callback(callback)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            stack.callback(signal.signal, number, signal.signal(number, wake))
+        server.start()
+        server.log.info("draining", signal=signal.Signals(wakes.get()).name)
+        _drain(server, wakes, drain_seconds)
+        server.log.info("stopped")
+    return 0
+
+
+def _drain(server: TierServer, wakes: queue.SimpleQueue[int], drain_seconds: float) -> None:
+    server.health.drain()
+    try:
+        wakes.get(timeout=server.settings.notserving_wait_seconds)
+    except queue.Empty:
+        ended = server.begin_stop(drain_seconds)
+    else:
+        ended = server.begin_stop(0.0)
+
+    def tell_when_ended() -> None:
+        ended.wait()
+        wakes.put(_ALL_ENDED)
+
+    threading.Thread(target=tell_when_ended, name="drain", daemon=True).start()
+    if wakes.get() != _ALL_ENDED:
+        server.stop(0.0)
+
+
+def _host_and_port(bind: str) -> tuple[str, int]:
+    host, _, port = bind.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > 65535:
+        raise StartupError(f"Cannot listen on {bind!r}: an address is written host:port.")
+    return host, int(port)
+
+
+def _refuse_unusable(bind: str) -> None:
+    # gRPC says only "failed to bind"; the operating system says why.
+    host, port = _host_and_port(bind)
+    bare = host.removeprefix("[").removesuffix("]")
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            bare, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        raise StartupError(f"Cannot listen on {bind}: {error.strerror}.") from error

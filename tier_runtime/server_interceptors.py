@@ -1,0 +1,101 @@
+"""What every incoming RPC gets: the call's context, errors as statuses, one log line.
+
+This is the outermost interceptor. Two facts of grpcio shape it: a plain raise in a servicer sends
+the exception's text to the caller, and a streaming handler fails while it is iterated, long after
+the call that started it has returned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar, cast
+
+import grpc
+
+from tier_runtime.call import call_scope
+from tier_runtime.served_rpc import RpcDesk, ServedRpc
+
+RequestT = TypeVar("RequestT")
+ResponseT = TypeVar("ResponseT")
+
+Behaviour = Callable[[Any, grpc.ServicerContext], Any]
+
+# Health answers Watch by callbacks from its own handler, which no wrapper can pass on; and what a
+# probe asks needs neither actor nor log line.
+_UNTOUCHED = "/grpc.health.v1.Health/"
+
+
+class CallServerInterceptor(grpc.ServerInterceptor):
+    """Wraps the handlers of all four arities; an unknown method stays UNIMPLEMENTED."""
+
+    def __init__(self, desk: RpcDesk) -> None:
+        self._desk = desk
+
+    def intercept_service(
+        self,
+        continuation: Callable[
+            [grpc.HandlerCallDetails], grpc.RpcMethodHandler[RequestT, ResponseT] | None
+        ],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler[RequestT, ResponseT] | None:
+        """Return the wrapped handler, or None where there is none."""
+        handler = continuation(handler_call_details)
+        method = handler_call_details.method
+        if handler is None or method.startswith(_UNTOUCHED):
+            return handler
+        make_handler, behaviour = _arity(handler)
+        wrap = self._many_answers if handler.response_streaming else self._one_answer
+        return make_handler(
+            wrap(method, behaviour, request_streaming=handler.request_streaming),
+            handler.request_deserializer,
+            handler.response_serializer,
+        )
+
+    def _one_answer(
+        self, method: str, behaviour: Behaviour, *, request_streaming: bool
+    ) -> Behaviour:
+        def answer(argument: Any, inner: grpc.ServicerContext) -> Any:
+            rpc = ServedRpc(self._desk, method, inner, streaming=request_streaming)
+            try:
+                context = rpc.open()
+                given = rpc.requests(argument) if request_streaming else argument
+                with call_scope(rpc.call):
+                    return behaviour(given, context)
+            except Exception as error:  # noqa: BLE001 - the outermost frame of every servicer.
+                rpc.fail(error)
+            finally:
+                rpc.close()
+
+        return answer
+
+    def _many_answers(
+        self, method: str, behaviour: Behaviour, *, request_streaming: bool
+    ) -> Behaviour:
+        # A generator does nothing until its first step, so nothing is held by an RPC whose
+        # caller went before that; and it is closed when gRPC drops it halfway.
+        def answer(argument: Any, inner: grpc.ServicerContext) -> Iterator[Any]:
+            rpc = ServedRpc(self._desk, method, inner, streaming=True)
+            try:
+                context = rpc.open()
+                given = rpc.requests(argument) if request_streaming else argument
+                with call_scope(rpc.call):
+                    messages = iter(behaviour(given, context))
+                yield from rpc.responses(messages)
+            except Exception as error:  # noqa: BLE001 - the outermost frame of every servicer.
+                rpc.fail(error)
+            finally:
+                rpc.close()
+
+        return answer
+
+
+def _arity(
+    handler: grpc.RpcMethodHandler[RequestT, ResponseT],
+) -> tuple[Callable[..., grpc.RpcMethodHandler[RequestT, ResponseT]], Behaviour]:
+    if handler.request_streaming and handler.response_streaming:
+        return grpc.stream_stream_rpc_method_handler, cast("Behaviour", handler.stream_stream)
+    if handler.request_streaming:
+        return grpc.stream_unary_rpc_method_handler, cast("Behaviour", handler.stream_unary)
+    if handler.response_streaming:
+        return grpc.unary_stream_rpc_method_handler, cast("Behaviour", handler.unary_stream)
+    return grpc.unary_unary_rpc_method_handler, cast("Behaviour", handler.unary_unary)
