@@ -1,0 +1,82 @@
+# Two commands matter: `make run` and `make test`. `make help` names the others.
+
+.DEFAULT_GOAL := help
+PY := .venv/bin/python
+# pytest's choice of tests, e.g. `make test ARGS=tests/unit`. Coverage is judged only when all run.
+ARGS ?=
+WORKERS ?= auto
+export PYTHON
+
+# Makes the environment when it is missing or older than its lock; costs a few milliseconds otherwise.
+.PHONY: environment-run environment-dev
+environment-run:
+	@sh requirements/install.sh run
+environment-dev:
+	@sh requirements/install.sh dev
+
+.PHONY: run
+run: environment-run ## Start everything on the embedded stores, with an admin; Ctrl-C stops it
+	@exec $(PY) -m launcher.cli up $(ARGS)
+
+.PHONY: test
+test: environment-dev ## Run all tests, on real MySQL/MariaDB and Redis too, and judge coverage
+	@rm -rf build/coverage && mkdir -p build/coverage
+	@result=0; \
+	$(PY) -m coverage run -m pytest -n $(WORKERS) $(ARGS) || result=$$?; \
+	$(PY) -m coverage combine --quiet; \
+	if [ -z "$(strip $(ARGS))" ]; then $(PY) .ci/coverage_gates.py || result=1; fi; \
+	exit $$result
+
+.PHONY: test-unit
+test-unit: environment-dev ## Run the unit tests only: no socket, seconds
+	@$(PY) -m pytest -n 0 tests/unit $(ARGS)
+
+.PHONY: lint
+lint: environment-dev ## Check format, style, the table of imports, the contracts and the generated code
+	$(PY) -m ruff format --check .
+	$(PY) -m ruff check .
+	.venv/bin/lint-imports --no-cache
+	$(PY) shared_protos/generate.py --lint
+	$(PY) shared_protos/generate.py --check
+
+.PHONY: types
+types: environment-dev ## Check types (mypy, strict)
+	$(PY) -m mypy
+
+.PHONY: fmt
+fmt: environment-dev ## Format the code and mend what can be mended by itself
+	$(PY) -m ruff format .
+	$(PY) -m ruff check --fix .
+
+.PHONY: protos
+protos: environment-dev ## Make the Python code of the contracts in shared_protos/
+	$(PY) shared_protos/generate.py
+
+.PHONY: openapi
+openapi: environment-dev ## Write the OpenAPI document from the code
+	$(PY) -m controller_tier.openapi
+
+.PHONY: docs
+docs: environment-dev ## Write the generated pages of docs/
+	$(PY) docs/generate.py
+
+.PHONY: fuzz
+fuzz: environment-dev ## Send generated requests for a long time (schemathesis)
+	$(PY) -m pytest -n 0 -m fuzz --timeout 3600 tests/system $(ARGS)
+
+.PHONY: lock
+lock: environment-dev ## Resolve the dependencies anew, keeping what still fits
+	$(PY) -m uv pip compile pyproject.toml $(LOCK_OPTIONS) --group build -o requirements/run.lock
+	$(PY) -m uv pip compile pyproject.toml $(LOCK_OPTIONS) --group build --group dev \
+	    -c requirements/run.lock -o requirements/dev.lock
+LOCK_OPTIONS := --quiet --all-extras --universal --python-version 3.11 --generate-hashes \
+    --no-emit-index-url --no-header
+
+.PHONY: clean
+clean: ## Remove the environment and everything made; .arcana/ (your data) stays
+	rm -rf .venv build .mypy_cache .ruff_cache .import_linter_cache .hypothesis *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: help
+help: ## Name the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile

@@ -1,0 +1,1 @@
+"""The edge: HTTP and JSON outside, the service tier's contract inside."""

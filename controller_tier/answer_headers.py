@@ -1,0 +1,68 @@
+"""Headers that every answer has, whatever it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from flask import Flask, Response
+from flask_cors import CORS
+
+# An answer of the API is data: a browser that shows it shall run and load nothing.
+SECURITY_HEADERS: Mapping[str, str] = MappingProxyType(
+    {
+        "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": "DENY",
+    }
+)
+
+EXPOSED = (
+    "ETag",
+    "Idempotent-Replay",
+    "Location",
+    "RateLimit",
+    "RateLimit-Policy",
+    "Retry-After",
+    "WWW-Authenticate",
+    "X-Request-ID",
+)
+ALLOWED = (
+    "Authorization",
+    "Content-Type",
+    "Idempotency-Key",
+    "If-Match",
+    "If-None-Match",
+    "X-Request-ID",
+    "traceparent",
+)
+PREFLIGHT_SECONDS = 600
+
+
+def install_security_headers(app: Flask) -> None:
+    """Add the headers to every answer that has not stricter or wider ones of its own."""
+    app.after_request(_secured)
+
+
+def install_cors(app: Flask, origins: list[str]) -> None:
+    """Let the pages of these origins call the API; those of no other."""
+    if origins:
+        CORS(
+            app,
+            origins=origins,
+            methods=["DELETE", "GET", "HEAD", "PATCH", "POST", "PUT"],
+            allow_headers=list(ALLOWED),
+            expose_headers=list(EXPOSED),
+            # Tokens travel in a header that the page sets itself; cookies are not used.
+            supports_credentials=False,
+            max_age=PREFLIGHT_SECONDS,
+            vary_header=True,
+        )
+
+
+def _secured(response: Response) -> Response:
+    for name, value in SECURITY_HEADERS.items():
+        response.headers.setdefault(name, value)
+    response.headers.setdefault("Cache-Control", "no-store")
+    return response

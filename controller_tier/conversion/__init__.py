@@ -1,0 +1,1 @@
+"""Messages of the service tier to and from plain dictionaries; one module per resource."""

@@ -1,0 +1,107 @@
+"""What a route is: one row of the API's table, for routing and document alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+from typing import Any
+
+from flask import Response
+from marshmallow import Schema
+
+from controller_tier.rate_limits import Rate
+
+# Values of a body or a query after its schema has loaded them.
+Fields = dict[str, Any]
+View = Callable[..., Response]
+
+
+class Access(Enum):
+    """Who may call."""
+
+    EVERYONE = "everyone"
+    OPTIONAL = "optional"
+    SIGNED_IN = "signed in"
+    ADMIN = "admin"
+
+
+class Holder(StrEnum):
+    """By what the requests of a limited route are told apart."""
+
+    ADDRESS = "ip"
+    EMAIL = "email"
+    USER = "user"
+
+
+@dataclass(frozen=True, slots=True)
+class LimitRule:
+    """One limit of a route; routes with the same name share it."""
+
+    name: str
+    rate: Rate
+    holder: Holder
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer that is no error. `schema` None: it has no body."""
+
+    status: int
+    description: str
+    schema: type[Schema] | Mapping[str, Any] | None = None
+    example: Any = None
+    headers: tuple[str, ...] = ()
+    content_type: str = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One method of one path.
+
+    The view is called with the path's parameters, then the loaded body or query where there is
+    one. `problems` names the codes that only this operation has; those that follow from the other
+    fields are added by the document.
+    """
+
+    method: str
+    # As Flask writes it, below the resource's prefix: `/users/<id>`.
+    path: str
+    # The OpenAPI operationId, and Flask's endpoint.
+    name: str
+    view: View
+    summary: str
+    answers: tuple[Answer, ...]
+    description: str = ""
+    access: Access = Access.EVERYONE
+    body: type[Schema] | None = None
+    body_example: Any = None
+    query: type[Schema] | None = None
+    problems: tuple[str, ...] = ()
+    limits: tuple[LimitRule, ...] = ()
+    # Takes Idempotency-Key.
+    idempotent: bool = False
+    # Takes If-None-Match, or If-Match.
+    conditional_read: bool = False
+    conditional_write: bool = False
+    # Asks the service tier, so it can be unavailable or late.
+    hops: bool = True
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The names of the path's parameters, in order."""
+        return tuple(
+            part.removeprefix("<").removesuffix(">").rpartition(":")[2]
+            for part in self.path.split("/")
+            if part.startswith("<")
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """The operations of one kind of thing; becomes a blueprint and a tag."""
+
+    name: str
+    description: str
+    operations: tuple[Operation, ...]
+    prefix: str = "/api/v1"

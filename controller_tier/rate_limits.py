@@ -1,0 +1,186 @@
+"""How often somebody may do something: shared counters, with the worker's own as a fallback.
+
+The counters live behind the service tier, so that all replicas count together. While they cannot
+be reached, each worker counts for itself, with limits that are stricter by a divisor.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from google.protobuf.duration_pb2 import Duration
+from limits import RateLimitItemPerSecond
+from limits.storage import MemoryStorage
+from limits.strategies import FixedWindowRateLimiter
+
+from arcana.service.v1.rate_limit_service_pb2 import RateLimitBucket, TakeRateLimitRequest
+from controller_tier.stubs import RateLimitStub
+from tier_runtime.clock import Clock
+from tier_runtime.errors import AppError, Kind
+from tier_runtime.logs import get_logger
+
+# A customer of an IPv6 provider has a network of this size, and any address in it.
+IPV6_PREFIX = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """At most `limit` in every `seconds`."""
+
+    limit: int
+    seconds: int
+
+    @classmethod
+    def parse(cls, text: str) -> Rate:
+        """Return the rate written as `limit/seconds`, such as `30/60`."""
+        limit, _, seconds = text.partition("/")
+        return cls(int(limit), int(seconds))
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """What one request counts against: a rate under a name, and for whom.
+
+    `holder` must not be an e-mail address or a token in clear; see `hashed`.
+    """
+
+    name: str
+    rate: Rate
+    holder: str
+
+    @property
+    def key(self) -> str:
+        """The name under which it is counted."""
+        return f"{self.name}:{self.holder}"
+
+
+@dataclass(frozen=True, slots=True)
+class BucketState:
+    """How a bucket stands after a request was counted. `reset_after` is in seconds."""
+
+    bucket: Bucket
+    allowed: bool
+    remaining: int
+    reset_after: float
+
+
+class RateLimits:
+    """Counts requests and refuses those that are too many."""
+
+    def __init__(
+        self,
+        stub: RateLimitStub,
+        clock: Clock,
+        *,
+        timeout_seconds: float,
+        fallback_divisor: int,
+    ) -> None:
+        self._stub = stub
+        self._clock = clock
+        self._timeout = timeout_seconds
+        self._divisor = fallback_divisor
+        self._local = FixedWindowRateLimiter(MemoryStorage())
+        self._shared_is_lost = False
+
+    def take(self, buckets: Sequence[Bucket]) -> list[BucketState]:
+        """Count one request against each bucket and return how they stand."""
+        try:
+            states = self._take_shared(buckets)
+        except AppError as error:
+            if not self._shared_is_lost:
+                get_logger(__name__).warning("rate_limits_local", code=error.code)
+            self._shared_is_lost = True
+            return [self._take_local(bucket) for bucket in buckets]
+        if self._shared_is_lost:
+            get_logger(__name__).info("rate_limits_shared")
+        self._shared_is_lost = False
+        return states
+
+    def _take_shared(self, buckets: Sequence[Bucket]) -> list[BucketState]:
+        answer = self._stub.TakeRateLimit(
+            TakeRateLimitRequest(
+                buckets=[
+                    RateLimitBucket(
+                        key=bucket.key,
+                        limit=bucket.rate.limit,
+                        window=Duration(seconds=bucket.rate.seconds),
+                    )
+                    for bucket in buckets
+                ]
+            ),
+            timeout=self._timeout,
+        )
+        return [
+            BucketState(
+                bucket,
+                allowed=state.allowed,
+                remaining=max(state.remaining, 0),
+                reset_after=state.reset_after.seconds + state.reset_after.nanos / 1e9,
+            )
+            for bucket, state in zip(buckets, answer.states, strict=True)
+        ]
+
+    def _take_local(self, bucket: Bucket) -> BucketState:
+        item = RateLimitItemPerSecond(
+            max(bucket.rate.limit // self._divisor, 1), bucket.rate.seconds
+        )
+        allowed = self._local.hit(item, bucket.key)
+        stats = self._local.get_window_stats(item, bucket.key)
+        return BucketState(
+            bucket,
+            allowed=allowed,
+            remaining=max(stats.remaining, 0),
+            reset_after=max(stats.reset_time - self._clock.now().timestamp(), 0.0),
+        )
+
+
+def refuse_if_empty(states: Sequence[BucketState]) -> None:
+    """Do nothing if every bucket had one left.
+
+    Raises:
+        AppError: THROTTLED/RATE_LIMITED, with the time until all of them have one again.
+    """
+    refused = [state for state in states if not state.allowed]
+    if refused:
+        raise AppError(
+            Kind.THROTTLED,
+            "RATE_LIMITED",
+            "Too many requests; try again later.",
+            retry_after=max(state.reset_after for state in refused),
+        )
+
+
+def rate_limit_headers(states: Sequence[BucketState]) -> dict[str, str]:
+    """Return RateLimit-Policy and RateLimit (draft-ietf-httpapi-ratelimit-headers)."""
+    policies = [
+        f'"{state.bucket.name}";q={state.bucket.rate.limit};w={state.bucket.rate.seconds}'
+        for state in states
+    ]
+    stands = [
+        f'"{state.bucket.name}";r={state.remaining};t={math.ceil(state.reset_after)}'
+        for state in states
+    ]
+    return {"RateLimit-Policy": ", ".join(policies), "RateLimit": ", ".join(stands)}
+
+
+def hashed(text: str) -> str:
+    """Return what stands for an e-mail address in a bucket's key, letter case ignored."""
+    return hashlib.sha256(text.casefold().encode("utf-8", "replace")).hexdigest()
+
+
+def network_of(address: str | None) -> str:
+    """Return what stands for a client's address: itself, or the network of an IPv6 one."""
+    if not address:
+        return "unknown"
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        # Behind a proxy this is a header's text: any length, any characters.
+        return hashed(address)
+    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is None:
+        return str(ipaddress.IPv6Network((parsed, IPV6_PREFIX), strict=False).network_address)
+    return str(getattr(parsed, "ipv4_mapped", None) or parsed)

@@ -1,0 +1,87 @@
+"""What every request has: an id, a deadline, and a line in the log."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+from flask import Flask, Response, g, request
+
+from tier_runtime.call import Actor, Call, call_scope
+from tier_runtime.clock import Clock
+from tier_runtime.deadline import Deadline
+from tier_runtime.ids import IdSource
+from tier_runtime.logs import get_logger
+from tier_runtime.metadata import is_request_id, is_traceparent
+
+REQUEST_ID_HEADER = "X-Request-ID"
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One request on its way, and what is to be said about it at the end."""
+
+    request_id: str
+    started_at: float
+    closing: ExitStack
+    # Set where an error became an answer.
+    problem_code: str | None = None
+    # Headers that every answer to this request gets from here on.
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+def current_exchange() -> Exchange:
+    """Return the exchange of the current request."""
+    exchange: Exchange = g.exchange
+    return exchange
+
+
+class RequestScope:
+    """Opens a call for each request and closes it with its line in the access log."""
+
+    def __init__(self, clock: Clock, ids: IdSource, *, timeout_seconds: float) -> None:
+        self._clock = clock
+        self._ids = ids
+        self._timeout = timeout_seconds
+        self._log = get_logger("controller_tier.access")
+
+    def install(self, app: Flask) -> None:
+        """Add the hooks. Call it before any others are added: the first to open closes last."""
+        app.before_request(self._open)
+        app.after_request(self._finish)
+        app.teardown_request(self._close)
+
+    def _open(self) -> None:
+        given = request.headers.get(REQUEST_ID_HEADER, "")
+        traceparent = request.headers.get("traceparent", "")
+        call = Call(
+            actor=Actor(),
+            request_id=given if is_request_id(given) else self._ids.new_id(),
+            deadline=Deadline.after(self._timeout, self._clock.monotonic),
+            traceparent=traceparent if is_traceparent(traceparent) else "",
+        )
+        closing = ExitStack()
+        closing.enter_context(call_scope(call))
+        g.exchange = Exchange(call.request_id, self._clock.monotonic(), closing)
+
+    def _finish(self, response: Response) -> Response:
+        exchange = current_exchange()
+        response.headers.update(exchange.headers)
+        response.headers[REQUEST_ID_HEADER] = exchange.request_id
+        rule = request.url_rule
+        fields = {} if exchange.problem_code is None else {"code": exchange.problem_code}
+        self._log.info(
+            "request",
+            method=request.method,
+            # The rule, not the path: a path may hold anything, a mistyped secret included.
+            route=rule.rule if rule else None,
+            status=response.status_code,
+            duration_ms=round((self._clock.monotonic() - exchange.started_at) * 1000, 2),
+            **fields,
+        )
+        return response
+
+    def _close(self, _error: BaseException | None) -> None:
+        exchange: Exchange | None = g.pop("exchange", None)
+        if exchange is not None:
+            exchange.closing.close()

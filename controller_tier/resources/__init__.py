@@ -1,0 +1,1 @@
+"""The views: schema in, one call, document out; one module per resource."""

@@ -1,0 +1,151 @@
+"""Makes Flask routes of operations: who may call, what comes in, how often."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from flask import Response, request
+from flask_smorest import Blueprint  # type: ignore[import-untyped]  # ships no types
+from werkzeug.routing import BaseConverter
+
+from controller_tier.arguments import StrictParser
+from controller_tier.authentication import Authentication, current_actor
+from controller_tier.fields import uuid_from
+from controller_tier.openapi_parts import complete
+from controller_tier.operations import (
+    Access,
+    Fields,
+    Holder,
+    LimitRule,
+    Operation,
+    Resource,
+    View,
+)
+from controller_tier.rate_limits import (
+    Bucket,
+    RateLimits,
+    hashed,
+    network_of,
+    rate_limit_headers,
+    refuse_if_empty,
+)
+from controller_tier.request_scope import current_exchange
+from tier_runtime.validation import invalid
+
+ADMIN = "admin"
+
+
+class IdConverter(BaseConverter):
+    """One segment of a path that is an id, or ought to be; `me` is a name of its own."""
+
+    regex = "(?!me(?:/|$))[^/]+"
+
+
+class OperationBlueprint(Blueprint):  # type: ignore[misc]  # its base has no types
+    """A blueprint whose arguments are parsed strictly, and documented from their table."""
+
+    ARGUMENTS_PARSER = StrictParser()
+
+    def __init__(self, resource: Resource) -> None:
+        super().__init__(
+            resource.name,
+            __name__,
+            description=resource.description,
+            url_prefix=resource.prefix or None,
+        )
+        self._operations = {operation.name: operation for operation in resource.operations}
+        # After the library's own, which describe body, query and path.
+        self._prepare_doc_cbks.append(self._complete_document)
+
+    def _complete_document(
+        self, document: dict[str, Any], noted: Mapping[str, Any], **_context: Any
+    ) -> dict[str, Any]:
+        return complete(document, self._operations[noted["operation"]])
+
+
+class Router:
+    """Makes blueprints of resources."""
+
+    def __init__(self, authentication: Authentication, limits: RateLimits | None) -> None:
+        self._limits = limits
+        self._guards: Mapping[Access, Callable[[View], View]] = {
+            Access.EVERYONE: lambda view: view,
+            Access.OPTIONAL: authentication.optional_auth,
+            Access.SIGNED_IN: authentication.jwt_required,
+            Access.ADMIN: authentication.role_required(ADMIN),
+        }
+
+    def blueprint(self, resource: Resource) -> OperationBlueprint:
+        """Return the resource's blueprint, documented."""
+        blueprint = OperationBlueprint(resource)
+        for operation in resource.operations:
+            blueprint.add_url_rule(
+                operation.path,
+                operation.name,
+                self._endpoint(blueprint, operation),
+                methods=[operation.method],
+            )
+        return blueprint
+
+    def _endpoint(self, blueprint: OperationBlueprint, operation: Operation) -> View:
+        """Wrap the view. From the outside in: access, path, body or query, limits."""
+        view = self._limited(operation)
+        if operation.body is not None:
+            view = blueprint.arguments(
+                operation.body,
+                location="json",
+                error_status_code=400,
+                example=operation.body_example,
+            )(view)
+        if operation.query is not None:
+            view = blueprint.arguments(operation.query, location="query", error_status_code=400)(
+                view
+            )
+        endpoint = self._guards[operation.access](_located(operation, view))
+        # Where flask-smorest looks for what its decorators noted; it copies it deeply.
+        noted = getattr(view, "_apidoc", {})
+        endpoint.__dict__["_apidoc"] = {**noted, "operation": operation.name}
+        return endpoint
+
+    def _limited(self, operation: Operation) -> View:
+        limits, rules, view = self._limits, operation.limits, operation.view
+        if limits is None or not rules:
+            return view
+
+        def counted(*args: Any) -> Response:
+            body = args[-1] if operation.body is not None else {}
+            states = limits.take([_bucket(rule, body) for rule in rules])
+            current_exchange().headers.update(rate_limit_headers(states))
+            refuse_if_empty(states)
+            return view(*args)
+
+        return counted
+
+
+def _located(operation: Operation, view: View) -> View:
+    """Return a function that calls the view with the path's ids, in their order."""
+    names = operation.parameters
+
+    def endpoint(**path: str) -> Response:
+        ids, faults = [], {}
+        for name in names:
+            try:
+                ids.append(uuid_from(path[name]))
+            except ValueError:
+                faults[name] = ["Not a valid UUID."]
+        if faults:
+            raise invalid(faults)
+        return view(*ids)
+
+    return endpoint
+
+
+def _bucket(rule: LimitRule, body: Fields) -> Bucket:
+    if rule.holder is Holder.EMAIL:
+        holder = hashed(body["email"])
+    elif rule.holder is Holder.USER:
+        holder = current_actor().subject
+    else:
+        holder = network_of(request.remote_addr)
+    return Bucket(rule.name, rule.rate, holder)

@@ -1,0 +1,190 @@
+"""What the controller tier can be told."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, Self
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+
+from tier_runtime.settings import TierSettings
+
+# RFC 7518, section 3.2: a key at least as long as the hash. PyJWT would take five bytes.
+MIN_SECRET_BYTES = 32
+
+_BIND = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):(\d{1,5})")
+_ORIGIN = re.compile(r"https?://(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(?::\d{1,5})?")
+_RATE = re.compile(r"([1-9]\d{0,8})/([1-9]\d{0,4})")
+MAX_WINDOW_SECONDS = 86_400
+
+
+class ControllerSettings(TierSettings):
+    """The settings of the edge."""
+
+    controller_bind: str = Field(
+        default="127.0.0.1:5000",
+        description="Listen address of the HTTP API, host:port; port 0 takes a free one.",
+    )
+    service_url: str = Field(
+        default="grpc://127.0.0.1:50051", description="Where the service tier is."
+    )
+    web_workers: int = Field(default=2, ge=1, le=64, description="HTTP worker processes.")
+    web_threads: int = Field(
+        default=16, ge=1, le=512, description="Requests that one worker serves at the same time."
+    )
+    web_keepalive_seconds: int = Field(
+        default=65,
+        ge=0,
+        le=3600,
+        description="How long an idle connection stays open, in seconds.",
+    )
+    drain_seconds: int = Field(
+        default=20,
+        ge=1,
+        le=300,
+        description="How long requests in flight may take to end after SIGTERM, in seconds.",
+    )
+    request_timeout_seconds: float = Field(
+        default=5.0,
+        gt=0,
+        le=60,
+        description="The deadline of a request, set at the edge, in seconds.",
+    )
+    max_body_bytes: int = Field(
+        default=1_048_576, ge=1, description="Largest body of a request, in bytes."
+    )
+    trusted_proxies: int = Field(
+        default=0,
+        ge=0,
+        le=10,
+        description="How many proxies stand in front and set X-Forwarded-For and -Proto.",
+    )
+    cors_origins: list[str] = Field(
+        default_factory=list,
+        description="Origins whose pages may call the API, such as https://app.example.org.",
+    )
+    require_if_match: bool = Field(
+        default=False,
+        description="Whether a change of a versioned resource must name its version (428).",
+    )
+
+    jwt_algorithm: Literal["EdDSA", "HS256"] = Field(
+        default="EdDSA", description="The one algorithm that access tokens are signed with."
+    )
+    jwt_secret: SecretStr | None = Field(
+        default=None, description="The shared secret of HS256, at least 32 bytes; unused otherwise."
+    )
+    jwt_issuer: str = Field(default="arcana", description="What `iss` must say.")
+    jwt_audience: str = Field(default="arcana-api", description="What `aud` must say.")
+    jwks_max_age_seconds: float = Field(
+        default=60.0,
+        gt=0,
+        description="How old the service tier's public keys may be before they are read again.",
+    )
+    access_token_expires: int = Field(
+        default=3600,
+        ge=1,
+        description="How long an access token lives, in seconds, as the service tier makes them.",
+    )
+    token_cache_size: int = Field(
+        default=20_000, ge=0, description="Verified tokens that one worker remembers."
+    )
+    access_feed_interval: float = Field(
+        default=0.25,
+        gt=0,
+        description="How often a worker asks what changed about access, in seconds.",
+    )
+    access_feed_max_age: float = Field(
+        default=1.0,
+        gt=0,
+        description="How old that knowledge may be before each request asks by itself, in seconds.",
+    )
+
+    rate_limit_enabled: bool = Field(
+        default=True, description="Whether the limits below are enforced."
+    )
+    rate_limit_timeout_seconds: float = Field(
+        default=0.5,
+        gt=0,
+        description="How long the shared counters may take before the worker's own are used.",
+    )
+    rate_limit_fallback_divisor: int = Field(
+        default=4,
+        ge=1,
+        description="By how much stricter the worker's own limits are than the shared ones.",
+    )
+    rate_limit_register_ip: str = Field(
+        default="200/60", description="Registrations from one address, as count/seconds."
+    )
+    rate_limit_login_email: str = Field(
+        default="30/60", description="Logins to one e-mail address, as count/seconds."
+    )
+    rate_limit_login_ip: str = Field(
+        default="600/60", description="Logins from one address, as count/seconds."
+    )
+    rate_limit_refresh_ip: str = Field(
+        default="600/60", description="Refreshes from one address, as count/seconds."
+    )
+    rate_limit_password_reset_email: str = Field(
+        default="5/60", description="Reset mails to one e-mail address, as count/seconds."
+    )
+    rate_limit_password_reset_ip: str = Field(
+        default="60/60",
+        description="Reset requests and reset confirmations from one address, as count/seconds.",
+    )
+    rate_limit_verify_email_ip: str = Field(
+        default="60/60",
+        description="Address verifications and resends from one address, as count/seconds.",
+    )
+    rate_limit_change_password_user: str = Field(
+        default="30/60", description="Password changes of one user, as count/seconds."
+    )
+
+    @field_validator("controller_bind")
+    @classmethod
+    def _is_host_and_port(cls, text: str) -> str:
+        match = _BIND.fullmatch(text)
+        if match is None or int(match[1]) > 65535:
+            raise ValueError("is not host:port with a port of 0..65535")
+        return text
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, origins: list[str]) -> list[str]:
+        for origin in origins:
+            if _ORIGIN.fullmatch(origin) is None:
+                raise ValueError(f"{origin!r} is not an origin such as https://app.example.org")
+        return origins
+
+    @field_validator(
+        "rate_limit_register_ip",
+        "rate_limit_login_email",
+        "rate_limit_login_ip",
+        "rate_limit_refresh_ip",
+        "rate_limit_password_reset_email",
+        "rate_limit_password_reset_ip",
+        "rate_limit_verify_email_ip",
+        "rate_limit_change_password_user",
+    )
+    @classmethod
+    def _is_rate(cls, text: str) -> str:
+        match = _RATE.fullmatch(text)
+        if match is None or int(match[2]) > MAX_WINDOW_SECONDS:
+            raise ValueError("is not count/seconds, such as 30/60, with at most 86400 seconds")
+        return text
+
+    @model_validator(mode="after")
+    def _has_its_secret(self) -> Self:
+        if self.jwt_algorithm == "HS256":
+            secret = self.jwt_secret.get_secret_value() if self.jwt_secret else ""
+            if len(secret.encode()) < MIN_SECRET_BYTES:
+                raise ValueError(
+                    f"JWT_SECRET: HS256 needs a secret of at least {MIN_SECRET_BYTES} bytes"
+                )
+        return self
+
+    @property
+    def listen_address(self) -> tuple[str, int]:
+        """The host, without brackets, and the port to listen on."""
+        host, _, port = self.controller_bind.rpartition(":")
+        return host.removeprefix("[").removesuffix("]"), int(port)

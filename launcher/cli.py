@@ -1,0 +1,160 @@
+"""The `arcana` command."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Annotated, NoReturn
+
+import typer
+
+from launcher.accounts import DEMO_PASSWORD, accounts_at
+from launcher.console import Console
+from launcher.health import print_health
+from launcher.parent import follow_parent
+from launcher.settings import LauncherSettings
+from launcher.tiers import (
+    START_ORDER,
+    TierName,
+    check_settings,
+    repository_migrate,
+    settings_class,
+    tier_main,
+)
+from launcher.up import Up, admin_made, require_supported
+from tier_runtime.settings import ENV_FILE, load
+from tier_runtime.startup import run_main
+
+app = typer.Typer(
+    help="Runs Arcana's tiers, and does an operator's chores.",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+CheckConfig = Annotated[
+    bool, typer.Option("--check-config", help="Only say whether the settings can be used.")
+]
+
+
+@app.command()
+def up(
+    mode: Annotated[str, typer.Option(help="How the tiers are laid out (DEPLOYMENT_MODE).")] = "",
+    protocol: Annotated[
+        str, typer.Option(help="What they speak to each other (COMMUNICATION_PROTOCOL).")
+    ] = "",
+) -> None:
+    """Run all tiers on this machine; Ctrl-C stops them."""
+
+    def start() -> int:
+        environ = _environ({"DEPLOYMENT_MODE": mode, "COMMUNICATION_PROTOCOL": protocol})
+        check_settings([LauncherSettings, *map(settings_class, START_ORDER)], environ)
+        settings = load(LauncherSettings, environ, ENV_FILE)
+        require_supported(settings)
+        return Up(settings, environ, Console()).run()
+
+    _finish(start)
+
+
+@app.command()
+def controller(check_config: CheckConfig = False) -> None:
+    """Run the controller tier: the HTTP edge."""
+    _run_tier("controller", check_config)
+
+
+@app.command()
+def service(check_config: CheckConfig = False) -> None:
+    """Run the service tier."""
+    _run_tier("service", check_config)
+
+
+@app.command()
+def repository(check_config: CheckConfig = False) -> None:
+    """Run the repository tier."""
+    _run_tier("repository", check_config)
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database to the newest revision."""
+
+    def start() -> int:
+        follow_parent(os.environ)
+        return repository_migrate()()
+
+    _finish(start)
+
+
+@app.command()
+def seed() -> None:
+    """Make the demo users; those that are there already stay as they are."""
+
+    def make() -> int:
+        with accounts_at(_settings().service_target()) as accounts:
+            made, found = accounts.seed()
+        Console().plain(
+            f"Demo users: {made} made, {found} there already. Their password is {DEMO_PASSWORD}."
+        )
+        return 0
+
+    _finish(make)
+
+
+@app.command()
+def create_admin(
+    email: Annotated[str, typer.Option(help="Its address (ARCANA_ADMIN_EMAIL).")] = "",
+) -> None:
+    """Make an admin, with ARCANA_ADMIN_PASSWORD or a password made up and shown once."""
+
+    def make() -> int:
+        settings = _settings({"ARCANA_ADMIN_EMAIL": email})
+        password = settings.arcana_admin_password
+        with accounts_at(settings.service_target()) as accounts:
+            admin = accounts.create_admin(
+                settings.arcana_admin_email, password.get_secret_value() if password else ""
+            )
+        Console().plain(admin_made(admin))
+        return 0
+
+    _finish(make)
+
+
+@app.command()
+def health() -> None:
+    """Ask every tier how it is; the exit code is 0 when requests are served."""
+    _finish(lambda: print_health(_settings(), Console()))
+
+
+def main() -> None:
+    """Run the command given on the command line."""
+    app(prog_name="arcana")
+
+
+def _run_tier(tier: TierName, check_config: bool) -> None:
+    def check() -> int:
+        check_settings([settings_class(tier)], os.environ)
+        Console().plain("OK")
+        return 0
+
+    def run() -> int:
+        follow_parent(os.environ)
+        return tier_main(tier)()
+
+    _finish(check if check_config else run)
+
+
+def _environ(given: Mapping[str, str]) -> dict[str, str]:
+    """Give the environment; what was given on the command line goes before it."""
+    return {**os.environ, **{name: word for name, word in given.items() if word}}
+
+
+def _settings(given: Mapping[str, str] | None = None) -> LauncherSettings:
+    return load(LauncherSettings, _environ(given or {}), ENV_FILE)
+
+
+def _finish(work: Callable[[], int]) -> NoReturn:
+    raise typer.Exit(run_main(work))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""Asking each tier how it is, over the health service that it offers."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+
+import grpc
+from grpc_health.v1 import (  # type: ignore[import-untyped]  # ships no types
+    health_pb2,
+    health_pb2_grpc,
+)
+
+from launcher.console import Console
+from launcher.settings import LauncherSettings
+from tier_runtime.channel import open_channel
+from tier_runtime.errors import AppError
+
+ASK_SECONDS = 2.0
+# What the inner tiers say about their neighbours, by the names of tier_runtime.health.
+_STORES = {"database": "store.database", "cache": "store.cache"}
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """How one thing is. `detail` says why it is not well; empty when it is."""
+
+    name: str
+    where: str
+    detail: str = ""
+
+    @property
+    def is_well(self) -> bool:
+        """True when nothing speaks against it."""
+        return not self.detail
+
+
+def inner_tier_is_well(name: str, url: str, service: str = "") -> Condition:
+    """Ask grpc.health.v1 at `url` about a service; the empty one is the tier itself."""
+    with open_channel(url) as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        try:
+            answer = stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=ASK_SECONDS)
+        except AppError as error:
+            return Condition(name, url, f"does not answer ({error.code})")
+        except grpc.RpcError as error:
+            return Condition(name, url, f"does not answer ({error})")
+    if answer.status == health_pb2.HealthCheckResponse.SERVING:
+        return Condition(name, url)
+    return Condition(
+        name, url, health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status).lower()
+    )
+
+
+def edge_is_well(url: str) -> Condition:
+    """Ask the controller tier whether it is ready to serve."""
+    try:
+        with urllib.request.urlopen(f"{url}/health/ready", timeout=ASK_SECONDS):  # noqa: S310 - our own http:// URL
+            return Condition("controller", url)
+    except urllib.error.HTTPError as error:
+        with error:
+            return Condition("controller", url, _reported(error))
+    except (OSError, http.client.HTTPException) as error:
+        return Condition("controller", url, f"does not answer ({error})")
+
+
+def conditions(settings: LauncherSettings) -> list[Condition]:
+    """Ask the three tiers, and the repository tier about its stores."""
+    repository = settings.repository_target()
+    return [
+        edge_is_well(settings.bind("controller").url("http")),
+        inner_tier_is_well("service", settings.service_target()),
+        inner_tier_is_well("repository", repository),
+        *(inner_tier_is_well(name, repository, service) for name, service in _STORES.items()),
+    ]
+
+
+def print_health(settings: LauncherSettings, console: Console) -> int:
+    """Show how everything is on one screen.
+
+    Returns:
+        0 when requests are served, if only without a cache; else 1.
+    """
+    found = conditions(settings)
+    for each in found:
+        console.plain(f"{each.name:<11} {'ok' if each.is_well else each.detail:<40} {each.where}")
+    ill = [each.name for each in found if not each.is_well]
+    if not ill:
+        console.plain("All is well.")
+    elif ill == ["cache"]:
+        console.plain("Degraded: reads go to the database.")
+    else:
+        console.plain(f"Not well: {', '.join(ill)}.")
+    return 0 if ill in ([], ["cache"]) else 1
+
+
+def _reported(error: urllib.error.HTTPError) -> str:
+    """Say what an answer other than 200 says about itself."""
+    try:
+        report = json.loads(error.read())
+    except (ValueError, OSError):
+        return f"answers {error.code}"
+    status = report.get("status") if isinstance(report, dict) else None
+    return f"answers {error.code} ({status})" if status else f"answers {error.code}"

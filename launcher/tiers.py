@@ -1,0 +1,74 @@
+"""The tiers by name. A tier's package is imported only when that tier is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Literal, cast
+
+from tier_runtime.settings import ENV_FILE, SettingsError, TierSettings, load
+from tier_runtime.startup import StartupError
+
+TierName = Literal["controller", "service", "repository"]
+# In the order in which they are started; they are stopped from the edge inwards.
+START_ORDER: tuple[TierName, ...] = ("repository", "service", "controller")
+STOP_ORDER: tuple[TierName, ...] = ("controller", "service", "repository")
+
+_SETTINGS: Mapping[TierName, str] = {
+    "controller": "ControllerSettings",
+    "service": "ServiceSettings",
+    "repository": "RepositorySettings",
+}
+
+
+def tier_main(tier: TierName) -> Callable[[], int]:
+    """Give the function that runs a tier until it is told to stop.
+
+    Raises:
+        StartupError: when this installation does not have the tier.
+    """
+    return cast(Callable[[], int], _member(tier, "main", "main"))
+
+
+def settings_class(tier: TierName) -> type[TierSettings]:
+    """Give the class of a tier's settings.
+
+    Raises:
+        StartupError: when this installation does not have the tier.
+    """
+    return cast(type[TierSettings], _member(tier, "settings", _SETTINGS[tier]))
+
+
+def check_settings(classes: Iterable[type[TierSettings]], environ: Mapping[str, str]) -> None:
+    """Load settings from these variables and `.env`, and throw them away.
+
+    Raises:
+        SettingsError: with the faults of all, each once.
+    """
+    faults: dict[str, None] = {}
+    for each in classes:
+        try:
+            load(each, environ, ENV_FILE)
+        except SettingsError as error:
+            faults.update(dict.fromkeys(error.faults))
+    if faults:
+        raise SettingsError(list(faults))
+
+
+def repository_migrate() -> Callable[[], int]:
+    """Give the function that brings the database to the newest revision.
+
+    Raises:
+        StartupError: when this installation does not have the repository tier.
+    """
+    return cast(Callable[[], int], _member("repository", "migrate", "main"))
+
+
+def _member(tier: TierName, module: str, name: str) -> object:
+    package = f"{tier}_tier"
+    spec = find_spec(package)
+    # A folder without __init__.py, left behind by its caches, is no tier.
+    if spec is None or spec.origin is None:
+        raise StartupError(f"This installation has no {tier} tier (package {package}).")
+    return getattr(import_module(f"{package}.{module}"), name)

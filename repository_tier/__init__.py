@@ -1,0 +1,1 @@
+"""The only owner of the database and the cache; speaks `arcana.repository.v1`."""

@@ -1,0 +1,1 @@
+"""The read-through cache, over Redis or in this process. It never decides anything."""

@@ -1,0 +1,187 @@
+"""The repository tier as a process: settings in, exit code out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from random import Random, SystemRandom
+
+from limits.storage import MemoryStorage, RedisStorage
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from arcana.repository.v1.event_repository_pb2_grpc import add_EventRepositoryServicer_to_server
+from arcana.repository.v1.rate_limit_repository_pb2_grpc import (
+    add_RateLimitRepositoryServicer_to_server,
+)
+from arcana.repository.v1.session_repository_pb2_grpc import (
+    add_SessionRepositoryServicer_to_server,
+)
+from arcana.repository.v1.user_repository_pb2_grpc import add_UserRepositoryServicer_to_server
+from repository_tier.cache.breaker import Breaker
+from repository_tier.cache.entry import CacheStore
+from repository_tier.cache.memory_store import MemoryStore
+from repository_tier.cache.redis_store import RedisStore, connect_redis
+from repository_tier.cache.user_cache import CacheTimes, UserCache
+from repository_tier.database import Database
+from repository_tier.engine import PoolSettings, make_engines, sqlite_file
+from repository_tier.migrate import (
+    current_revision,
+    is_known,
+    quiet_alembic,
+    reason,
+    required_revision,
+    shown_url,
+)
+from repository_tier.one_time_tokens import OneTimeTokens
+from repository_tier.outbox import Outbox
+from repository_tier.passwords import Passwords
+from repository_tier.profiles import Profiles
+from repository_tier.rate_limits import RateLimits, redis_counters
+from repository_tier.servicers.event_servicer import EventServicer
+from repository_tier.servicers.rate_limit_servicer import RateLimitServicer
+from repository_tier.servicers.session_servicer import SessionServicer
+from repository_tier.servicers.user_servicer import UserServicer
+from repository_tier.session_lists import SessionLists
+from repository_tier.sessions import Sessions
+from repository_tier.settings import RepositorySettings
+from repository_tier.user_accounts import UserAccounts
+from repository_tier.user_directory import UserDirectory
+from tier_runtime.clock import Clock, SystemClock
+from tier_runtime.health import HealthBoard
+from tier_runtime.logs import configure_logging, get_logger
+from tier_runtime.server import Registration, TierServer, build_server, serve_until_signal
+from tier_runtime.settings import load
+from tier_runtime.startup import StartupError, run_main
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryTier:
+    """The tier, built and not yet started; `on_stop` gives back what it holds, in its order."""
+
+    server: TierServer
+    on_stop: Sequence[Callable[[], None]]
+
+
+def main() -> int:
+    """Serve `arcana.repository.v1` until a signal, and return the exit code.
+
+    Raises:
+        StartupError: the settings, the database or the address cannot be used.
+    """
+    settings = load(RepositorySettings)
+    configure_logging("repository", settings.log_level, json=settings.log_json)
+    quiet_alembic()
+    tier = assemble(settings, SystemClock(), SystemRandom())
+    return serve_until_signal(
+        tier.server, drain_seconds=settings.repository_drain_seconds, on_stop=tier.on_stop
+    )
+
+
+def assemble(settings: RepositorySettings, clock: Clock, random: Random) -> RepositoryTier:
+    """Build the tier out of its settings.
+
+    Raises:
+        StartupError: the database does not answer, or is not at the revision needed.
+    """
+    log = get_logger("repository_tier")
+    pool = PoolSettings(
+        size=settings.database_pool_size,
+        wait_seconds=settings.database_pool_timeout_seconds,
+        connect_seconds=settings.database_connect_timeout_seconds,
+        io_seconds=settings.database_io_timeout_seconds,
+    )
+    engines = make_engines(settings.database(), pool)
+    require_revision(engines.readers, settings.database())
+    database = Database(engines, clock, random)
+
+    breaker = partial(
+        Breaker, clock, settings.cache_breaker_failures, settings.cache_breaker_seconds
+    )
+    counters: RedisStorage | MemoryStorage
+    store: CacheStore
+    if settings.redis():
+        client = connect_redis(
+            settings.redis(), settings.cache_timeout_seconds, settings.repository_threads * 2
+        )
+        store, counters = RedisStore(client), redis_counters(settings.redis(), client)
+    else:
+        store, counters = MemoryStore(clock, settings.cache_max_entries), MemoryStorage()
+    cache = UserCache(
+        store,
+        breaker(lambda is_open: log.warning("cache_breaker", open=is_open)),
+        CacheTimes(settings.cache_ttl_seconds, settings.cache_missing_ttl_seconds),
+        random,
+    )
+    limits = RateLimits(
+        counters, breaker(lambda is_open: log.warning("rate_limits_breaker", open=is_open))
+    )
+
+    users = UserServicer(
+        UserDirectory(database, cache),
+        UserAccounts(database, cache, clock),
+        Profiles(database, clock),
+        Passwords(database, cache, clock),
+        OneTimeTokens(database, clock),
+    )
+    sessions = SessionServicer(Sessions(database, cache, clock), SessionLists(database, clock))
+    events = EventServicer(Outbox(database, clock))
+
+    health = HealthBoard()
+    health.add_probe("store.database", database.is_up, settings.store_probe_seconds)
+    health.add_probe("store.cache", cache.is_up, settings.store_probe_seconds)
+    registrations = [
+        Registration(
+            "arcana.repository.v1.UserRepository",
+            partial(add_UserRepositoryServicer_to_server, users),
+        ),
+        Registration(
+            "arcana.repository.v1.SessionRepository",
+            partial(add_SessionRepositoryServicer_to_server, sessions),
+        ),
+        Registration(
+            "arcana.repository.v1.EventRepository",
+            partial(add_EventRepositoryServicer_to_server, events),
+        ),
+        Registration(
+            "arcana.repository.v1.RateLimitRepository",
+            partial(add_RateLimitRepositoryServicer_to_server, RateLimitServicer(limits)),
+        ),
+    ]
+    server = build_server(settings.grpc(), registrations, health, log)
+    return RepositoryTier(server, [cache.close, database.close])
+
+
+def require_revision(engine: Engine, database_url: str) -> None:
+    """Check that the database is at the revision that this build needs, or a newer one.
+
+    Raises:
+        StartupError: it is not, or does not answer.
+    """
+    where = shown_url(database_url)
+    file = sqlite_file(database_url)
+    try:
+        # SQLite would make the file, or say no more than that it cannot.
+        if file is not None and not file.exists():
+            current = None
+        else:
+            with engine.connect() as connection:
+                current = current_revision(connection)
+    except SQLAlchemyError as error:
+        raise StartupError(f"The database {where} does not answer: {reason(error)}") from error
+    needed = required_revision()
+    if current == needed:
+        return
+    # While a newer build is being rolled out, this one must be able to start again.
+    if current is not None and not is_known(current):
+        get_logger(__name__).warning("database_is_newer", revision=current, needed=needed)
+        return
+    raise StartupError(
+        f"The database {where} is at revision {current or 'none'} and must be at {needed}: "
+        "run `arcana migrate`."
+    )
+
+
+if __name__ == "__main__":
+    raise SystemExit(run_main(main))

@@ -1,0 +1,124 @@
+"""Pages of a list: counted from its start, or from where the last page ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Column, Connection, RowMapping, Select, and_, func, or_, select
+
+from arcana.common.v1 import paging_pb2
+from repository_tier.cursor import KeyType, Position, list_digest, read_cursor, write_cursor
+from repository_tier.field_checks import FieldChecks
+
+DEFAULT_PAGE_SIZE = 10
+MAX_PAGE_SIZE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a list is sorted by: a column, then the id, both in one direction.
+
+    With `unique` the column decides alone, which lets MySQL walk a unique key.
+    """
+
+    column: Column[Any]
+    id_column: Column[str]
+    key_type: KeyType
+    descending: bool
+    unique: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Which part of a list is wanted."""
+
+    size: int
+    number: int
+    cursor: str
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The rows of a page, and where it stands."""
+
+    rows: Sequence[RowMapping]
+    place: paging_pb2.PageResult
+
+
+def page_from_proto(request: paging_pb2.PageRequest) -> Page:
+    """Check a page request.
+
+    Raises:
+        AppError: INVALID/VALIDATION_FAILED.
+    """
+    checks = FieldChecks()
+    if not 0 <= request.page_size <= MAX_PAGE_SIZE:
+        checks.fault("page_size", f"Must be from 1 to {MAX_PAGE_SIZE}.")
+    checks.not_negative("page", request.page)
+    checks.done()
+    return Page(request.page_size or DEFAULT_PAGE_SIZE, request.page, request.cursor)
+
+
+def list_page(
+    connection: Connection, rows: Select[Any], order: Order, page: Page, filter_digest: bytes
+) -> Found:
+    """Return one page of the rows. They must hold both columns of the order.
+
+    A page by cursor costs the same wherever it is; a page by number has the total with it.
+
+    Raises:
+        AppError: INVALID/VALIDATION_FAILED, when the cursor is not one of this list.
+    """
+    digest = list_digest(
+        order.column.table.name.encode(),
+        order.column.name.encode(),
+        b"descending" if order.descending else b"ascending",
+        filter_digest,
+    )
+    total = None
+    if page.cursor:
+        position = read_cursor(digest, page.cursor, order.key_type)
+        wanted = rows.where(after(order, position))
+    else:
+        total = connection.scalar(select(func.count()).select_from(_only_ids(rows, order)))
+        wanted = rows.offset(page.number * page.size)
+    wanted = wanted.order_by(*directed(order)).limit(page.size + 1)
+    found = connection.execute(wanted).mappings().all()
+    next_cursor = ""
+    if len(found) > page.size:
+        last = found[page.size - 1]
+        position = Position(last[order.column.name], last[order.id_column.name])
+        next_cursor = write_cursor(digest, position)
+    place = paging_pb2.PageResult(total=total, next_cursor=next_cursor)
+    return Found(found[: page.size], place)
+
+
+def _only_ids(rows: Select[Any], order: Order) -> Any:
+    return rows.with_only_columns(order.id_column).order_by(None).subquery()
+
+
+def directed(order: Order) -> list[Any]:
+    """Return the columns to sort by, with their direction."""
+    columns = [order.column] if order.unique else [order.column, order.id_column]
+    return [column.desc() if order.descending else column.asc() for column in columns]
+
+
+def after(order: Order, position: Position) -> Any:
+    """Return the condition that holds for the rows behind a position."""
+    beyond: Callable[[Any, Any], Any] = _less if order.descending else _greater
+    key = order.column
+    if order.unique:
+        return beyond(key, position.key)
+    not_before = key <= position.key if order.descending else key >= position.key
+    # The first condition alone is what an index can be entered by.
+    return and_(not_before, or_(beyond(key, position.key), beyond(order.id_column, position.id)))
+
+
+def _less(column: Any, value: Any) -> Any:
+    return column < value
+
+
+def _greater(column: Any, value: Any) -> Any:
+    return column > value

@@ -1,0 +1,147 @@
+"""What the repository tier can be told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from tier_runtime.server import GrpcServerSettings
+from tier_runtime.settings import TierSettings
+
+_DATABASES = ("sqlite", "mysql+pymysql", "mariadb+pymysql")
+_CACHES = ("redis", "rediss", "unix")
+
+
+class RepositorySettings(TierSettings):
+    """Settings of the repository tier. Unset stores mean the embedded ones under ARCANA_HOME."""
+
+    repository_bind: str = Field(
+        default="127.0.0.1:50052", description="Where the repository tier listens, host:port."
+    )
+    arcana_home: Path = Field(
+        default=Path(".arcana"), description="The folder of everything the embedded default keeps."
+    )
+    database_url: SecretStr | None = Field(
+        default=None,
+        description="`mysql+pymysql://user:password@host:port/name` (MySQL or MariaDB) or "
+        "`sqlite:////path`; a SQLite file under ARCANA_HOME when unset.",
+    )
+    redis_url: SecretStr | None = Field(
+        default=None,
+        description="`redis://host:port/number` of the cache; inside this process when unset.",
+    )
+
+    repository_threads: int = Field(
+        default=16, ge=4, le=256, description="RPCs that are worked on at the same time."
+    )
+    repository_max_concurrent_rpcs: int = Field(
+        default=256, ge=1, le=10_000, description="RPCs beyond which new ones are refused at once."
+    )
+    repository_drain_seconds: float = Field(
+        default=20.0, ge=0, le=600, description="How long RPCs in flight may end after SIGTERM (s)."
+    )
+    repository_default_deadline_seconds: float = Field(
+        default=5.0, gt=0, le=600, description="Deadline of a call that came without one (s)."
+    )
+    grpc_reflection: bool = Field(
+        default=True, description="Whether the gRPC servers tell what they serve."
+    )
+
+    database_pool_size: int = Field(
+        default=16,
+        ge=1,
+        le=256,
+        description="Connections of each pool, one for reads and one for writes; at least "
+        "REPOSITORY_THREADS.",
+    )
+    database_pool_timeout_seconds: float = Field(
+        default=1.0, gt=0, le=1, description="How long a call waits for a free connection (s)."
+    )
+    database_connect_timeout_seconds: int = Field(
+        default=1, ge=1, le=10, description="How long connecting to the database may take (s)."
+    )
+    database_io_timeout_seconds: float = Field(
+        default=3.0,
+        gt=2,
+        le=60,
+        description="How long the database may be silent in the middle of a statement (s); longer "
+        "than its lock wait of 2 s.",
+    )
+    store_probe_seconds: float = Field(
+        default=1.0, gt=0, le=60, description="Time between two health checks of a store (s)."
+    )
+
+    cache_ttl_seconds: float = Field(
+        default=300.0, gt=0, le=86_400, description="How long a cached user lives at most (s)."
+    )
+    cache_missing_ttl_seconds: float = Field(
+        default=5.0, gt=0, le=60, description="How long the cache knows that a user is missing (s)."
+    )
+    cache_timeout_seconds: float = Field(
+        default=0.1, gt=0, le=5, description="How long Redis may take to connect or answer (s)."
+    )
+    cache_max_entries: int = Field(
+        default=10_000, ge=1, description="Entries of the cache inside this process."
+    )
+    cache_breaker_failures: int = Field(
+        default=3, ge=1, le=100, description="Failures in a row after which Redis is left alone."
+    )
+    cache_breaker_seconds: float = Field(
+        default=1.0, gt=0, le=60, description="How long Redis is left alone then (s)."
+    )
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_a_database(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None:
+            parsed = _parsed(url)
+            if parsed is None or parsed.drivername not in _DATABASES or not parsed.database:
+                raise ValueError(f"must name a database, as one of {', '.join(_DATABASES)}")
+        return url
+
+    @field_validator("redis_url")
+    @classmethod
+    def _is_a_cache(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None:
+            parsed = _parsed(url)
+            if parsed is None or parsed.drivername not in _CACHES:
+                raise ValueError(f"must be a URL with one of {', '.join(_CACHES)}")
+        return url
+
+    @model_validator(mode="after")
+    def _pools_feed_all_threads(self) -> Self:
+        if self.database_pool_size < self.repository_threads:
+            raise ValueError("DATABASE_POOL_SIZE must be at least REPOSITORY_THREADS.")
+        return self
+
+    def database(self) -> str:
+        """Return the URL of the database, with its password."""
+        if self.database_url is not None:
+            return self.database_url.get_secret_value()
+        return f"sqlite:///{self.arcana_home.absolute() / 'arcana.db'}"
+
+    def redis(self) -> str:
+        """Return the URL of Redis, with its password; empty for the cache in this process."""
+        return "" if self.redis_url is None else self.redis_url.get_secret_value()
+
+    def grpc(self) -> GrpcServerSettings:
+        """Return how the server is built."""
+        return GrpcServerSettings(
+            bind=self.repository_bind,
+            threads=self.repository_threads,
+            max_concurrent_rpcs=self.repository_max_concurrent_rpcs,
+            drain_seconds=self.repository_drain_seconds,
+            default_deadline_seconds=self.repository_default_deadline_seconds,
+            reflection=self.grpc_reflection,
+        )
+
+
+def _parsed(url: SecretStr) -> URL | None:
+    try:
+        return make_url(url.get_secret_value())
+    except ArgumentError:
+        return None

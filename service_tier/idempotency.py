@@ -1,0 +1,55 @@
+"""Makes a creation repeatable: what a client's key is bound to."""
+
+from __future__ import annotations
+
+import hmac
+import re
+
+from google.protobuf.message import Message
+
+from arcana.repository.v1 import idempotency_pb2
+from service_tier.domain.faults import refuse_faults
+from tier_runtime.call import Actor
+
+_PRINTABLE = re.compile(r"[\x20-\x7e]{1,255}")
+
+
+class IdempotencyKeys:
+    """Binds a client's key to who sent it, to the method and to the request's content.
+
+    The fingerprint is keyed, because the request may hold a password.
+    """
+
+    def __init__(self, secret: bytes) -> None:
+        self._secret = secret
+
+    def key_for(
+        self, actor: Actor, method: str, request_id: str, request: Message
+    ) -> idempotency_pb2.IdempotencyKey | None:
+        """Return the key of a creation; None when the client gave none.
+
+        Raises:
+            AppError: INVALID/VALIDATION_FAILED, when the client's key is not 1..255 printable
+                ASCII characters.
+        """
+        if not request_id:
+            return None
+        if _PRINTABLE.fullmatch(request_id) is None:
+            refuse_faults({"request_id": ["Must be 1 to 255 printable ASCII characters."]})
+        return idempotency_pb2.IdempotencyKey(
+            scope=f"{actor.subject or 'anonymous'}:{method}",
+            key=request_id,
+            fingerprint=self._fingerprint(method, request),
+        )
+
+    def _fingerprint(self, method: str, request: Message) -> bytes:
+        content = type(request)()
+        content.CopyFrom(request)
+        content.ClearField("request_id")
+        # Deterministic within one protobuf build, which is all that a key's 24 hours need; field
+        # order and defaults do not vary, and these requests hold no map.
+        return hmac.digest(
+            self._secret,
+            method.encode() + b"\0" + content.SerializeToString(deterministic=True),
+            "sha256",
+        )

@@ -1,0 +1,61 @@
+"""The repository tier as this tier sees it: its stubs over one channel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import grpc
+
+from arcana.repository.v1 import (
+    event_repository_pb2_grpc,
+    rate_limit_repository_pb2_grpc,
+    session_repository_pb2_grpc,
+    user_repository_pb2_grpc,
+)
+from tier_runtime.channel import ChannelSettings
+
+_USERS = "arcana.repository.v1.UserRepository"
+_SESSIONS = "arcana.repository.v1.SessionRepository"
+
+# Reads, and writes that are the same when sent twice, by the comments of their contract. What is
+# bound to an idempotency key only sometimes is not among them.
+SAFE_TO_REPEAT = (
+    f"{_USERS}/GetUser",
+    f"{_USERS}/GetCredentials",
+    f"{_USERS}/ListUsers",
+    f"{_USERS}/GetUserProfile",
+    f"{_USERS}/CreateOneTimeToken",
+    f"{_USERS}/GetOneTimeToken",
+    f"{_SESSIONS}/CreateSession",
+    f"{_SESSIONS}/EndSessionByRefreshToken",
+    f"{_SESSIONS}/EndUserSessions",
+    f"{_SESSIONS}/ListSessions",
+    f"{_SESSIONS}/GetSession",
+    f"{_SESSIONS}/ListAccessChanges",
+    "arcana.repository.v1.EventRepository/AppendEvents",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """One stub for each service of the repository tier. They raise AppError only."""
+
+    users: user_repository_pb2_grpc.UserRepositoryStub
+    sessions: session_repository_pb2_grpc.SessionRepositoryStub
+    events: event_repository_pb2_grpc.EventRepositoryStub
+    rate_limits: rate_limit_repository_pb2_grpc.RateLimitRepositoryStub
+
+    @classmethod
+    def over(cls, channel: grpc.Channel) -> Repository:
+        """Return the stubs over a channel, which stays the caller's."""
+        return cls(
+            user_repository_pb2_grpc.UserRepositoryStub(channel),
+            session_repository_pb2_grpc.SessionRepositoryStub(channel),
+            event_repository_pb2_grpc.EventRepositoryStub(channel),
+            rate_limit_repository_pb2_grpc.RateLimitRepositoryStub(channel),
+        )
+
+
+def channel_settings() -> ChannelSettings:
+    """Return how this tier calls the repository tier."""
+    return ChannelSettings(retried_methods=SAFE_TO_REPEAT)

@@ -1,0 +1,161 @@
+"""What the service tier can be told."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+
+from tier_runtime.server import GrpcServerSettings
+from tier_runtime.settings import TierSettings
+
+MIN_SECRET_BYTES = 32
+
+# scrypt's N, r and p. Weaker than OWASP's is for tests, so it is taken, but not by default.
+_SCRYPT = re.compile(r"scrypt:([1-9][0-9]*):([1-9][0-9]*):([1-9][0-9]*)")
+_MAX_HASH_BYTES = 1 << 30
+
+
+class ServiceSettings(TierSettings):
+    """The settings of the service tier. Times are in seconds."""
+
+    service_bind: str = Field(
+        default="127.0.0.1:50051", description="Where the tier listens, as host:port."
+    )
+    repository_url: str = Field(
+        default="grpc://127.0.0.1:50052",
+        description="Where the repository tier is: grpc://host:port or dns:///name:port.",
+    )
+    arcana_home: Path = Field(
+        default=Path(".arcana"),
+        description="The folder in which keys and secrets are kept that are made on first start.",
+    )
+    jwt_algorithm: Literal["EdDSA", "HS256"] = Field(
+        default="EdDSA", description="How access tokens are signed."
+    )
+    jwt_issuer: str = Field(
+        default="arcana", min_length=1, description="The `iss` claim of access tokens."
+    )
+    jwt_audience: str = Field(
+        default="arcana-api", min_length=1, description="The `aud` claim of access tokens."
+    )
+    jwt_signing_key_file: Path | None = Field(
+        default=None,
+        description="The Ed25519 private key (PEM) that signs access tokens; when not set, one "
+        "is made under ARCANA_HOME/keys.",
+    )
+    jwt_verification_key_files: tuple[Path, ...] = Field(
+        default=(),
+        description="Further Ed25519 keys (PEM, public or private) that are published for "
+        "verification: the one before and the one after a rotation.",
+    )
+    jwt_secret: SecretStr | None = Field(
+        default=None,
+        description="The shared secret of HS256, 32 bytes or more; the controller tier needs the "
+        "same.",
+    )
+    access_token_expires: int = Field(
+        default=3600, ge=1, le=86_400, description="How long an access token lives."
+    )
+    refresh_token_expires: int = Field(
+        default=604_800,
+        ge=1,
+        le=31_536_000,
+        description="How long a refresh token lives; each refresh begins anew.",
+    )
+    token_secret: SecretStr | None = Field(
+        default=None,
+        description="Keys one-time tokens and idempotency fingerprints, 32 bytes or more; when "
+        "not set, it is made under ARCANA_HOME/keys.",
+    )
+    password_hash_method: str = Field(
+        default="scrypt:131072:8:1",
+        description="scrypt:N:r:p for new password hashes; one takes 128*N*r*p bytes of memory. "
+        "Older hashes are replaced at the next sign-in.",
+    )
+    hash_concurrency: int = Field(
+        default=0,
+        ge=0,
+        le=256,
+        description="Passwords hashed at the same time; 0 means one for each processor.",
+    )
+    hash_queue: int = Field(
+        default=16,
+        ge=0,
+        le=1024,
+        description="Calls that may wait for their turn to hash; more are refused at once.",
+    )
+    service_threads: int = Field(
+        default=16,
+        ge=1,
+        le=1024,
+        description="Calls served at the same time, besides those that hash or stream: these "
+        "have threads of their own.",
+    )
+    service_max_streams: int = Field(
+        default=8, ge=1, le=256, description="Streams open at the same time."
+    )
+    service_max_concurrent_rpcs: int = Field(
+        default=256,
+        ge=1,
+        description="Calls accepted at the same time, waiting ones included; more are refused.",
+    )
+    service_drain_seconds: float = Field(
+        default=20.0, ge=0, description="How long calls in flight may take to end after SIGTERM."
+    )
+    grpc_reflection: bool = Field(
+        default=True, description="Whether the gRPC servers tell what they serve."
+    )
+    health_probe_interval: float = Field(
+        default=1.0, gt=0, description="How often the repository tier is asked how it is."
+    )
+
+    @field_validator("password_hash_method")
+    @classmethod
+    def _is_scrypt(cls, method: str) -> str:
+        match = _SCRYPT.fullmatch(method)
+        if match is None:
+            raise ValueError("must be written scrypt:N:r:p")
+        n, r, p = (int(number) for number in match.groups())
+        if n < 2 or n & (n - 1) or 128 * n * r * p > _MAX_HASH_BYTES:
+            raise ValueError("N must be a power of two, and 128*N*r*p at most 1 GiB")
+        return method
+
+    @field_validator("jwt_secret", "token_secret")
+    @classmethod
+    def _is_long_enough(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret is not None and len(secret.get_secret_value().encode()) < MIN_SECRET_BYTES:
+            raise ValueError(f"must have {MIN_SECRET_BYTES} bytes or more")
+        return secret
+
+    @model_validator(mode="after")
+    def _has_its_secret(self) -> Self:
+        if self.jwt_algorithm == "HS256" and self.jwt_secret is None:
+            raise ValueError("JWT_SECRET: is required when JWT_ALGORITHM is HS256.")
+        return self
+
+    @property
+    def hash_slots(self) -> int:
+        """How many passwords are hashed at the same time."""
+        return self.hash_concurrency or os.cpu_count() or 1
+
+    def server(self) -> GrpcServerSettings:
+        """Return how the tier serves.
+
+        Whoever hashes, waits to hash, or streams holds a thread, so each of these has one on top
+        of those for everything else: a storm of sign-ins finds its queue full, not the server.
+        """
+        threads = (
+            self.service_threads + self.service_max_streams + self.hash_slots + self.hash_queue
+        )
+        return GrpcServerSettings(
+            bind=self.service_bind,
+            threads=threads,
+            max_concurrent_rpcs=max(self.service_max_concurrent_rpcs, threads),
+            max_open_streams=self.service_max_streams,
+            drain_seconds=self.service_drain_seconds,
+            reflection=self.grpc_reflection,
+        )

@@ -1,0 +1,73 @@
+"""The repository tier in memory, behind the same stubs, for tests of the tiers above it.
+
+It passes the tests of `tests/tier/service/test_repository_contract.py`, as the real one does.
+"""
+
+from __future__ import annotations
+
+from arcana.repository.v1 import (
+    event_repository_pb2_grpc,
+    rate_limit_repository_pb2_grpc,
+    session_repository_pb2_grpc,
+    user_repository_pb2_grpc,
+)
+from tests.fakes.repository.channel import InPlaceChannel
+from tests.fakes.repository.others import FakeEvents, FakeRateLimits
+from tests.fakes.repository.sessions import CHANGES_PER_PAGE, FakeSessions
+from tests.fakes.repository.state import State
+from tests.fakes.repository.users import FakeUsers
+from tier_runtime.clock import Clock
+from tier_runtime.server import Registration
+
+__all__ = ["FakeRepository", "InPlaceChannel"]
+
+
+class FakeRepository:
+    """The four services over one state."""
+
+    def __init__(self, clock: Clock, *, changes_per_page: int = CHANGES_PER_PAGE) -> None:
+        self.state = State(clock)
+        self.users = FakeUsers(self.state)
+        self.sessions = FakeSessions(self.state, changes_per_page)
+        self.events = FakeEvents(self.state)
+        self.rate_limits = FakeRateLimits(self.state)
+
+    def registrations(self) -> list[Registration]:
+        """Return the services, for a real server or for an InPlaceChannel."""
+        package = "arcana.repository.v1"
+        return [
+            Registration(
+                f"{package}.UserRepository",
+                lambda server: user_repository_pb2_grpc.add_UserRepositoryServicer_to_server(
+                    self.users, server
+                ),
+            ),
+            Registration(
+                f"{package}.SessionRepository",
+                lambda server: session_repository_pb2_grpc.add_SessionRepositoryServicer_to_server(
+                    self.sessions, server
+                ),
+            ),
+            Registration(
+                f"{package}.EventRepository",
+                lambda server: event_repository_pb2_grpc.add_EventRepositoryServicer_to_server(
+                    self.events, server
+                ),
+            ),
+            Registration(
+                f"{package}.RateLimitRepository",
+                lambda server: (
+                    rate_limit_repository_pb2_grpc.add_RateLimitRepositoryServicer_to_server(
+                        self.rate_limits, server
+                    )
+                ),
+            ),
+        ]
+
+    def channel(self) -> InPlaceChannel:
+        """Return a channel to it that opens no socket."""
+        return InPlaceChannel(self.registrations())
+
+    def event_types(self) -> list[str]:
+        """Return the types of all events so far, in order."""
+        return [event.type for event in self.state.events]

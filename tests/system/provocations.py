@@ -1,0 +1,244 @@
+"""How a consumer gets each error code out of a row of the contract."""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import requests
+from sqlalchemy import text
+
+from tests.stores.waiting import eventually
+from tests.system.client import Edge, new_email, new_password
+from tests.system.load import all_at_once
+from tests.system.mailbox import as_stored
+from tests.system.rows import Call, Row
+from tests.system.world import World
+
+MAX_BODY_BYTES = 1_048_576
+# Long past for every kind of token.
+LONG_AGO = "2001-01-01 00:00:00.000000"
+
+
+@dataclass(frozen=True, slots=True)
+class Edges:
+    """Where rows are asked: the usual edge, and one that forgives nothing.
+
+    Attributes:
+        strict: an edge of the same system that requires If-Match and allows one call a minute.
+        stalled: the answers of all rows while the service tier stood still, by row.
+    """
+
+    world: World
+    strict: Edge
+    stalled: dict[str, requests.Response]
+
+
+Provocation: TypeAlias = Callable[[Edges, Row], requests.Response]
+
+
+def _send(edges: Edges, call: Call) -> requests.Response:
+    return call.send(edges.world.edge)
+
+
+def _malformed_body(edges: Edges, row: Row) -> requests.Response:
+    return _send(edges, row.call(edges.world).with_raw(b'{"name": "cut o'))
+
+
+def _unsupported_media_type(edges: Edges, row: Row) -> requests.Response:
+    call = row.call(edges.world).with_raw(b"name=Ada", "application/x-www-form-urlencoded")
+    return _send(edges, call)
+
+
+def _body_too_large(edges: Edges, row: Row) -> requests.Response:
+    raw = b'{"name": "' + b"x" * MAX_BODY_BYTES + b'"}'
+    return _send(edges, row.call(edges.world).with_raw(raw))
+
+
+def _validation_failed(edges: Edges, row: Row) -> requests.Response:
+    call = row.call(edges.world)
+    if row.takes_body:
+        answer = _send(edges, call.with_fields(surprise=1))
+        assert "surprise" in answer.json()["errors"], answer.text
+        return answer
+    if "{id}" in row.path:
+        return _send(edges, call.with_path(row.path.format(id="not-an-id")))
+    if row.etag:
+        return _send(edges, call.with_headers(If_None_Match="no entity tag"))
+    return _send(edges, call.with_path(f"{call.path}?size=101&surprise=1"))
+
+
+def _unauthenticated(edges: Edges, row: Row) -> requests.Response:
+    return _send(edges, row.call(edges.world).without_token())
+
+
+def _invalid_token(edges: Edges, row: Row) -> requests.Response:
+    call = row.call(edges.world)
+    if row.who != "all":
+        return _send(edges, call.with_token(edges.world.resident.tokens.access + "x"))
+    name = "refresh_token" if "refresh_token" in (call.body or {}) else "token"
+    return _send(edges, call.with_fields(**{name: secrets.token_urlsafe(48)}))
+
+
+def _token_expired(edges: Edges, row: Row) -> requests.Response:
+    world, call = edges.world, row.call(edges.world)
+    if row.who != "all":
+        return _send(edges, call.with_token(world.expired(world.resident.tokens)))
+    # Time is not ours to wait for; the stored tokens that the call may use are made older.
+    table = "refresh_tokens" if "refresh_token" in (call.body or {}) else "one_time_tokens"
+    with world.mailbox.database() as database:
+        database.execute(text(f"UPDATE {table} SET expire_time = :past"), {"past": LONG_AGO})  # noqa: S608 - one of our two words.
+    return _send(edges, call)
+
+
+def _token_revoked(edges: Edges, row: Row) -> requests.Response:
+    world, call = edges.world, row.call(edges.world)
+    if row.who != "all":
+        call = call.with_token(world.signed_out.tokens.access)
+        (answer,) = eventually(lambda: _refused(_send(edges, call)), 1, "the end of the session")
+        return answer
+    _send(edges, call)
+    return _send(edges, call)
+
+
+def _refused(answer: requests.Response) -> list[requests.Response]:
+    return [answer] if answer.status_code >= 400 else []
+
+
+def _invalid_credentials(edges: Edges, row: Row) -> requests.Response:
+    call = row.call(edges.world)
+    name = "password" if "password" in (call.body or {}) else "current_password"
+    return _send(edges, call.with_fields(**{name: new_password()}))
+
+
+def _account_not_active(edges: Edges, row: Row) -> requests.Response:
+    """Suspend somebody without ending their sessions, which only the database allows."""
+    world, account = edges.world, edges.world.newcomer()
+    with world.mailbox.database() as database:
+        database.execute(
+            text("UPDATE users SET status = 'suspended' WHERE id = :id"),
+            {"id": as_stored(account.id)},
+        )
+    bodies = {
+        "/auth/login": {"email": account.email, "password": account.password},
+        "/auth/refresh": {"refresh_token": account.tokens.refresh},
+    }
+    return world.edge.post(row.path, bodies[row.path])
+
+
+def _forbidden(edges: Edges, row: Row) -> requests.Response:
+    return _send(edges, row.call(edges.world).with_token(edges.world.newcomer().tokens.access))
+
+
+def _user_not_found(edges: Edges, row: Row) -> requests.Response:
+    world = edges.world
+    call = row.call(world).with_token(world.admin.tokens.access)
+    unknown = f"{uuid.uuid4()}"[:14] + "7" + f"{uuid.uuid4()}"[15:]
+    return _send(edges, call.with_path(row.path.format(id=unknown)))
+
+
+def _not_found(edges: Edges, row: Row) -> requests.Response:
+    """Ask for a session that is somebody else's."""
+    other = edges.world.newcomer()
+    theirs = edges.world.edge.get("/auth/sessions", headers=other.bearer).json()["data"][0]["id"]
+    return _send(edges, row.call(edges.world).with_path(row.path.format(id=theirs)))
+
+
+def _email_exists(edges: Edges, row: Row) -> requests.Response:
+    taken = edges.world.resident.email.upper()
+    return _send(edges, row.call(edges.world).with_fields(email=taken))
+
+
+def _invalid_state(edges: Edges, row: Row) -> requests.Response:
+    """Take the only admin away."""
+    call = row.call(edges.world).with_path(row.path.format(id=edges.world.admin.id))
+    if row.path.endswith("/roles"):
+        call = call.with_fields(roles=["user"])
+    return _send(edges, call)
+
+
+def _idempotency_key_reused(edges: Edges, row: Row) -> requests.Response:
+    call = row.call(edges.world).with_headers(Idempotency_Key=secrets.token_hex(8))
+    assert _send(edges, call).status_code == 201
+    return _send(edges, call.with_fields(email=new_email()))
+
+
+def _precondition_failed(edges: Edges, row: Row) -> requests.Response:
+    if row.path.endswith("/change-password"):
+        return _race_of_password_changes(edges, row)
+    return _send(edges, row.call(edges.world).with_headers(If_Match='"v987654"'))
+
+
+def _race_of_password_changes(edges: Edges, row: Row) -> requests.Response:
+    """Change one password twice at once until the loser had already passed the check of the old."""
+    for _ in range(30):
+        call = row.call(edges.world)
+        answers = all_at_once(3, lambda _, call=call: _send(edges, call))  # type: ignore[misc]  # bound now
+        for answer in answers:
+            if answer.status_code == 412:
+                return answer
+    raise AssertionError("30 races, and no loser came so far as to be refused")
+
+
+def _precondition_required(edges: Edges, row: Row) -> requests.Response:
+    return row.call(edges.world).send(edges.strict)
+
+
+def _rate_limited(edges: Edges, row: Row) -> requests.Response:
+    call = row.call(edges.world)
+    answer = call.send(edges.strict)
+    for _ in range(3):
+        if answer.status_code == 429:
+            break
+        answer = call.send(edges.strict)
+    assert answer.headers["RateLimit-Policy"]
+    assert answer.headers["RateLimit"]
+    return answer
+
+
+def _service_unavailable(edges: Edges, row: Row) -> requests.Response:
+    """Cut the edge off from the service tier, and wait until it has found its way back."""
+    world, call = edges.world, row.call(edges.world)
+    world.between.cut()
+    try:
+        return _send(edges, call)
+    finally:
+        world.between.restore()
+        account = world.resident
+        eventually(
+            lambda: world.edge.login(account.email, account.password).status_code == 200,
+            5,
+            "the edge's way back to the service tier",
+        )
+
+
+def _deadline_exceeded(edges: Edges, row: Row) -> requests.Response:
+    return edges.stalled[str(row)]
+
+
+PROVOCATIONS: dict[str, Provocation] = {
+    "MALFORMED_BODY": _malformed_body,
+    "UNSUPPORTED_MEDIA_TYPE": _unsupported_media_type,
+    "BODY_TOO_LARGE": _body_too_large,
+    "VALIDATION_FAILED": _validation_failed,
+    "UNAUTHENTICATED": _unauthenticated,
+    "INVALID_TOKEN": _invalid_token,
+    "TOKEN_EXPIRED": _token_expired,
+    "TOKEN_REVOKED": _token_revoked,
+    "INVALID_CREDENTIALS": _invalid_credentials,
+    "ACCOUNT_NOT_ACTIVE": _account_not_active,
+    "FORBIDDEN": _forbidden,
+    "USER_NOT_FOUND": _user_not_found,
+    "NOT_FOUND": _not_found,
+    "EMAIL_EXISTS": _email_exists,
+    "INVALID_STATE": _invalid_state,
+    "IDEMPOTENCY_KEY_REUSED": _idempotency_key_reused,
+    "PRECONDITION_FAILED": _precondition_failed,
+    "PRECONDITION_REQUIRED": _precondition_required,
+    "RATE_LIMITED": _rate_limited,
+    "SERVICE_UNAVAILABLE": _service_unavailable,
+    "DEADLINE_EXCEEDED": _deadline_exceeded,
+}

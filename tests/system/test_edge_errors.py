@@ -1,0 +1,161 @@
+"""Every error that a row of the contract can answer with is reached at the running edge.
+
+Each answer is also held to the committed OpenAPI document: its status, its code and its schema must
+be declared for that row. IDEMPOTENCY_IN_PROGRESS needs a lock held in a real database and is
+reached in tests/chaos; INTERNAL_ERROR is the one code that nobody may reach.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import requests
+
+from tests.stores import Stores
+from tests.stores.waiting import eventually
+from tests.system.client import API, Edge, expect_problem, is_outside_base
+from tests.system.document import VERBS, committed_document
+from tests.system.load import all_at_once
+from tests.system.processes import ArcanaProcesses
+from tests.system.provocations import PROVOCATIONS, Edges
+from tests.system.rows import ROWS, STATUS_OF, Row
+from tests.system.world import World, open_world
+
+REACHED_ELSEWHERE = {"IDEMPOTENCY_IN_PROGRESS", "INTERNAL_ERROR"}
+DEADLINE_SECONDS = 2.0
+LIMITS = (
+    "REGISTER_IP",
+    "LOGIN_EMAIL",
+    "LOGIN_IP",
+    "REFRESH_IP",
+    "PASSWORD_RESET_EMAIL",
+    "PASSWORD_RESET_IP",
+    "VERIFY_EMAIL_IP",
+    "CHANGE_PASSWORD_USER",
+)
+
+
+def _declared_codes(row: Row) -> dict[str, str]:
+    """Give the status of every code that the document declares for a row."""
+    document = committed_document()
+    path = row.path if is_outside_base(row.path) else API + row.path
+    operation = document.find(row.method, path.format(id="some-id"))
+    return {code: status for status, codes in document.codes(operation).items() for code in codes}
+
+
+def _codes(row: Row) -> set[str]:
+    """Give every code that a row shall be seen to answer with."""
+    return (set(row.required_codes()) | _declared_codes(row).keys()) - REACHED_ELSEWHERE
+
+
+PAIRS = [
+    pytest.param(row, code, id=f"{row}: {code}") for row in ROWS for code in sorted(_codes(row))
+]
+
+
+@pytest.fixture(scope="module")
+def world(stores: Stores, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    folder = tmp_path_factory.mktemp("errors")
+    with open_world(
+        stores.new_store("embedded"),
+        folder,
+        committed_document().check,
+        REQUEST_TIMEOUT_SECONDS=str(DEADLINE_SECONDS),
+        WEB_THREADS="32",
+    ) as world:
+        yield world
+
+
+@pytest.fixture(scope="module")
+def strict(
+    world: World, stores: Stores, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Edge]:
+    """Run a second edge on the same service tier, which requires If-Match and limits hard."""
+    settings = {f"RATE_LIMIT_{name}": "1/60" for name in LIMITS}
+    settings |= {"REQUIRE_IF_MATCH": "true", "SERVICE_URL": world.arcana.service_url}
+    store = stores.new_store("embedded")
+    processes = ArcanaProcesses(tmp_path_factory.mktemp("strict"), store, settings)
+    try:
+        processes.start("controller")
+        with Edge(processes.edge_url, committed_document().check) as edge:
+            yield edge
+    finally:
+        processes.stop()
+
+
+@pytest.fixture(scope="module")
+def stalled(world: World) -> dict[str, requests.Response]:
+    """Ask all rows at once while the service tier takes calls and answers none."""
+    rows = [row for row in ROWS if "DEADLINE_EXCEEDED" in _codes(row)]
+    calls = [row.call(world) for row in rows]
+    world.between.stall()
+    try:
+        answers = all_at_once(len(calls), lambda number: calls[number].send(world.edge))
+    finally:
+        world.between.restore()
+    resident = world.resident
+    eventually(
+        lambda: world.edge.login(resident.email, resident.password).status_code == 200,
+        5,
+        "the edge's way back to the service tier",
+    )
+    return {str(row): answer for row, answer in zip(rows, answers, strict=True)}
+
+
+@pytest.fixture
+def edges(world: World, strict: Edge, stalled: dict[str, requests.Response]) -> Edges:
+    return Edges(world, strict, stalled)
+
+
+@pytest.mark.parametrize(("row", "code"), PAIRS)
+def test_a_row_answers_with_each_of_its_errors(edges: Edges, row: Row, code: str) -> None:
+    assert code in PROVOCATIONS, f"{row} declares {code}, and nobody knows how to reach it"
+    declared = _declared_codes(row)
+    assert declared.get(code) == str(STATUS_OF[code]), f"{row}: {code} is not declared so"
+    expect_problem(PROVOCATIONS[code](edges, row), STATUS_OF[code], code)
+
+
+def test_a_stalled_service_tier_costs_no_more_than_the_deadline(
+    stalled: dict[str, requests.Response],
+) -> None:
+    for row, answer in stalled.items():
+        assert answer.elapsed.total_seconds() < DEADLINE_SECONDS + 1, row
+
+
+def test_the_contracts_codes_and_the_documents_statuses_agree() -> None:
+    document = committed_document()
+    for operation in document.operations():
+        for status, codes in document.codes(operation).items():
+            for code in codes:
+                assert str(STATUS_OF[code]) == status, f"{operation}: {code} with {status}"
+
+
+def test_every_row_that_makes_something_declares_that_its_key_may_be_running() -> None:
+    for row in ROWS:
+        if "IDEMPOTENCY_IN_PROGRESS" in row.required_codes():
+            assert _declared_codes(row)["IDEMPOTENCY_IN_PROGRESS"] == "409"
+
+
+@pytest.mark.parametrize("path", ["/api/v1/nothing", "/api/v1/users/a/b/c", "/nothing", "/api/v2"])
+def test_an_unknown_path_is_not_found(world: World, path: str) -> None:
+    with Edge(world.edge.url) as edge:
+        answer = edge._session.get(edge.url + path, headers=world.admin.bearer, timeout=5)
+        expect_problem(answer, 404, "NOT_FOUND")
+
+
+@pytest.mark.parametrize("path", sorted({row.path for row in ROWS}))
+def test_an_undeclared_method_is_not_allowed_and_the_allowed_ones_are_named(
+    world: World, path: str
+) -> None:
+    served = {row.method for row in ROWS if row.path == path}
+    # A literal path may also be a value of a path with a parameter.
+    if path == "/users/me":
+        served |= {row.method for row in ROWS if row.path == "/users/{id}"}
+    with Edge(world.edge.url) as edge:
+        for method in sorted({verb.upper() for verb in VERBS} - served):
+            target = path.format(id=world.resident.id)
+            answer = edge.call(method, target, headers=world.admin.bearer)
+            expect_problem(answer, 405, "METHOD_NOT_ALLOWED")
+            allowed = {each.strip() for each in answer.headers["Allow"].split(",")}
+            assert allowed - {"HEAD", "OPTIONS"} == served

@@ -1,0 +1,215 @@
+"""`arcana up` and its sisters, seen from outside, with tiers that can be told to misbehave."""
+
+from __future__ import annotations
+
+import re
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import psutil
+import pytest
+
+from tests.stores.waiting import eventually
+from tests.system.launcher_process import LauncherProcess
+from tests.system.processes import ROOT
+
+FAKES = ROOT / "tests/system/fake_tiers"
+
+Launch = Callable[..., LauncherProcess]
+
+
+@pytest.fixture
+def launch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launch]:
+    """Run `arcana WORDS` with settings; killed at the end with all it started."""
+    with ExitStack() as running:
+
+        def start(*words: str, **settings: str) -> LauncherProcess:
+            home = tmp_path_factory.mktemp("launcher")
+            return running.enter_context(LauncherProcess(home, words, settings, (FAKES,)))
+
+        yield start
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_the_tiers_from_the_edge_inwards(
+    launch: Launch, number: signal.Signals
+) -> None:
+    launcher = launch("up")
+    launcher.wait_until_up()
+
+    launcher.process.send_signal(number)
+
+    assert launcher.wait() == 0
+    ends = [line.partition(" |")[0].strip() for line in launcher.lines if line.endswith("ends")]
+    assert ends == ["controller", "service", "repository"]
+    assert launcher.lines[-1].endswith("| Stopped.")
+
+
+def test_the_urls_and_the_first_admin_are_told(launch: Launch) -> None:
+    launcher = launch("up")
+    launcher.wait_until_up()
+
+    log = launcher.log
+    assert f"{launcher.edge_url}/docs" in log
+    assert f"grpc://{launcher.environ['SERVICE_BIND']}" in log
+    assert re.search(r"admin@arcana\.local with the password \w{20} \(shown only this once\)", log)
+
+
+@pytest.mark.parametrize("tier", ["repository", "service", "controller"])
+def test_a_tier_that_dies_takes_the_others_with_it(launch: Launch, tier: str) -> None:
+    launcher = launch("up")
+    launcher.wait_until_up()
+    others = launcher.children()
+
+    launcher.child(tier).kill()
+
+    assert launcher.wait() == 1
+    assert launcher.lines[-1].endswith(f"| Stopped, because the {tier} tier was ended by SIGKILL.")
+    assert not any(other.is_running() for other in others)
+
+
+def test_tiers_end_when_the_launcher_is_killed_outright(launch: Launch) -> None:
+    launcher = launch("up")
+    launcher.wait_until_up()
+    tiers = launcher.children()
+
+    launcher.process.kill()
+
+    _, alive = psutil.wait_procs(tiers, timeout=10)
+    assert alive == []
+
+
+def test_a_tier_that_does_not_hear_is_killed_in_the_end(launch: Launch) -> None:
+    launcher = launch("up", FAKE_SERVICE="deaf", ARCANA_STOP_SECONDS="0.3")
+    launcher.wait_until_up()
+
+    launcher.process.send_signal(signal.SIGINT)
+
+    assert launcher.wait() == 0
+    assert any("service tier did not end in time" in line for line in launcher.lines)
+
+
+def test_a_second_signal_does_not_wait(launch: Launch) -> None:
+    launcher = launch("up", FAKE_CONTROLLER="deaf", ARCANA_STOP_SECONDS="600")
+    launcher.wait_until_up()
+
+    launcher.process.send_signal(signal.SIGINT)
+    eventually(lambda: any("Stopping the controller" in line for line in launcher.lines), 10)
+    launcher.process.send_signal(signal.SIGINT)
+
+    assert launcher.wait() == 0
+
+
+def test_a_signal_while_starting_stops_what_has_started(launch: Launch) -> None:
+    launcher = launch("up", FAKE_SERVICE="ill")
+    eventually(lambda: any("Starting the service" in line for line in launcher.lines), 20)
+
+    launcher.process.send_signal(signal.SIGTERM)
+
+    assert launcher.wait() == 0
+    assert launcher.lines[-1].endswith("| Stopped.")
+
+
+def test_a_tier_that_refuses_to_start_is_named_with_its_reason(launch: Launch) -> None:
+    launcher = launch("up", FAKE_SERVICE="refuse")
+
+    assert launcher.wait() == 2
+    assert launcher.lines[-1] == (
+        "The service tier did not come up: it ended with exit code 2: The fake service refuses."
+    )
+    assert "Traceback" not in launcher.log
+
+
+@pytest.mark.parametrize("tier", ["repository", "controller"])
+def test_a_tier_that_stays_ill_is_named(launch: Launch, tier: str) -> None:
+    launcher = launch("up", **{f"FAKE_{tier.upper()}": "ill", "ARCANA_START_SECONDS": "4"})
+
+    assert launcher.wait() == 2
+    assert launcher.lines[-1].startswith(f"The {tier} tier did not come up within 4 s: ")
+
+
+def test_a_database_that_cannot_be_migrated_is_one_clear_last_line(launch: Launch) -> None:
+    launcher = launch("up", FAKE_MIGRATION="refuse")
+
+    assert launcher.wait() == 2
+    assert launcher.lines[-1] == (
+        "The database could not be brought up to date: "
+        "it ended with exit code 2: The fake migration refuses."
+    )
+
+
+def test_a_migration_that_takes_too_long_is_given_up(launch: Launch) -> None:
+    launcher = launch("up", FAKE_MIGRATION="slow", ARCANA_START_SECONDS="1")
+
+    assert launcher.wait() == 2
+    assert launcher.lines[-1] == "The database was not up to date within 1 s."
+
+
+def test_a_port_that_is_taken_is_named_before_anything_starts(launch: Launch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        bind = f"127.0.0.1:{taken.getsockname()[1]}"
+        launcher = launch("up", SERVICE_BIND=bind)
+
+        assert launcher.wait() == 2
+        (line,) = launcher.lines
+        assert line.startswith(f"{bind} is taken")
+        assert line.endswith("set SERVICE_BIND.")
+
+
+def test_bad_settings_of_all_tiers_are_named_at_once(launch: Launch) -> None:
+    launcher = launch("up", FAKE_NUMBER="many", LOG_LEVEL="loud")
+
+    assert launcher.wait() == 2
+    assert sorted(line.partition(":")[0] for line in launcher.lines) == ["FAKE_NUMBER", "LOG_LEVEL"]
+
+
+def test_a_mode_that_is_not_supported_is_refused(launch: Launch) -> None:
+    launcher = launch("up", "--mode", "monolithic")
+
+    assert launcher.wait() == 2
+    assert launcher.lines == ["The mode 'monolithic' is not supported; supported: layered."]
+
+
+def test_check_config_says_ok_or_every_fault(launch: Launch) -> None:
+    good = launch("service", "--check-config")
+    bad = launch("service", "--check-config", FAKE_NUMBER="many")
+
+    assert good.wait() == 0
+    assert good.lines == ["OK"]
+    assert bad.wait() == 2
+    assert bad.lines[0].startswith("FAKE_NUMBER: ")
+
+
+def test_health_is_0_when_all_is_well_and_1_otherwise(launch: Launch) -> None:
+    launcher = launch("up")
+    launcher.wait_until_up()
+    binds = {name: value for name, value in launcher.environ.items() if name.endswith("_BIND")}
+
+    asked = launch("health", **binds)
+
+    # The fake repository tier does not know of any store.
+    assert asked.wait() == 1
+    assert asked.lines[-1] == "Not well: database, cache."
+    assert launch("health").wait() == 1
+
+
+def test_seeding_without_a_service_tier_is_one_clear_line(launch: Launch) -> None:
+    launcher = launch("seed")
+
+    assert launcher.wait() == 2
+    assert len(launcher.lines) == 1
+    assert "does not serve" in launcher.lines[0]
+
+
+def test_an_admin_can_be_made_by_name(launch: Launch) -> None:
+    launcher = launch("up")
+    launcher.wait_until_up()
+
+    made = launch(
+        "create-admin", "--email", "b@example.com", SERVICE_BIND=launcher.environ["SERVICE_BIND"]
+    )
+
+    assert made.wait() == 0
+    assert made.lines[0].startswith("Made the admin b@example.com with the password ")

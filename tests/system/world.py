@@ -1,0 +1,99 @@
+"""A running system with everything in it that rows of the contract are asked with."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from tests.stores import Store, TcpRelay
+from tests.system.client import Account, Edge, Observer, Tokens, expect
+from tests.system.discretion import watched_edge
+from tests.system.mailbox import Mailbox
+from tests.system.processes import ArcanaProcesses
+
+
+@dataclass
+class World:
+    """The running system, who lives in it, and the secrets that only its operator has.
+
+    Attributes:
+        between: stands between the edge and the service tier.
+        signing_key: what access tokens are signed with.
+    """
+
+    arcana: ArcanaProcesses
+    edge: Edge
+    between: TcpRelay
+    mailbox: Mailbox
+    signing_key: Ed25519PrivateKey
+    admin: Account = field(init=False)
+
+    def __post_init__(self) -> None:
+        credentials = self.arcana.admin
+        tokens = self.edge.sign_in(credentials.email, credentials.password)
+        me = expect(self.edge.me(tokens.access), 200)
+        self.admin = Account(me["id"], credentials.email, credentials.password, tokens)
+
+    @functools.cached_property
+    def resident(self) -> Account:
+        """Somebody signed in whom no test may change."""
+        return self.edge.new_account("Resident")
+
+    @functools.cached_property
+    def signed_out(self) -> Account:
+        """Somebody whose session has ended."""
+        account = self.edge.new_account("Signed Out")
+        self.edge.post("/auth/logout-all", headers=account.bearer)
+        return account
+
+    def newcomer(self) -> Account:
+        """Register somebody whom the calling test may change as it likes."""
+        return self.edge.new_account("Newcomer")
+
+    def retold(self, access_token: str, **changes: Any) -> str:
+        """Sign a token again after changing claims; None takes one away."""
+        header = jwt.get_unverified_header(access_token)
+        claims = jwt.decode(access_token, options={"verify_signature": False}) | changes
+        kept = {name: value for name, value in claims.items() if value is not None}
+        names = {"typ": header["typ"], "kid": header["kid"]}
+        return jwt.encode(kept, self.signing_key, algorithm="EdDSA", headers=names)
+
+    def expired(self, tokens: Tokens) -> str:
+        """Give an access token that was good until an hour ago."""
+        now = int(time.time())
+        return self.retold(tokens.access, iat=now - 7200, exp=now - 3600)
+
+
+@contextlib.contextmanager
+def open_world(
+    store: Store, folder: Path, observe: Observer | None = None, **settings: str
+) -> Iterator[World]:
+    signing_key = Ed25519PrivateKey.generate()
+    key_file = folder / "signing.pem"
+    key_file.write_bytes(
+        signing_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    )
+    key_file.chmod(0o600)
+    token_secret = secrets.token_hex(32)
+    arcana = ArcanaProcesses(
+        folder,
+        store,
+        {"JWT_SIGNING_KEY_FILE": str(key_file), "TOKEN_SECRET": token_secret} | settings,
+    )
+    with ExitStack() as running:
+        between = running.enter_context(TcpRelay.to(arcana.service_url))
+        arcana.environ["SERVICE_URL"] = between.url
+        running.enter_context(arcana)
+        edge = running.enter_context(watched_edge(arcana, observe))
+        yield World(arcana, edge, between, Mailbox(store, token_secret), signing_key)

@@ -1,0 +1,84 @@
+"""A migrated store per worker, emptied for every test, and a tier on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+import redis
+from sqlalchemy import Engine, delete
+
+from repository_tier.engine import PoolSettings, make_engines
+from repository_tier.migrate import migrate
+from repository_tier.tables import metadata, roles
+from tests.fakes.clock import FakeClock
+from tests.stores import Store
+from tests.tier.repository.requests import Requests
+from tests.tier.repository.running_tier import RunningTier, running_tier
+from tier_runtime.clock import Clock
+
+StartTier = Callable[..., RunningTier]
+
+
+@pytest.fixture(scope="session")
+def migrated_store(worker_store: Store) -> Store:
+    """Give this worker's store with all tables."""
+    migrate(worker_store.database_url)
+    return worker_store
+
+
+@pytest.fixture(scope="session")
+def store_engine(migrated_store: Store) -> Iterator[Engine]:
+    """Give a connection of the tests' own to the database."""
+    engines = make_engines(migrated_store.database_url, PoolSettings(4, 1.0, 5, 30.0))
+    engines.readers.dispose()
+    yield engines.writers
+    engines.close()
+
+
+@pytest.fixture
+def empty_store(migrated_store: Store, store_engine: Engine) -> Store:
+    """Give the store without a row, but for the known roles."""
+    with store_engine.begin() as connection:
+        for table in reversed(metadata.sorted_tables):
+            if table is not roles:
+                connection.execute(delete(table))
+    if migrated_store.redis_url:
+        with redis.Redis.from_url(migrated_store.redis_url) as client:
+            client.flushdb()
+    return migrated_store
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """The clock of the tier under test."""
+    return FakeClock()
+
+
+@pytest.fixture
+def start_tier(empty_store: Store, store_engine: Engine, clock: FakeClock) -> Iterator[StartTier]:
+    """Start tiers with settings of the test's own."""
+    with ExitStack() as stack:
+
+        def start(
+            store: Store | None = None, tier_clock: Clock | None = None, **settings: Any
+        ) -> RunningTier:
+            return stack.enter_context(
+                running_tier(store or empty_store, store_engine, tier_clock or clock, **settings)
+            )
+
+        yield start
+
+
+@pytest.fixture
+def tier(start_tier: StartTier) -> RunningTier:
+    """A running tier."""
+    return start_tier()
+
+
+@pytest.fixture
+def make(clock: FakeClock) -> Requests:
+    """Makes requests that are right in all that a test does not say."""
+    return Requests(clock)

@@ -1,0 +1,125 @@
+"""The service tier over a fake repository tier, in one process, with no socket."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from werkzeug.security import check_password_hash, generate_password_hash
+
+from arcana.common.v1 import domain_event_pb2
+from arcana.service.v1 import (
+    auth_service_pb2,
+    auth_service_pb2_grpc,
+    rate_limit_service_pb2_grpc,
+    user_pb2,
+    user_service_pb2,
+    user_service_pb2_grpc,
+)
+from service_tier.main import make_services, read_token_secret
+from service_tier.one_time_tokens import OneTimeTokens, Purpose
+from service_tier.repository import Repository
+from service_tier.settings import ServiceSettings
+from tests.fakes.clock import FakeClock
+from tests.fakes.repository import FakeRepository, InPlaceChannel
+from tier_runtime.call import Actor, Call, call_scope
+from tier_runtime.deadline import Deadline
+from tier_runtime.ids import Uuid7Source
+
+METHOD = "scrypt:1024:8:1"
+PASSWORD = "Quiet-River-42-Stones"
+OTHER_PASSWORD = "Loud-Mountain-77-Trees"
+EMAIL = "ada@example.org"
+
+ADMIN = Actor("019aa000-0000-7000-8000-00000000000a", frozenset({"admin", "user"}))
+
+
+@dataclass
+class CountingFunction:
+    """Really hashes, counts how often, and stops where a test wants it to."""
+
+    method: str = METHOD
+    hashes: int = 0
+    verifications: list[str] = field(default_factory=list)
+
+    def hash(self, password: str) -> str:
+        self.hashes += 1
+        return generate_password_hash(password, method=self.method)
+
+    def verify(self, password_hash: str, password: str) -> bool:
+        self.verifications.append(password_hash)
+        return check_password_hash(password_hash, password)
+
+    def forget(self) -> None:
+        self.hashes = 0
+        self.verifications.clear()
+
+
+class Harness:
+    """Stubs of the service tier, and everything behind them."""
+
+    def __init__(self, home: Path, **settings: object) -> None:
+        self.clock = FakeClock()
+        self.repository = FakeRepository(self.clock, changes_per_page=3)
+        self.channel = self.repository.channel()
+        self.function = CountingFunction()
+        self.settings = ServiceSettings.model_validate(
+            {"arcana_home": home, "password_hash_method": METHOD, "hash_concurrency": 2, **settings}
+        )
+        ids = Uuid7Source()
+        self.services = make_services(
+            self.settings, Repository.over(self.channel), self.function, self.clock, ids
+        )
+        self.function.forget()
+        self.one_time_tokens = OneTimeTokens(read_token_secret(self.settings), self.clock, ids)
+        face = InPlaceChannel(self.services)
+        self.auth = auth_service_pb2_grpc.AuthServiceStub(face)
+        self.users = user_service_pb2_grpc.UserServiceStub(face)
+        self.rate_limits = rate_limit_service_pb2_grpc.RateLimitServiceStub(face)
+
+    @contextmanager
+    def acting(self, actor: Actor, seconds: float = 5.0) -> Iterator[None]:
+        """Call as this actor, with so much time on the fake clock."""
+        deadline = Deadline.after(seconds, self.clock.monotonic)
+        with call_scope(Call(actor, "request-1", deadline)):
+            yield
+
+    def register(self, email: str = EMAIL, password: str = PASSWORD) -> user_pb2.User:
+        request = auth_service_pb2.RegisterRequest(email=email, name="Ada", password=password)
+        return self.auth.Register(request).user
+
+    def login(self, email: str = EMAIL, password: str = PASSWORD) -> auth_service_pb2.TokenPair:
+        request = auth_service_pb2.LoginRequest(email=email, password=password)
+        return self.auth.Login(request).tokens
+
+    def create(self, email: str, *roles: str) -> user_pb2.User:
+        """Make a user as an admin."""
+        with self.acting(ADMIN):
+            return self.users.CreateUser(
+                user_service_pb2.CreateUserRequest(
+                    email=email, name="Someone", password=PASSWORD, roles=roles
+                )
+            ).user
+
+    def actor(self, email: str = EMAIL, *roles: str) -> Actor:
+        """Return the account's actor in its newest session, signing in first."""
+        self.login(email)
+        session = list(self.repository.state.sessions.values())[-1].session
+        return Actor(session.user_id, frozenset(roles or ("user",)), session.id)
+
+    def set_status(self, user_id: str, status: user_pb2.UserStatus.ValueType) -> None:
+        with self.acting(ADMIN):
+            self.users.UpdateUserStatus(
+                user_service_pb2.UpdateUserStatusRequest(user_id=user_id, status=status)
+            )
+
+    def events(self, event_type: str) -> list[domain_event_pb2.DomainEvent]:
+        return [event for event in self.repository.state.events if event.type == event_type]
+
+    def mailed_token(self, purpose: Purpose, event_type: str) -> str:
+        """Return the token that the newest such event has mailed."""
+        return self.one_time_tokens.token_of(
+            purpose, self.events(event_type)[-1].payload["token_id"]
+        )

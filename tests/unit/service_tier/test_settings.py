@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from service_tier.common_passwords import read_common_passwords
+from service_tier.main import read_keys, read_token_secret
+from service_tier.settings import ServiceSettings
+from tier_runtime.settings import SettingsError, describe, load
+
+SECRET = "s3cret-s3cret-s3cret-s3cret-s3cret"
+
+
+def test_every_setting_is_described() -> None:
+    names = {doc.env_name for doc in describe(ServiceSettings)}
+    assert {"SERVICE_BIND", "REPOSITORY_URL", "TOKEN_SECRET", "HASH_QUEUE"} <= names
+
+
+def test_the_defaults_are_those_of_the_design() -> None:
+    settings = load(ServiceSettings, {})
+    assert settings.service_bind == "127.0.0.1:50051"
+    assert settings.repository_url == "grpc://127.0.0.1:50052"
+    assert settings.password_hash_method == "scrypt:131072:8:1"
+    assert (settings.access_token_expires, settings.refresh_token_expires) == (3600, 604_800)
+    assert settings.hash_slots >= 1
+
+
+def test_every_fault_is_named_at_once_by_its_variable() -> None:
+    with pytest.raises(SettingsError) as refused:
+        load(
+            ServiceSettings,
+            {
+                "JWT_ALGORITHM": "none",
+                "TOKEN_SECRET": "short",
+                "PASSWORD_HASH_METHOD": "md5",
+                "ACCESS_TOKEN_EXPIRES": "0",
+            },
+        )
+    assert [fault.partition(":")[0] for fault in refused.value.faults] == [
+        "ACCESS_TOKEN_EXPIRES",
+        "JWT_ALGORITHM",
+        "PASSWORD_HASH_METHOD",
+        "TOKEN_SECRET",
+    ]
+    assert "short" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "method", ["scrypt", "scrypt:1000:8:1", "scrypt:1:8:1", "scrypt:1048576:16:1"]
+)
+def test_scrypt_parameters_that_cannot_work_are_refused(method: str) -> None:
+    with pytest.raises(ValidationError):
+        ServiceSettings(password_hash_method=method)
+
+
+def test_hs256_needs_its_secret_and_signs_with_it(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="JWT_SECRET"):
+        load(ServiceSettings, {"JWT_ALGORITHM": "HS256"})
+    settings = load(
+        ServiceSettings,
+        {"JWT_ALGORITHM": "HS256", "JWT_SECRET": SECRET, "ARCANA_HOME": str(tmp_path)},
+    )
+    ring = read_keys(settings)
+    assert (ring.signing.algorithm, ring.published) == ("HS256", ())
+    assert SECRET not in repr(settings)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_keys_of_a_rotation_come_from_their_files(tmp_path: Path) -> None:
+    old = load(ServiceSettings, {"ARCANA_HOME": str(tmp_path / "old")})
+    new = load(ServiceSettings, {"ARCANA_HOME": str(tmp_path / "new")})
+    old_key, new_key = read_keys(old).published[0], read_keys(new).published[0]
+    files = {name: tmp_path / name / "keys" / "jwt_signing_key.pem" for name in ("old", "new")}
+    rotated = load(
+        ServiceSettings,
+        {
+            "JWT_SIGNING_KEY_FILE": str(files["new"]),
+            "JWT_VERIFICATION_KEY_FILES": f"{files['old']}, {files['new']}",
+        },
+    )
+    assert read_keys(rotated).published == (new_key, old_key)
+
+
+def test_the_token_secret_is_made_once_or_taken_from_the_settings(tmp_path: Path) -> None:
+    made = load(ServiceSettings, {"ARCANA_HOME": str(tmp_path)})
+    secret = read_token_secret(made)
+    assert len(secret) >= 32
+    assert read_token_secret(made) == secret
+    file = tmp_path / "keys" / "token_secret"
+    named = load(ServiceSettings, {"TOKEN_SECRET_FILE": str(file)})
+    assert read_token_secret(named) == secret
+
+
+def test_whoever_hashes_waits_or_streams_has_a_thread_on_top() -> None:
+    settings = ServiceSettings(hash_concurrency=3, hash_queue=5, service_threads=7)
+    server = settings.server()
+    assert server.threads == 7 + 3 + 5 + settings.service_max_streams
+    assert server.max_concurrent_rpcs >= server.threads
+
+
+def test_the_list_of_common_passwords_ships_with_the_tier() -> None:
+    assert "password" in read_common_passwords()
