@@ -137,6 +137,8 @@ class RepositorySettings(TierSettings):
             drain_seconds=self.repository_drain_seconds,
             default_deadline_seconds=self.repository_default_deadline_seconds,
             reflection=self.grpc_reflection,
+            # Every worker of the edge asks it four times a second.
+            quiet_methods=("/arcana.repository.v1.SessionRepository/ListAccessChanges",),
         )
 
 

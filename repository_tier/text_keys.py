@@ -14,7 +14,7 @@ def nfc(text: str) -> str:
 
 def folded(text: str) -> str:
     """Return what two texts have in common that differ in letter case only (Unicode 3.13, D145)."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", text).casefold())
 
 
 def email_key(email: str) -> str:

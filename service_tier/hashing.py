@@ -142,11 +142,25 @@ class PasswordHasher:
             AppError: DEADLINE/DEADLINE_EXCEEDED, when not even one hash would end in time;
                 UNAVAILABLE/SERVICE_UNAVAILABLE with a delay, when too many wait.
         """
-        patience = deadline.remaining() - self.expected_seconds
-        if patience <= 0:
+        if not self.has_time(deadline):
             raise deadline_exceeded()
-        with self._slots.taken(patience):
+        with self._slots.taken(max(deadline.remaining() - self.expected_seconds, 0.0)):
             yield HashSlot(self, deadline)
+
+    def has_time(self, deadline: Deadline) -> bool:
+        """True while one more hash can end before the deadline.
+
+        Each call that is refused for this lowers the expectation a little. A machine that was
+        busy for a while would otherwise never hash again, and so never learn that it is faster
+        now than the callers' deadlines.
+        """
+        remaining = deadline.remaining()
+        with self._lock:
+            if remaining > self._expected_seconds:
+                return True
+            if remaining > 0:
+                self._expected_seconds *= 1 - _SMOOTHING
+            return False
 
     def _hash(self, password: str) -> str:
         start = self._clock.monotonic()
@@ -174,7 +188,7 @@ class HashSlot:
 
     def has_time(self) -> bool:
         """True while one more hash can end before the deadline."""
-        return self._deadline.remaining() > self._hasher.expected_seconds
+        return self._hasher.has_time(self._deadline)
 
     def hash(self, password: str) -> str:
         """Return a new hash of the password.

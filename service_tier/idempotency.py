@@ -8,8 +8,8 @@ import re
 from google.protobuf.message import Message
 
 from arcana.repository.v1 import idempotency_pb2
-from service_tier.domain.faults import refuse_faults
 from tier_runtime.call import Actor
+from tier_runtime.validation import invalid
 
 _PRINTABLE = re.compile(r"[\x20-\x7e]{1,255}")
 
@@ -35,7 +35,7 @@ class IdempotencyKeys:
         if not request_id:
             return None
         if _PRINTABLE.fullmatch(request_id) is None:
-            refuse_faults({"request_id": ["Must be 1 to 255 printable ASCII characters."]})
+            raise invalid({"request_id": ["Must be 1 to 255 printable ASCII characters."]})
         return idempotency_pb2.IdempotencyKey(
             scope=f"{actor.subject or 'anonymous'}:{method}",
             key=request_id,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Never
 
@@ -39,9 +39,18 @@ class RpcDesk:
     """What all RPCs of a server share."""
 
     def __init__(
-        self, limits: CallLimits, clock: Clock, ids: IdSource, log: structlog.stdlib.BoundLogger
+        self,
+        limits: CallLimits,
+        clock: Clock,
+        ids: IdSource,
+        log: structlog.stdlib.BoundLogger,
+        *,
+        quiet_methods: Collection[str] = (),
     ) -> None:
         self.limits = limits
+        # Full names, as "/package.Service/Method", of what is polled: their successes are told
+        # at debug level only.
+        self.quiet_methods = frozenset(quiet_methods)
         self.clock = clock
         self.ids = ids
         self.log = log
@@ -169,6 +178,8 @@ class ServedRpc:
                 write = log.error
             elif code in _WARNED:
                 write = log.warning
+            elif code == "OK" and self._method in self._desk.quiet_methods:
+                write = log.debug
             write(
                 "rpc",
                 method=self._method,

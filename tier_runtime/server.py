@@ -60,6 +60,8 @@ class GrpcServerSettings:
     max_connection_age_seconds: float = 300.0
     # Whether grpc.reflection.v1alpha tells what is served.
     reflection: bool = True
+    # Polled methods, as "/package.Service/Method": their successes are logged at debug level.
+    quiet_methods: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not 0 < self.stream_limit < self.threads:
@@ -155,7 +157,13 @@ def build_server(
         min_deadline_seconds=settings.min_deadline_seconds,
         max_open_streams=settings.stream_limit,
     )
-    desk = RpcDesk(limits, clock or SystemClock(), ids or Uuid7Source(), log)
+    desk = RpcDesk(
+        limits,
+        clock or SystemClock(),
+        ids or Uuid7Source(),
+        log,
+        quiet_methods=settings.quiet_methods,
+    )
     server = grpc.server(
         futures.ThreadPoolExecutor(settings.threads, thread_name_prefix="rpc"),
         interceptors=[CallServerInterceptor(desk)],

@@ -37,12 +37,19 @@ class UserCache:
     """
 
     def __init__(
-        self, store: CacheStore, breaker: Breaker, times: CacheTimes, random: Random
+        self,
+        store: CacheStore,
+        breaker: Breaker,
+        times: CacheTimes,
+        random: Random,
+        *,
+        max_unsent: int = MAX_UNSENT,
     ) -> None:
         self._store = store
         self._breaker = breaker
         self._times = times
         self._random = random
+        self._max_unsent = max_unsent
         self._flights: Flights[user_pb2.User | None] = Flights()
         self._lock = threading.Lock()
         self._unsent: OrderedDict[str, Entry] = OrderedDict()
@@ -113,7 +120,7 @@ class UserCache:
             known = self._unsent.get(key)
             if known is None or known.version < entry.version:
                 self._unsent[key] = entry
-            if len(self._unsent) > MAX_UNSENT:
+            if len(self._unsent) > self._max_unsent:
                 self._unsent.popitem(last=False)
         try:
             self._send(key, entry)

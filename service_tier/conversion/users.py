@@ -11,7 +11,7 @@ from types import MappingProxyType
 from arcana.repository.v1 import user_pb2 as kept_user_pb2
 from arcana.repository.v1 import user_repository_pb2
 from arcana.service.v1 import user_pb2, user_service_pb2
-from service_tier.domain.faults import refuse_faults
+from tier_runtime.validation import invalid
 
 _STATUSES = MappingProxyType(
     {
@@ -56,7 +56,7 @@ def status_from_proto(
         AppError: INVALID/VALIDATION_FAILED for a number that is no status.
     """
     if status not in _STATUSES:
-        refuse_faults({"status": ["Not a status."]})
+        raise invalid({"status": ["Not a status."]})
     return _STATUSES[status]
 
 
@@ -80,7 +80,7 @@ def sort_from_proto(
         AppError: INVALID/VALIDATION_FAILED for a number that is no sort field.
     """
     if sort not in _SORT_FIELDS:
-        refuse_faults({"sort": ["Not a field to sort by."]})
+        raise invalid({"sort": ["Not a field to sort by."]})
     return _SORT_FIELDS[sort]
 
 

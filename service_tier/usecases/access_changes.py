@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from arcana.repository.v1 import session_repository_pb2
-from service_tier.domain.faults import refuse_faults
 from service_tier.repository import Repository
 from tier_runtime.clock import Clock
 from tier_runtime.timestamps import datetime_from, timestamp_from
+from tier_runtime.validation import invalid
 
 # How far the next question goes back behind this answer: longer than any transaction that may
 # have been under way, and than any difference between the clocks of two replicas.
@@ -85,9 +85,8 @@ class _Position:
                 .split(" ", 2)
             )
             return cls(_aware(since), _aware(first_read), inner)
-        except (binascii.Error, ValueError):
-            refuse_faults({"page_token": ["Not a page token of this list."]})
-            raise
+        except (binascii.Error, ValueError) as error:
+            raise invalid({"page_token": ["Not a page token of this list."]}) from error
 
 
 def _aware(text: str) -> datetime:

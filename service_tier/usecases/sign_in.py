@@ -6,7 +6,6 @@ import unicodedata
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from arcana.common.v1 import domain_event_pb2
 from arcana.repository.v1 import (
     event_repository_pb2,
     session_repository_pb2,
@@ -32,6 +31,9 @@ from tier_runtime.timestamps import timestamp_from
 
 MAX_ADDRESS_LENGTH = 45
 MAX_USER_AGENT_LENGTH = 255
+
+# How long a failed sign-in may wait for its note in the outbox.
+NOTE_TIMEOUT_SECONDS = 1.0
 
 _log = get_logger(__name__)
 
@@ -188,12 +190,12 @@ class SignIn:
         return TokenPair(access_token, refresh_token.text, self._access_tokens.lifetime)
 
     def _note_failure(self, call: Call, user_id: str | None, reason: str) -> None:
-        self._append(self._events.login_failed(call, user_id=user_id, reason=reason))
-
-    def _append(self, event: domain_event_pb2.DomainEvent) -> None:
+        event = self._events.login_failed(call, user_id=user_id, reason=reason)
         try:
             self._repository.events.AppendEvents(
-                event_repository_pb2.AppendEventsRequest(events=[event])
+                event_repository_pb2.AppendEventsRequest(events=[event]),
+                # The client must still be there to hear why it was refused.
+                timeout=min(NOTE_TIMEOUT_SECONDS, call.deadline.remaining() / 2),
             )
         except AppError as error:
             # The client was refused for a reason that stands whether or not it could be noted:
@@ -201,6 +203,6 @@ class SignIn:
             _log.warning(
                 "login_failure_not_noted",
                 code=error.code,
-                reason=event.payload["reason"],
-                user_id=event.payload.get("user_id", ""),
+                reason=reason,
+                user_id=user_id or "",
             )

@@ -106,10 +106,10 @@ def test_without_redis_reads_writes_and_logins_go_on_and_health_says_degraded(
     answer = edge.get("/health")
     health = expect(answer, 200)
     assert health["tiers"] == {
-        "controller": "ok",
-        "service": "ok",
-        "repository": "ok",
-        "database": "ok",
+        "controller": "up",
+        "service": "up",
+        "repository": "up",
+        "database": "up",
         "cache": "down",
     }
     assert edge.get("/health/ready").status_code == 200

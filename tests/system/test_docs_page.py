@@ -100,7 +100,9 @@ def _try_out(browser: Browser, method: str, path: str, body: dict[str, str] | No
 
 def _answer(browser: Browser, block: str) -> tuple[str, str]:
     status = _wait(browser, f"{block} .live-responses-table tr.response .response-col_status").text
-    text = _wait(browser, f"{block} .live-responses-table tr.response .response-col_description").text
+    text = _wait(
+        browser, f"{block} .live-responses-table tr.response .response-col_description"
+    ).text
     return status.split()[0], text
 
 

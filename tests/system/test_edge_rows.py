@@ -269,7 +269,7 @@ def test_health_names_every_tier_and_store(world: World) -> None:
     health = expect(world.edge.get("/health"), 200)
     assert health["status"] == "ok"
     assert health["tiers"] == dict.fromkeys(
-        ("controller", "service", "repository", "database", "cache"), "ok"
+        ("controller", "service", "repository", "database", "cache"), "up"
     )
     assert health["version"]
 

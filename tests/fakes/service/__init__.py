@@ -2,6 +2,20 @@
 
 from __future__ import annotations
 
+from controller_tier.stubs import ServiceTier
+from tests.fakes.service.auth import FakeAuth
+from tests.fakes.service.limits import FakeHealth, FakeRateLimits
 from tests.fakes.service.memory import FakeServiceTier
+from tests.fakes.service.users import FakeUsers
 
-__all__ = ["FakeServiceTier"]
+__all__ = ["FakeAuth", "FakeHealth", "FakeRateLimits", "FakeServiceTier", "FakeUsers", "stubs_of"]
+
+
+def stubs_of(tier: FakeServiceTier) -> ServiceTier:
+    """Return the tier as the edge calls it, in place."""
+    return ServiceTier(
+        auth=FakeAuth(tier),
+        users=FakeUsers(tier),
+        rate_limits=FakeRateLimits(tier),
+        health=FakeHealth(tier),
+    )

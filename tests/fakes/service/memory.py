@@ -1,4 +1,4 @@
-"""The state of the fake service tier, and its four faces."""
+"""The state of the fake service tier."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from arcana.service.v1.auth_service_pb2 import (
     TokenPair,
 )
 from arcana.service.v1.user_pb2 import USER_STATUS_ACTIVE, User, UserProfile, UserStatus
-from controller_tier.stubs import ServiceTier
 from tests.fakes.service.tokens import LIFETIME, TokenMint
 from tier_runtime.call import Actor, Call, current_call
 from tier_runtime.clock import Clock
@@ -75,20 +74,6 @@ class FakeServiceTier:
         self.mint = TokenMint(self.clock)
         names = ("", "tier.repository", "store.database", "store.cache")
         self.serving.update(dict.fromkeys(names, True))
-
-    def stubs(self) -> ServiceTier:
-        """Return the tier as the edge calls it, in place."""
-        # Here, because the faces know this class.
-        from tests.fakes.service.auth import FakeAuth
-        from tests.fakes.service.limits import FakeHealth, FakeRateLimits
-        from tests.fakes.service.users import FakeUsers
-
-        return ServiceTier(
-            auth=FakeAuth(self),
-            users=FakeUsers(self),
-            rate_limits=FakeRateLimits(self),
-            health=FakeHealth(self),
-        )
 
     # What tests do.
 

@@ -10,7 +10,7 @@ from google.protobuf.wrappers_pb2 import StringValue
 
 from arcana.common.v1 import actor_pb2
 from tests.stores.waiting import eventually
-from tests.tier.runtime.arities import METHODS, Arities, AritiesStub, messages
+from tests.tier.runtime.arities import METHODS, SERVICE, Arities, AritiesStub, messages
 from tests.tier.runtime.conftest import Connect, Serve
 from tier_runtime.call import Actor, Call, call_scope, current_call
 from tier_runtime.context import RpcContext
@@ -308,3 +308,31 @@ def test_requests_are_read_as_they_come(serve: Serve, stub_of: Connect) -> None:
     assert next(answers).value == "one"
     answered.set()
     assert [answer.value for answer in answers] == ["two"]
+
+
+def test_a_polled_method_is_told_at_debug_level_while_it_succeeds(
+    serve: Serve, stub_of: Connect, log_lines: list[Any]
+) -> None:
+    stub = stub_of(serve(quiet_methods=(f"/{SERVICE}/UnaryUnary",)))
+    stub.call("UnaryUnary", "a")
+    stub.call("UnaryStream", "a")
+    rpcs = eventually(lambda: _of_rpcs(log_lines, 2))
+    assert [line["log_level"] for line in rpcs] == ["debug", "info"]
+
+
+def test_a_polled_method_is_told_aloud_when_it_fails(
+    serve: Serve, stub_of: Connect, log_lines: list[Any]
+) -> None:
+    def refuse(_text: str, _context: RpcContext) -> str:
+        raise AppError(Kind.UNAVAILABLE, "SERVICE_UNAVAILABLE", "Not now.")
+
+    stub = stub_of(serve(Arities(refuse), quiet_methods=(f"/{SERVICE}/UnaryUnary",)))
+    with pytest.raises(AppError):
+        stub.call("UnaryUnary", "a")
+    [line] = eventually(lambda: _of_rpcs(log_lines, 1))
+    assert line["log_level"] == "warning"
+
+
+def _of_rpcs(lines: list[Any], count: int) -> list[Any]:
+    found = [line for line in lines if line["event"] == "rpc"]
+    return found if len(found) == count else []

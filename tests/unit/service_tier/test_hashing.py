@@ -83,6 +83,30 @@ def test_a_second_hash_in_one_slot_is_not_begun_in_vain_either() -> None:
     assert {second_check.value.kind, second_hash.value.kind} == {Kind.DEADLINE}
 
 
+def test_a_machine_that_was_busy_at_the_start_finds_out_that_it_is_faster_now() -> None:
+    clock = FakeClock()
+    function = SlowFunction(clock, 60)
+    hasher = PasswordHasher(function, HashSlots(concurrency=1, queue=0), clock)
+    function.seconds = 0.1
+    refused = 0
+    for _ in range(100):
+        try:
+            with hasher.slot(after(clock, 5)) as slot:
+                slot.hash("x")
+        except AppError:
+            refused += 1
+    # 60 s less a fifth each time is under 5 s after 12 refusals.
+    assert refused == 12
+    assert hasher.expected_seconds == pytest.approx(0.1, abs=0.01)
+
+
+def test_a_caller_who_is_gone_already_teaches_nothing() -> None:
+    clock = FakeClock()
+    hasher = PasswordHasher(SlowFunction(clock, 0.3), HashSlots(concurrency=1, queue=0), clock)
+    assert not hasher.has_time(after(clock, 0))
+    assert hasher.expected_seconds == pytest.approx(0.3)
+
+
 def test_the_expected_time_follows_what_hashes_take() -> None:
     clock = FakeClock()
     function = SlowFunction(clock, 0.1)
