@@ -142,25 +142,30 @@ class PasswordHasher:
             AppError: DEADLINE/DEADLINE_EXCEEDED, when not even one hash would end in time;
                 UNAVAILABLE/SERVICE_UNAVAILABLE with a delay, when too many wait.
         """
-        if not self.has_time(deadline):
-            raise deadline_exceeded()
+        self.refuse_in_vain(deadline)
         with self._slots.taken(max(deadline.remaining() - self.expected_seconds, 0.0)):
             yield HashSlot(self, deadline)
 
     def has_time(self, deadline: Deadline) -> bool:
-        """True while one more hash can end before the deadline.
+        """True while one more hash can end before the deadline."""
+        return deadline.remaining() > self.expected_seconds
 
-        Each call that is refused for this lowers the expectation a little. A machine that was
-        busy for a while would otherwise never hash again, and so never learn that it is faster
-        now than the callers' deadlines.
+    def refuse_in_vain(self, deadline: Deadline) -> None:
+        """Do nothing while one more hash can end before the deadline.
+
+        Each call that is refused lowers the expectation a little. A machine that was busy for a
+        while would otherwise never hash again, and so never learn that it is faster now than its
+        callers' deadlines.
+
+        Raises:
+            AppError: DEADLINE/DEADLINE_EXCEEDED.
         """
-        remaining = deadline.remaining()
-        with self._lock:
-            if remaining > self._expected_seconds:
-                return True
-            if remaining > 0:
+        if self.has_time(deadline):
+            return
+        if deadline.remaining() > 0:
+            with self._lock:
                 self._expected_seconds *= 1 - _SMOOTHING
-            return False
+        raise deadline_exceeded()
 
     def _hash(self, password: str) -> str:
         start = self._clock.monotonic()
@@ -196,7 +201,7 @@ class HashSlot:
         Raises:
             AppError: DEADLINE/DEADLINE_EXCEEDED, when it would not end in time.
         """
-        self._refuse_in_vain()
+        self._hasher.refuse_in_vain(self._deadline)
         return self._hasher._hash(password)  # noqa: SLF001 - a slot is the hasher's other half.
 
     def verify(self, password_hash: str | None, password: str) -> bool:
@@ -207,9 +212,5 @@ class HashSlot:
         Raises:
             AppError: DEADLINE/DEADLINE_EXCEEDED, when it would not end in time.
         """
-        self._refuse_in_vain()
+        self._hasher.refuse_in_vain(self._deadline)
         return self._hasher._verify(password_hash, password)  # noqa: SLF001 - as above.
-
-    def _refuse_in_vain(self) -> None:
-        if not self.has_time():
-            raise deadline_exceeded()

@@ -10,12 +10,6 @@ MAX_LENGTH = 128
 # What is taken when a password is only compared: accounts may be older than the policy.
 MAX_COMPARED_LENGTH = 1024
 
-# How people dress up a word from the list: "P@ssw0rd" is "password".
-_LOOKALIKES = str.maketrans("@4031!$57", "aaoeiisst")
-# What they append to it: "Password2024!" is "password". A longer tail is no longer trivial.
-_TAIL = "0123456789!?.,;:@#$%&*+-_=~^ "
-_MAX_TAIL_LENGTH = 8
-
 
 def normalize_password(text: str) -> str:
     """Return the password as it is hashed: in Unicode NFC (RFC 8265, section 4.2.2).
@@ -28,8 +22,9 @@ def normalize_password(text: str) -> str:
 class PasswordPolicy:
     """Decides what may become a password.
 
-    `common` holds lower-case words that everybody tries first; they are refused in any case,
-    with look-alike characters, and with digits and punctuation at the end.
+    `common` holds lower-case words that everybody tries first; they are refused in any case.
+    It is a list and no guess at variants: who is refused must be able to see why (NIST SP
+    800-63B, section 5.1.1.2).
     """
 
     def __init__(self, common: Collection[str]) -> None:
@@ -53,15 +48,8 @@ class PasswordPolicy:
         return faults
 
     def is_common(self, password: str) -> bool:
-        """True for a password on the list and for its trivial variants."""
-        folded = password.casefold()
-        stem = folded.rstrip(_TAIL)
-        if len(folded) - len(stem) > _MAX_TAIL_LENGTH:
-            stem = folded
-        candidates = {folded, stem, folded.translate(_LOOKALIKES), stem.translate(_LOOKALIKES)}
-        # "1" stands for "l" as often as for "i".
-        candidates |= {stem.replace("1", "l").translate(_LOOKALIKES)}
-        return not candidates.isdisjoint(self._common)
+        """True for a password on the list, in any letter case."""
+        return password.casefold() in self._common
 
 
 def compared_password_faults(password: str) -> list[str]:

@@ -1,6 +1,6 @@
 """The repository tier in memory, behind the same stubs, for tests of the tiers above it.
 
-It passes the tests of `tests/tier/service/test_repository_contract.py`, as the real one does.
+It passes the tests of `tests/tier/service/test_repository_*.py`, as the real one does.
 """
 
 from __future__ import annotations

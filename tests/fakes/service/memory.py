@@ -39,7 +39,7 @@ class Received:
     """One call as it arrived."""
 
     method: str
-    request: Message
+    request: Any
     call: Call | None
     timeout: float | None
 

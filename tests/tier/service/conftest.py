@@ -10,9 +10,11 @@ from typing import cast
 import pytest
 
 from repository_tier.migrate import migrate
+from service_tier.repository import Repository, channel_settings
 from tests.fakes.clock import FakeClock
 from tests.fakes.repository import FakeRepository
 from tests.stores import Store, StoreKind, Stores
+from tests.tier.service.contract_requests import Kept
 from tests.tier.service.running import (
     RunningService,
     empty,
@@ -20,6 +22,7 @@ from tests.tier.service.running import (
     repository_on,
     service_on,
 )
+from tier_runtime.channel import open_channel
 from tier_runtime.clock import SystemClock
 
 _migrated: set[str] = set()
@@ -71,3 +74,10 @@ def service(repository_url: str, tmp_path: Path) -> Iterator[RunningService]:
 def fake() -> FakeRepository:
     """A fake repository tier on the machine's clock."""
     return FakeRepository(SystemClock())
+
+
+@pytest.fixture
+def kept(any_repository_url: str, clock: FakeClock) -> Iterator[Kept]:
+    """Stubs of a repository tier of each kind."""
+    with open_channel(any_repository_url, channel_settings()) as channel:
+        yield Kept(Repository.over(channel), clock)

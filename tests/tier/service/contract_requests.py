@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from datetime import timedelta
 
+import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from arcana.common.v1 import domain_event_pb2
@@ -17,6 +19,7 @@ from arcana.repository.v1 import (
 )
 from service_tier.repository import Repository
 from tests.fakes.clock import FakeClock
+from tier_runtime.errors import AppError
 from tier_runtime.ids import Uuid7Source
 from tier_runtime.timestamps import timestamp_from
 
@@ -31,6 +34,13 @@ UNKNOWN = "019aa000-0000-7000-8000-000000000001"
 
 def digest(text: str) -> bytes:
     return hashlib.sha256(text.encode()).digest()
+
+
+def code_of(action: Callable[[], object]) -> str:
+    """Return the code of the error that the action ends in."""
+    with pytest.raises(AppError) as refused:
+        action()
+    return refused.value.code
 
 
 class Kept:

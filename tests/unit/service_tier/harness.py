@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,13 +43,17 @@ class CountingFunction:
     method: str = METHOD
     hashes: int = 0
     verifications: list[str] = field(default_factory=list)
+    on_hash: Callable[[], None] = lambda: None
+    on_verify: Callable[[], None] = lambda: None
 
     def hash(self, password: str) -> str:
         self.hashes += 1
+        self.on_hash()
         return generate_password_hash(password, method=self.method)
 
     def verify(self, password_hash: str, password: str) -> bool:
         self.verifications.append(password_hash)
+        self.on_verify()
         return check_password_hash(password_hash, password)
 
     def forget(self) -> None:

@@ -72,7 +72,7 @@ def test_a_hash_that_cannot_end_in_time_is_not_begun() -> None:
 def test_a_second_hash_in_one_slot_is_not_begun_in_vain_either() -> None:
     clock = FakeClock()
     hasher = PasswordHasher(SlowFunction(clock, 0.3), HashSlots(concurrency=1, queue=0), clock)
-    with hasher.slot(after(clock, 0.5)) as slot:
+    with hasher.slot(after(clock, 0.4)) as slot:
         assert slot.has_time()
         assert not slot.verify(f"{METHOD}$a", "b")
         assert not slot.has_time()
@@ -103,7 +103,8 @@ def test_a_machine_that_was_busy_at_the_start_finds_out_that_it_is_faster_now() 
 def test_a_caller_who_is_gone_already_teaches_nothing() -> None:
     clock = FakeClock()
     hasher = PasswordHasher(SlowFunction(clock, 0.3), HashSlots(concurrency=1, queue=0), clock)
-    assert not hasher.has_time(after(clock, 0))
+    with pytest.raises(AppError):
+        hasher.refuse_in_vain(after(clock, 0))
     assert hasher.expected_seconds == pytest.approx(0.3)
 
 

@@ -130,13 +130,7 @@ def test_a_password_is_not_to_be_found_in_the_fingerprint_of_its_request(
 
 
 def test_a_deadline_that_passes_during_the_hash_leaves_nothing_behind(harness: Harness) -> None:
-    original = harness.function.hash
-
-    def slow(password: str) -> str:
-        harness.clock.advance(10)
-        return original(password)
-
-    harness.function.hash = slow  # type: ignore[method-assign]  # Our own fake, made slow.
+    harness.function.on_hash = lambda: harness.clock.advance(10)
     with harness.acting(Actor(), seconds=1), pytest.raises(AppError) as refused:
         harness.register()
     assert refused.value.kind is Kind.DEADLINE
@@ -188,3 +182,17 @@ def test_only_admins_make_users(harness: Harness, actor: Actor, code: str) -> No
     with harness.acting(actor), pytest.raises(AppError) as refused:
         harness.users.CreateUser(creation())
     assert refused.value.code == code
+
+
+def test_a_key_whose_first_call_still_runs_is_told(harness: Harness) -> None:
+    def running(_: object) -> None:
+        raise AppError(Kind.CONFLICT, "IDEMPOTENCY_IN_PROGRESS", "Running.", retry_after=1.0)
+
+    harness.channel.before["CreateUser"] = running
+    for action in (
+        lambda: harness.auth.Register(request(request_id="key-1")),
+        lambda: harness.users.CreateUser(creation(request_id="key-1")),
+    ):
+        with harness.acting(ADMIN), pytest.raises(AppError) as refused:
+            action()
+        assert (refused.value.code, refused.value.retry_after) == ("IDEMPOTENCY_IN_PROGRESS", 1.0)
