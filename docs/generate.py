@@ -47,9 +47,8 @@ def errors_page() -> str:
     for entry in sorted(CATALOGUE.values(), key=lambda each: (status_of(each.code), each.code)):
         status = status_of(entry.code)
         grpc_code = STATUS_CODES[entry.kind].name
-        lines.append(
-            f"| {status} {phrase_of(status)} | `{entry.code}` | {grpc_code} | {entry.description} |"
-        )
+        shown = f"{status} {phrase_of(status)}"
+        lines.append(f"| {shown} | `{entry.code}` | {grpc_code} | {entry.description} |")
     lines += [
         "",
         "The member `type` is a URN made from the code:",
@@ -72,8 +71,8 @@ def configuration_page() -> str:
         "# Configuration",
         "",
         "Settings come from the environment, or from a file `.env` in the folder a tier is started",
-        "in; the environment wins. Each secret `FOO` may be given by the file that `FOO_FILE` names",
-        "instead. A tier refuses to start on a bad setting and names every fault at once;",
+        "in; the environment wins. Each secret `FOO` may be given by the file that `FOO_FILE`",
+        "names instead. A tier refuses to start on a bad setting and names every fault at once;",
         "`arcana controller --check-config` (or `service`, `repository`) says so without starting.",
     ]
     groups: dict[tuple[str, ...], list[SettingDoc]] = {}
@@ -93,7 +92,7 @@ def _listed(names: tuple[str, ...]) -> str:
 
 
 def _setting_row(doc: SettingDoc) -> str:
-    default = "–" if doc.default is None else f"`{doc.default}`"
+    default = "" if doc.default is None else f"`{doc.default}`"
     name = f"`{doc.env_name}`" + (f", `{doc.env_name}_FILE`" if doc.secret else "")
     return f"| {name} | {doc.type_name} | {default} | {doc.description} |"
 
