@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field, SecretStr, field_validator
 
-from launcher.addresses import Address
+from tier_runtime.addresses import Address, Bind
 from tier_runtime.settings import TierSettings
 
 
@@ -23,13 +23,13 @@ class LauncherSettings(TierSettings):
     arcana_home: Path = Field(
         default=Path(".arcana"), description="The folder of everything the embedded default keeps."
     )
-    controller_bind: str = Field(
+    controller_bind: Bind = Field(
         default="127.0.0.1:5000", description="Where the controller tier listens, host:port."
     )
-    service_bind: str = Field(
+    service_bind: Bind = Field(
         default="127.0.0.1:50051", description="Where the service tier listens, host:port."
     )
-    repository_bind: str = Field(
+    repository_bind: Bind = Field(
         default="127.0.0.1:50052", description="Where the repository tier listens, host:port."
     )
     service_url: str = Field(
@@ -58,8 +58,10 @@ class LauncherSettings(TierSettings):
 
     @field_validator("controller_bind", "service_bind", "repository_bind")
     @classmethod
-    def _is_an_address(cls, bind: str) -> str:
-        Address.parse(bind)
+    def _has_a_port(cls, bind: str) -> str:
+        # The tiers are told of each other before any of them listens.
+        if Address.parse(bind).port == 0:
+            raise ValueError(f"{bind!r} must name its port")
         return bind
 
     def bind(self, tier: Literal["controller", "service", "repository"]) -> Address:

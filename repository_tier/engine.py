@@ -16,6 +16,8 @@ from tier_runtime.deadline import Deadline
 # How long MySQL lets a transaction wait for a row, and SQLite a writer for the file.
 LOCK_WAIT_SECONDS = 2
 SQLITE_BUSY_SECONDS = 1
+# How long a writer waits for the writers before it in this process; each takes milliseconds.
+SQLITE_QUEUE_SECONDS = 3.0
 # Below the hour or less after which servers and firewalls drop a silent connection.
 RECYCLE_SECONDS = 300
 
@@ -87,19 +89,19 @@ def _sqlite_engines(url: URL, pool: PoolSettings) -> Engines:
     shared: dict[str, Any] = {
         "connect_args": {"check_same_thread": False},
         "max_overflow": 0,
-        "pool_timeout": pool.wait_seconds,
         "hide_parameters": True,
     }
     readers = create_engine(
         url,
         isolation_level="AUTOCOMMIT",
         pool_size=pool.size,
+        pool_timeout=pool.wait_seconds,
         pool_reset_on_return=None,
         **shared,
     )
     # SQLite has one writer at a time. A pool of one is a queue with a bounded wait; the file's
     # own lock, which is polled, then only has to keep out other processes.
-    writers = create_engine(url, pool_size=1, **shared)
+    writers = create_engine(url, pool_size=1, pool_timeout=SQLITE_QUEUE_SECONDS, **shared)
     for engine in (readers, writers):
         event.listen(engine, "connect", prepare_sqlite)
     event.listen(writers, "begin", begin_immediate)

@@ -9,7 +9,7 @@ from datetime import datetime
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from repository_tier.column_types import MAX_SORT_KEY_CHARACTERS
-from repository_tier.text_keys import email_key, nfc
+from repository_tier.text_keys import email_key, nfc, trimmed
 from tier_runtime.timestamps import datetime_from
 from tier_runtime.validation import REQUIRED, invalid
 
@@ -63,6 +63,10 @@ class FieldChecks:
             self.fault(field, "Not a UUIDv7.")
         return value
 
+    def name(self, field: str, value: str, longest: int, shortest: int = 0) -> str:
+        """Check a text whose surrounding space means nothing."""
+        return self.text(field, value.strip(), longest, shortest)
+
     def text(self, field: str, value: str, longest: int, shortest: int = 0) -> str:
         """Check the length of a text, in characters, after it was put into NFC."""
         value = nfc(value)
@@ -86,7 +90,7 @@ class FieldChecks:
 
     def email(self, field: str, value: str) -> str:
         """Check an e-mail address as far as it matters for keeping it apart from others."""
-        value = nfc(value)
+        value = trimmed(value)
         local, at, domain = value.rpartition("@")
         if not (local and at and domain) or _CONTROL.search(value) or " " in value:
             self.fault(field, "Not a valid email address.")

@@ -49,7 +49,8 @@ def migrate(database_url: str) -> None:
     file = sqlite_file(database_url)
     try:
         if file is not None:
-            file.parent.mkdir(parents=True, exist_ok=True)
+            # The database holds password hashes and addresses: nobody else's to read.
+            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         alone = _alone_on_mysql if file is None else _alone_on_sqlite
         with alone(make_url(database_url)) as connection:
             _upgrade(connection)

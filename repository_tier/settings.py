@@ -9,6 +9,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from tier_runtime.addresses import Bind
 from tier_runtime.server import GrpcServerSettings
 from tier_runtime.settings import TierSettings
 
@@ -19,7 +20,7 @@ _CACHES = ("redis", "rediss", "unix")
 class RepositorySettings(TierSettings):
     """Settings of the repository tier. Unset stores mean the embedded ones under ARCANA_HOME."""
 
-    repository_bind: str = Field(
+    repository_bind: Bind = Field(
         default="127.0.0.1:50052", description="Where the repository tier listens, host:port."
     )
     arcana_home: Path = Field(

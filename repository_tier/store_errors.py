@@ -55,7 +55,8 @@ _SQLITE_UNAVAILABLE = frozenset(
         sqlite3.SQLITE_CANTOPEN,
     }
 )
-_MYSQL_KEY = re.compile(r"for key '(?:[^'.]*\.)?([^'.]+)'")
+# The value comes first and may hold anything, so the key is read from the end.
+_MYSQL_KEY = re.compile(r"for key '(?:[^'.]*\.)?([^'.]+)'$")
 _SQLITE_COLUMNS = re.compile(r"UNIQUE constraint failed: (.+)")
 
 
@@ -106,11 +107,11 @@ def is_dead_connection(error: SQLAlchemyError) -> bool:
 def duplicates(error: IntegrityError, table: Table, *columns: str) -> bool:
     """True when a row of this table has these values of a unique key already."""
     if _mysql_number(error) == _DUPLICATE:
-        found = _MYSQL_KEY.search(str(error.orig))
+        found = _MYSQL_KEY.search(_text_of(error))
         return found is not None and found[1] == _key_name(table, columns)
     code = _sqlite_code(error)
     if code in (sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY):
-        found = _SQLITE_COLUMNS.search(str(error.orig))
+        found = _SQLITE_COLUMNS.search(_text_of(error))
         named = {f"{table.name}.{column}" for column in columns}
         return found is not None and set(found[1].split(", ")) == named
     return False
@@ -120,6 +121,11 @@ def _key_name(table: Table, columns: tuple[str, ...]) -> str:
     if set(columns) == set(table.primary_key.columns.keys()):
         return "PRIMARY"
     return f"uq_{table.name}_{'_'.join(columns)}"
+
+
+def _text_of(error: DBAPIError) -> str:
+    # Not str() of the driver's error: that quotes what it holds in one of two ways.
+    return str(error.orig.args[-1]) if error.orig is not None and error.orig.args else ""
 
 
 def _mysql_number(error: DBAPIError) -> int | None:

@@ -8,18 +8,23 @@ from repository_tier.column_types import MAX_SORT_KEY_CHARACTERS
 
 
 def nfc(text: str) -> str:
-    """Return the text without surrounding space, in Unicode NFC."""
-    return unicodedata.normalize("NFC", text.strip())
+    """Return the text in Unicode NFC."""
+    return unicodedata.normalize("NFC", text)
+
+
+def trimmed(text: str) -> str:
+    """Return the text in Unicode NFC, without surrounding space."""
+    return nfc(text).strip()
 
 
 def folded(text: str) -> str:
     """Return what two texts have in common that differ in letter case only (Unicode 3.13, D145)."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", text).casefold())
+    return nfc(unicodedata.normalize("NFD", text).casefold())
 
 
 def email_key(email: str) -> str:
     """Return the form in which an e-mail address is unique."""
-    return folded(nfc(email))
+    return folded(trimmed(email))
 
 
 def name_key(name: str) -> str:
@@ -27,4 +32,4 @@ def name_key(name: str) -> str:
 
     Case folding can make a text up to three times as long; what an index cannot hold is cut.
     """
-    return folded(nfc(name))[:MAX_SORT_KEY_CHARACTERS]
+    return folded(trimmed(name))[:MAX_SORT_KEY_CHARACTERS]

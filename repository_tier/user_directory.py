@@ -66,7 +66,7 @@ def filter_from_proto(message: user_repository_pb2.UserFilter) -> Filter:
         role=checks.word("role", message.role, 32) if message.role else "",
         created_after=checks.moment("created_after_time", message.created_after_time),
         created_before=checks.moment("created_before_time", message.created_before_time),
-        search=checks.text("search", message.search, 255),
+        search=checks.name("search", message.search, 255),
         digest=message.SerializeToString(deterministic=True),
     )
     checks.done()

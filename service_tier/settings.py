@@ -9,6 +9,7 @@ from typing import Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
+from tier_runtime.addresses import Bind
 from tier_runtime.server import GrpcServerSettings
 from tier_runtime.settings import TierSettings
 
@@ -22,7 +23,7 @@ _MAX_HASH_BYTES = 1 << 30
 class ServiceSettings(TierSettings):
     """The settings of the service tier. Times are in seconds."""
 
-    service_bind: str = Field(
+    service_bind: Bind = Field(
         default="127.0.0.1:50051", description="Where the tier listens, as host:port."
     )
     repository_url: str = Field(

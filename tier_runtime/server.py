@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import queue
 import signal
-import socket
 import threading
 from collections.abc import Callable, Sequence
 from concurrent import futures
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import FrameType
 
 import grpc
 import structlog
 from grpc_reflection.v1alpha import reflection  # type: ignore[import-untyped]  # ships no types
 
+from tier_runtime.addresses import Address
 from tier_runtime.clock import Clock, SystemClock
 from tier_runtime.health import THIS_TIER, HealthBoard
 from tier_runtime.ids import IdSource, Uuid7Source
@@ -111,7 +111,7 @@ class TierServer:
         if self._port:
             return self._port
         bind = self.settings.bind
-        _refuse_unusable(bind)
+        _refuse_unusable(_address(bind))
         try:
             self._port = self._server.add_insecure_port(bind)
         except RuntimeError as error:
@@ -126,8 +126,8 @@ class TierServer:
     @property
     def address(self) -> str:
         """Where it listens, as host:port; the actual port once it has started."""
-        host, port = _host_and_port(self.settings.bind)
-        return f"{host}:{self._port or port}"
+        address = _address(self.settings.bind)
+        return str(replace(address, port=self._port or address.port))
 
     def begin_stop(self, grace_seconds: float) -> threading.Event:
         """Take no new RPC, cancel those still running after the grace; return "all ended"."""
@@ -240,23 +240,18 @@ def _drain(server: TierServer, wakes: queue.SimpleQueue[int], drain_seconds: flo
         server.stop(0.0)
 
 
-def _host_and_port(bind: str) -> tuple[str, int]:
-    host, _, port = bind.rpartition(":")
-    if not host or not port.isdecimal() or int(port) > 65535:
-        raise StartupError(f"Cannot listen on {bind!r}: an address is written host:port.")
-    return host, int(port)
-
-
-def _refuse_unusable(bind: str) -> None:
-    # gRPC says only "failed to bind"; the operating system says why.
-    host, port = _host_and_port(bind)
-    bare = host.removeprefix("[").removesuffix("]")
+def _address(bind: str) -> Address:
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            bare, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        with socket.socket(family, kind, protocol) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
+        return Address.parse(bind)
+    except ValueError as error:
+        raise StartupError(
+            f"Cannot listen on {bind!r}: an address is written host:port."
+        ) from error
+
+
+def _refuse_unusable(address: Address) -> None:
+    # gRPC says only "failed to bind"; the operating system says why.
+    try:
+        address.listener().close()
     except OSError as error:
-        raise StartupError(f"Cannot listen on {bind}: {error.strerror}.") from error
+        raise StartupError(f"Cannot listen on {address}: {error.strerror}.") from error

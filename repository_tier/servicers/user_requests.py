@@ -16,6 +16,7 @@ from repository_tier.user_directory import Owner
 
 MAX_NAME_CHARACTERS = 255
 MAX_HASH_CHARACTERS = 255
+MAX_LOOKUP_CHARACTERS = 1000
 
 _Versioned = (
     messages.UpdateUserRequest
@@ -48,8 +49,8 @@ def owner_from_proto(request: messages.GetCredentialsRequest) -> Owner:
     if which == "user_id":
         owner = Owner(user_id=checks.known_id("user_id", request.user_id))
     else:
-        # Absent is as wrong as empty.
-        owner = Owner(email=checks.email("email", request.email))
+        # Absent is as wrong as empty. What is no address is nobody's, which is no fault.
+        owner = Owner(email=checks.name("email", request.email, MAX_LOOKUP_CHARACTERS, shortest=1))
     checks.done()
     return owner
 
@@ -60,7 +61,7 @@ def new_user_from_proto(request: messages.CreateUserRequest) -> NewUser:
     user = NewUser(
         id=checks.new_id("user_id", request.user_id),
         email=checks.email("email", request.email),
-        name=checks.text("name", request.name, MAX_NAME_CHARACTERS, shortest=1),
+        name=checks.name("name", request.name, MAX_NAME_CHARACTERS, shortest=1),
         password_hash=checks.word("password_hash", request.password_hash, MAX_HASH_CHARACTERS),
         roles=checks.roles("roles", request.roles),
         status=status_word(checks, "status", request.status),
@@ -86,7 +87,7 @@ def user_change_from_proto(request: messages.UpdateUserRequest) -> UserChange:
     checks = FieldChecks()
     name = email = None
     if request.HasField("name"):
-        name = checks.text("name", request.name, MAX_NAME_CHARACTERS, shortest=1)
+        name = checks.name("name", request.name, MAX_NAME_CHARACTERS, shortest=1)
     if request.HasField("email"):
         email = checks.email("email", request.email)
     change = UserChange(name, email, _verification_token(request))

@@ -20,6 +20,7 @@ from tests.tier.runtime.arities import SERVICE, Arities, AritiesStub
 from tests.tier.runtime.conftest import Connect, Serve
 from tier_runtime.channel import ChannelSettings, open_channel
 from tier_runtime.context import RpcContext
+from tier_runtime.addresses import Address
 from tier_runtime.errors import AppError, Kind
 from tier_runtime.health import HealthBoard
 from tier_runtime.logs import get_logger
@@ -245,3 +246,12 @@ def test_the_environment_s_proxy_is_not_used_between_tiers(
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     monkeypatch.setenv("no_proxy", "")
     assert stub_of(serve()).unary_unary("x") == "x"
+
+
+def test_an_address_in_use_is_not_free_and_a_closed_one_is() -> None:
+    with Address("127.0.0.1", 0).listener() as listener:
+        listener.listen()
+        used = Address("127.0.0.1", listener.getsockname()[1])
+        assert not used.is_free()
+    assert used.is_free()
+    assert not Address("203.0.113.1", used.port).is_free()

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from repository_tier.column_types import MAX_SORT_KEY_CHARACTERS
-from repository_tier.text_keys import email_key, folded, name_key, nfc
+from repository_tier.text_keys import email_key, folded, name_key, nfc, trimmed
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,8 @@ def test_folding_twice_is_folding_once(text: str) -> None:
 
 @given(text=st.text())
 def test_a_stored_text_is_normal_and_has_no_space_around_it(text: str) -> None:
-    assert nfc(nfc(text)) == nfc(text)
+    assert trimmed(trimmed(text)) == trimmed(text)
+    assert nfc(trimmed(text)) == trimmed(text)
 
 
 def test_a_sort_key_is_never_longer_than_an_index_can_hold() -> None:

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import pytest
+
+from controller_tier.settings import ControllerSettings
+from tier_runtime.settings import SettingsError, describe, load
+
+
+def test_the_defaults_are_those_of_the_design() -> None:
+    settings = load(ControllerSettings, {})
+    assert settings.listen_address == ("127.0.0.1", 5000)
+    assert settings.service_url == "grpc://127.0.0.1:50051"
+    assert (settings.web_workers, settings.web_threads) == (2, 16)
+    assert settings.max_body_bytes == 1024 * 1024
+    assert settings.request_timeout_seconds == 5
+    assert settings.jwt_algorithm == "EdDSA"
+    assert settings.cors_origins == []
+    assert not settings.require_if_match
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("CONTROLLER_BIND", "5000"),
+        ("CONTROLLER_BIND", "127.0.0.1:70000"),
+        ("CONTROLLER_BIND", "::1:5000"),
+        ("CORS_ORIGINS", "*"),
+        ("CORS_ORIGINS", "https://a.example.org/path"),
+        ("CORS_ORIGINS", "https://a.example.org,null"),
+        ("RATE_LIMIT_LOGIN_IP", "0/60"),
+        ("RATE_LIMIT_LOGIN_IP", "10"),
+        ("RATE_LIMIT_LOGIN_EMAIL", "10/86401"),
+        ("WEB_WORKERS", "0"),
+        ("MAX_BODY_BYTES", "big"),
+        ("JWT_ALGORITHM", "none"),
+        ("REQUEST_TIMEOUT_SECONDS", "0"),
+    ],
+)
+def test_a_bad_value_is_refused_by_its_name(name: str, value: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        load(ControllerSettings, {name: value})
+    [fault] = raised.value.faults
+    assert fault.startswith(f"{name}:")
+
+
+@pytest.mark.parametrize("secret", ["", "x" * 31])
+def test_hs256_needs_a_long_secret(secret: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        load(ControllerSettings, {"JWT_ALGORITHM": "HS256", "JWT_SECRET": secret})
+    assert "JWT_SECRET" in str(raised.value)
+    assert "x" * 31 not in str(raised.value)
+
+
+def test_a_long_secret_is_taken_and_masked() -> None:
+    settings = load(ControllerSettings, {"JWT_ALGORITHM": "HS256", "JWT_SECRET": "x" * 32})
+    assert settings.jwt_secret is not None
+    assert "x" * 32 not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("bind", "address"),
+    [
+        ("0.0.0.0:80", ("0.0.0.0", 80)),
+        ("[::1]:0", ("::1", 0)),
+        ("edge.local:8080", ("edge.local", 8080)),
+    ],
+)
+def test_an_address_has_a_host_and_a_port(bind: str, address: tuple[str, int]) -> None:
+    assert load(ControllerSettings, {"CONTROLLER_BIND": bind}).listen_address == address
+
+
+def test_origins_come_as_a_list() -> None:
+    text = "https://a.example.org, http://localhost:3000"
+    settings = load(ControllerSettings, {"CORS_ORIGINS": text})
+    assert settings.cors_origins == ["https://a.example.org", "http://localhost:3000"]
+
+
+def test_every_setting_is_described() -> None:
+    assert all(doc.description for doc in describe(ControllerSettings))

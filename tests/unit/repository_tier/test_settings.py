@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from repository_tier.settings import RepositorySettings
+from tier_runtime.settings import SettingsError, describe, load
+
+
+def faults(**environ: str) -> str:
+    with pytest.raises(SettingsError) as caught:
+        load(RepositorySettings, environ)
+    return str(caught.value)
+
+
+def test_without_a_setting_the_stores_are_embedded() -> None:
+    settings = load(RepositorySettings, {"ARCANA_HOME": "/srv/arcana"})
+    assert settings.database() == "sqlite:////srv/arcana/arcana.db"
+    assert settings.redis() == ""
+    assert settings.grpc().bind == "127.0.0.1:50052"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite:////tmp/x.db",
+        "mysql+pymysql://user:pw@db:3306/arcana?charset=utf8mb4",
+        "mariadb+pymysql://user@db/arcana",
+    ],
+)
+def test_these_databases_are_known(url: str) -> None:
+    assert load(RepositorySettings, {"DATABASE_URL": url}).database() == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["postgresql://user:hunter2@db/x", "mysql+pymysql://user:hunter2@db", "sqlite://", "nonsense"],
+)
+def test_another_database_is_refused_without_telling_its_password(url: str) -> None:
+    told = faults(DATABASE_URL=url)
+    assert told.startswith("DATABASE_URL: must name a database")
+    assert "hunter2" not in told
+
+
+def test_another_cache_is_refused() -> None:
+    assert faults(REDIS_URL="memcached://x").startswith("REDIS_URL: must be a URL")
+    assert faults(REDIS_URL="x").startswith("REDIS_URL: must be a URL")
+    assert load(RepositorySettings, {"REDIS_URL": "redis://r:6379/1"}).redis() == "redis://r:6379/1"
+
+
+def test_a_pool_that_starves_threads_is_refused() -> None:
+    told = faults(DATABASE_POOL_SIZE="8", REPOSITORY_THREADS="9")
+    assert "DATABASE_POOL_SIZE must be at least REPOSITORY_THREADS" in told
+
+
+def test_the_url_can_come_from_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "url"
+    file.write_text("mysql+pymysql://user:pw@db/arcana\n")
+    settings = load(RepositorySettings, {"DATABASE_URL_FILE": str(file)})
+    assert settings.database() == "mysql+pymysql://user:pw@db/arcana"
+    assert "pw@" not in repr(settings)
+
+
+def test_every_setting_is_described() -> None:
+    assert len(describe(RepositorySettings)) == len(RepositorySettings.model_fields)

@@ -1,0 +1,82 @@
+"""Listen addresses: reading them, turning them into URLs, and telling whether they are free."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+_ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - read, not bound
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A host, without brackets, and a port; port 0 stands for a free one."""
+
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, bind: str) -> Address:
+        """Read `host:port` or `[host]:port`.
+
+        Raises:
+            ValueError: when it is neither.
+        """
+        host, _, port = bind.rpartition(":")
+        bare = host.removeprefix("[").removesuffix("]")
+        is_port = port.isascii() and port.isdecimal() and int(port) < 65536
+        if (
+            not bare
+            or not is_port
+            or any(character.isspace() or character == "/" for character in bare)
+        ):
+            raise ValueError(f"{bind!r} is not of the form host:port with a port of 0..65535")
+        return cls(bare, int(port))
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    def url(self, scheme: str) -> str:
+        """Return the URL by which a process of this machine reaches it."""
+        return f"{scheme}://{Address(_ANY.get(self.host, self.host), self.port)}"
+
+    def listener(self) -> socket.socket:
+        """Return a bound socket; the caller listens on it and closes it.
+
+        Raises:
+            OSError: the address is taken, or none of this machine's.
+        """
+        found = socket.getaddrinfo(
+            self.host, self.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        family, kind, protocol, _, resolved = found[0]
+        listener = socket.socket(family, kind, protocol)
+        try:
+            # As servers do: connections that linger from an earlier run are no hindrance.
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(resolved)
+        except OSError:
+            listener.close()
+            raise
+        return listener
+
+    def is_free(self) -> bool:
+        """Tell whether it can be listened on now; False also for a host of another machine."""
+        try:
+            with self.listener() as probe:
+                probe.listen(1)
+        except OSError:
+            return False
+        return True
+
+
+def _checked(bind: str) -> str:
+    Address.parse(bind)
+    return bind
+
+
+# The type of a setting that holds a listen address.
+Bind = Annotated[str, AfterValidator(_checked)]
