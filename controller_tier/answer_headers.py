@@ -57,8 +57,16 @@ def install_cors(app: Flask, origins: list[str]) -> None:
             # Tokens travel in a header that the page sets itself; cookies are not used.
             supports_credentials=False,
             max_age=PREFLIGHT_SECONDS,
-            vary_header=True,
+            vary_header=False,
         )
+        app.after_request(_varying)
+
+
+def _varying(response: Response) -> Response:
+    # Flask-Cors leaves it out where only one origin is allowed, and a cache would then give one
+    # page the answer that was made for another.
+    response.vary.add("Origin")
+    return response
 
 
 def _secured(response: Response) -> Response:

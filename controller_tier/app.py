@@ -53,7 +53,7 @@ def create_app(
         audience=settings.jwt_audience,
         remembered=settings.token_cache_size,
     )
-    router = Router(Authentication(tokens, feed), make_rate_limits(settings, service, clock))
+    router = Router(Authentication(tokens, feed), make_rate_limits(settings, service))
     app = _bare_app(settings)
     RequestScope(clock, ids, timeout_seconds=settings.request_timeout_seconds).install(app)
     ErrorAnswers(clock).install(app)
@@ -91,15 +91,12 @@ def make_signing_keys(
     return PublishedKeys(service.auth, clock, max_age_seconds=settings.jwks_max_age_seconds)
 
 
-def make_rate_limits(
-    settings: ControllerSettings, service: ServiceTier, clock: Clock
-) -> RateLimits | None:
+def make_rate_limits(settings: ControllerSettings, service: ServiceTier) -> RateLimits | None:
     """Return the limits, None where they are switched off."""
     if not settings.rate_limit_enabled:
         return None
     return RateLimits(
         service.rate_limits,
-        clock,
         timeout_seconds=settings.rate_limit_timeout_seconds,
         fallback_divisor=settings.rate_limit_fallback_divisor,
     )
@@ -119,7 +116,9 @@ def unconnected_document() -> dict[str, Any]:
 
 def _bare_app(settings: ControllerSettings) -> Flask:
     app = Flask(__name__, static_folder=None, template_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
+    # One more than the limit: werkzeug silently cuts a chunked body off there, and whoever reads
+    # that much knows that it was too much.
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes + 1
     # "//users" is no path of ours; a redirect would be an answer without a problem document.
     app.url_map.merge_slashes = False
     app.url_map.converters["id"] = IdConverter

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from flask import Flask, Response, request
+from gunicorn.http.errors import ParseException  # type: ignore[import-untyped]  # ships no types
 from werkzeug.exceptions import HTTPException
 
 from controller_tier.problems import (
@@ -10,6 +11,7 @@ from controller_tier.problems import (
     internal_problem,
     problem_from,
     problem_from_http,
+    unreadable_problem,
 )
 from controller_tier.request_scope import current_exchange
 from tier_runtime.clock import Clock
@@ -28,6 +30,7 @@ class ErrorAnswers:
         """Register for everything that can be raised."""
         app.register_error_handler(AppError, self._of_ours)
         app.register_error_handler(HTTPException, self._of_the_framework)
+        app.register_error_handler(ParseException, self._of_the_server)
         app.register_error_handler(Exception, self._of_nobody)
 
     def _of_ours(self, error: AppError) -> Response:
@@ -35,6 +38,10 @@ class ErrorAnswers:
 
     def _of_the_framework(self, error: HTTPException) -> Response:
         return self._answer(problem_from_http(error))
+
+    def _of_the_server(self, _error: ParseException) -> Response:
+        # gunicorn parses a chunked body while the application reads it.
+        return self._answer(unreadable_problem())
 
     def _of_nobody(self, error: Exception) -> Response:
         self._log.error("unexpected_error", exc_info=error)

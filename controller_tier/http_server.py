@@ -4,30 +4,18 @@ from __future__ import annotations
 
 import errno
 import socket
+import struct
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from flask import Flask
-from gunicorn import util  # type: ignore[import-untyped]  # ships no types
-from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
+from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]  # ships no types
 from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
 from gunicorn.glogging import Logger  # type: ignore[import-untyped]
-from gunicorn.http.errors import (  # type: ignore[import-untyped]
-    InvalidResponseHeader,
-    InvalidResponseHeaderName,
-    LimitRequestHeaders,
-    LimitRequestLine,
-    ParseException,
-)
-from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]
 
-from controller_tier.answer_headers import SECURITY_HEADERS
-from controller_tier.problems import MALFORMED_REQUEST, Problem, internal_problem, phrase_of
-from controller_tier.request_scope import REQUEST_ID_HEADER
-from tier_runtime.clock import SystemClock
-from tier_runtime.ids import Uuid7Source
+from controller_tier.http_worker import EdgeWorker
 from tier_runtime.logs import get_logger
 from tier_runtime.startup import StartupError
 
@@ -46,6 +34,7 @@ class WebServerSettings:
     workers: int
     threads: int
     keepalive_seconds: int
+    client_timeout_seconds: int
     drain_seconds: int
 
 
@@ -65,7 +54,7 @@ def serve_http(settings: WebServerSettings, make: Callable[[], WorkerApp]) -> in
     Raises:
         StartupError: the address cannot be listened on.
     """
-    listener = listen(settings.address)
+    listener = listen(settings.address, settings.client_timeout_seconds)
     host, port = listener.getsockname()[:2]
     get_logger(__name__).info(
         "serving", address=f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
@@ -77,8 +66,11 @@ def serve_http(settings: WebServerSettings, make: Callable[[], WorkerApp]) -> in
     return 0
 
 
-def listen(address: tuple[str, int]) -> socket.socket:
+def listen(address: tuple[str, int], client_timeout_seconds: int) -> socket.socket:
     """Return a listening socket. gunicorn would try a taken port five times, a second each.
+
+    Accepted connections inherit the timeout (socket(7)): a client that stops in the middle of a
+    request would hold a thread for ever otherwise.
 
     Raises:
         StartupError: the address is taken, or none of this machine's.
@@ -94,6 +86,9 @@ def listen(address: tuple[str, int]) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        silence = struct.pack("ll", client_timeout_seconds, 0)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, silence)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, silence)
         listener.bind(resolved)
         listener.listen(BACKLOG)
     except OSError as error:
@@ -114,26 +109,12 @@ class StructuredLogger(Logger):  # type: ignore[misc]  # its base has no types
             log.propagate = True
             log.handlers = []
 
-
-class EdgeWorker(ThreadWorker):  # type: ignore[misc]  # its base has no types
-    """gunicorn's threaded worker, with problem documents for what never reaches the application."""
-
-    def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
-        """Answer a request that could not be read, or that failed outside of the application."""
-        del req, addr
-        log = get_logger(__name__)
-        ours = isinstance(exc, (InvalidResponseHeader, InvalidResponseHeaderName))
-        if isinstance(exc, ParseException) and not ours:
-            # Not the error's text: it quotes what the client sent.
-            log.warning("malformed_request", error=type(exc).__name__)
-            problem = _unreadable(exc)
+    def exception(self, msg: str, *args: Any, **options: Any) -> None:
+        """Log an error with its traceback; that a client fell silent is none."""
+        if isinstance(sys.exc_info()[1], BlockingIOError):
+            get_logger(__name__).info("client_fell_silent")
         else:
-            log.error("unexpected_error", exc_info=exc)
-            problem = internal_problem()
-        try:
-            util.write_nonblock(client, _raw_answer(problem))
-        except OSError:
-            log.debug("error_not_sent")
+            super().exception(msg, *args, **options)
 
 
 class _Gunicorn(BaseApplication):  # type: ignore[misc]  # its base has no types
@@ -185,27 +166,3 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]  # its base has no types
     def _close(self, _arbiter: Any, _worker: Any) -> None:
         if self._worker_app is not None:
             self._worker_app.close()
-
-
-def _unreadable(error: ParseException) -> Problem:
-    if isinstance(error, LimitRequestLine):
-        return Problem(414, MALFORMED_REQUEST, "The request line is too long.")
-    if isinstance(error, LimitRequestHeaders):
-        return Problem(431, MALFORMED_REQUEST, "The header fields are too large or too many.")
-    return Problem(400, MALFORMED_REQUEST, "The request is not well-formed HTTP.")
-
-
-def _raw_answer(problem: Problem) -> bytes:
-    request_id = Uuid7Source().new_id()
-    # Without a request line there is no path.
-    body = problem.document(instance="/", request_id=request_id, now=SystemClock().now())
-    headers = {
-        **problem.headers(),
-        **SECURITY_HEADERS,
-        REQUEST_ID_HEADER: request_id,
-        "Content-Length": str(len(body)),
-        "Connection": "close",
-    }
-    lines = [f"HTTP/1.1 {problem.status} {phrase_of(problem.status)}"]
-    lines += [f"{name}: {value}" for name, value in headers.items()]
-    return "\r\n".join([*lines, "", ""]).encode("ascii") + body

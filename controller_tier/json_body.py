@@ -12,6 +12,7 @@ from typing import Any, Never
 
 import orjson
 from flask import Request
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from tier_runtime.errors import AppError, Kind
 
@@ -32,10 +33,10 @@ def body_of(request: Request) -> Any:
 
     Raises:
         AppError: MALFORMED_BODY, or UNSUPPORTED_MEDIA_TYPE.
-        RequestEntityTooLarge: the body exceeds the limit.
+        RequestEntityTooLarge: the body exceeds the limit of `max_body_bytes`.
     """
     _check_media_type(request)
-    return parse_json(request.get_data(cache=False))
+    return parse_json(_bytes_of(request))
 
 
 def parse_json(data: bytes) -> Any:
@@ -64,6 +65,14 @@ def parse_json(data: bytes) -> Any:
         raise _malformed("The body is not well-formed JSON.") from None
     _check_depth(value)
     return value
+
+
+def _bytes_of(request: Request) -> bytes:
+    data = request.get_data(cache=False)
+    # The framework's limit is one byte above ours.
+    if request.max_content_length is not None and len(data) >= request.max_content_length:
+        raise RequestEntityTooLarge
+    return data
 
 
 def _check_media_type(request: Request) -> None:

@@ -30,6 +30,7 @@ def main() -> int:
         workers=settings.web_workers,
         threads=settings.web_threads,
         keepalive_seconds=settings.web_keepalive_seconds,
+        client_timeout_seconds=settings.client_timeout_seconds,
         drain_seconds=settings.drain_seconds,
     )
     return serve_http(server, lambda: make_worker_app(settings))

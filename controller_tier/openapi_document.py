@@ -131,6 +131,9 @@ class DocumentedApi(Api):  # type: ignore[misc]  # its base has no types
     def _register_responses(self) -> None:
         """Register nothing: each operation describes its own errors."""
 
+    def _register_pagination_header(self) -> None:
+        """Register nothing: pages are described by their envelope."""
+
     def document(self) -> dict[str, Any]:
         """Return the document."""
         document: dict[str, Any] = self.spec.to_dict()

@@ -75,7 +75,12 @@ _FRAMEWORK_CODES: Mapping[int, str] = MappingProxyType(
 
 # RFC 9110's names, which the standard library has only from Python 3.13 on.
 _PHRASES: Mapping[int, str] = MappingProxyType(
-    {413: "Content Too Large", 416: "Range Not Satisfiable", 422: "Unprocessable Content"}
+    {
+        413: "Content Too Large",
+        414: "URI Too Long",
+        416: "Range Not Satisfiable",
+        422: "Unprocessable Content",
+    }
 )
 
 # The service tier names fields as its contract does.
@@ -160,6 +165,11 @@ def problem_from_http(error: HTTPException) -> Problem:
     if isinstance(error, MethodNotAllowed) and error.valid_methods:
         allow = ", ".join(sorted(error.valid_methods))
     return Problem(status, code, _framework_detail(code), allow=allow)
+
+
+def unreadable_problem() -> Problem:
+    """Return the problem of a body that breaks off, or breaks HTTP's rules, on the way."""
+    return Problem(400, "MALFORMED_BODY", "The body could not be read to its end.")
 
 
 def internal_problem() -> Problem:

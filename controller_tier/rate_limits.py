@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,7 +20,6 @@ from limits.strategies import FixedWindowRateLimiter
 
 from arcana.service.v1.rate_limit_service_pb2 import RateLimitBucket, TakeRateLimitRequest
 from controller_tier.stubs import RateLimitStub
-from tier_runtime.clock import Clock
 from tier_runtime.errors import AppError, Kind
 from tier_runtime.logs import get_logger
 
@@ -74,13 +74,11 @@ class RateLimits:
     def __init__(
         self,
         stub: RateLimitStub,
-        clock: Clock,
         *,
         timeout_seconds: float,
         fallback_divisor: int,
     ) -> None:
         self._stub = stub
-        self._clock = clock
         self._timeout = timeout_seconds
         self._divisor = fallback_divisor
         self._local = FixedWindowRateLimiter(MemoryStorage())
@@ -134,7 +132,8 @@ class RateLimits:
             bucket,
             allowed=allowed,
             remaining=max(stats.remaining, 0),
-            reset_after=max(stats.reset_time - self._clock.now().timestamp(), 0.0),
+            # By the library's clock, which is the machine's.
+            reset_after=max(stats.reset_time - time.time(), 0.0),
         )
 
 

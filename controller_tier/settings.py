@@ -38,6 +38,12 @@ class ControllerSettings(TierSettings):
         le=3600,
         description="How long an idle connection stays open, in seconds.",
     )
+    client_timeout_seconds: int = Field(
+        default=15,
+        ge=1,
+        le=300,
+        description="How long a client may be silent in the middle of a request, in seconds.",
+    )
     drain_seconds: int = Field(
         default=20,
         ge=1,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Protocol
 
-from jwt import PyJWK, PyJWKError
+from jwt import PyJWK, PyJWTError
 
 from arcana.service.v1 import auth_service_pb2
 from controller_tier.conversion.keys import jwk_document
@@ -142,6 +142,6 @@ def _usable(documents: tuple[dict[str, str], ...]) -> dict[str, PyJWK]:
             continue
         try:
             keys[document["kid"]] = PyJWK(document, algorithm=EDDSA)
-        except PyJWKError:
+        except PyJWTError:
             get_logger(__name__).error("signing_key_unusable", kid=document["kid"])
     return keys

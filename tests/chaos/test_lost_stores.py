@@ -25,6 +25,7 @@ from tests.system.client import (
 )
 from tests.system.discretion import TIERS, watched_edge
 from tests.system.document import committed_document
+from tests.system.load import all_at_once
 from tests.system.processes import ArcanaProcesses
 
 DEADLINE_SECONDS = 5.0 + 0.5
@@ -144,8 +145,8 @@ def test_without_the_database_the_edge_says_so_in_time_and_goes_on_when_it_is_ba
         lambda: edge.get("/users", headers=world.admin),
         lambda: edge.call("PATCH", f"/users/{account.id}", {"name": "A"}, headers=account.bearer),
     ]
-    for ask in calls:
-        answer = _in_time(ask, DEADLINE_SECONDS)
+    answers = all_at_once(len(calls), lambda number: _in_time(calls[number], DEADLINE_SECONDS))
+    for answer in answers:
         told = (answer.status_code, answer.json().get("code"))
         assert told in allowed, answer.text
         expect_problem(answer, *told)

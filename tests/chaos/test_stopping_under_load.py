@@ -10,13 +10,15 @@ import pytest
 from tests.stores import Stores
 from tests.stores.waiting import eventually
 from tests.system.client import Account, Edge, bearer, expect_problem
-from tests.system.discretion import watched_edge
+from tests.system.discretion import TIERS, watched_edge
 from tests.system.load import Load, Question, Record
 from tests.system.processes import ArcanaProcesses, Tier
 
 THREADS = 12
 # A hash takes some 50 ms, so that a stop always finds calls in flight.
 SLOWER_HASH = "scrypt:16384:8:1"
+OK = {(200, "")}
+OK_OR_AWAY = OK | {(503, "SERVICE_UNAVAILABLE")}
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +55,15 @@ def questions(arcana: ArcanaProcesses, edge: Edge, account: Account) -> list[Que
     ]
 
 
+def _story(arcana: ArcanaProcesses, record: Record) -> str:
+    """Give what the tiers logged about a request that did not end as it should."""
+    request_id = str((record.problem or {}).get("request_id", "none"))
+    lines = [
+        line for tier in TIERS for line in arcana.logs(tier).splitlines() if request_id in line
+    ]
+    return "\n".join([str(record), *lines])
+
+
 def _split(records: list[Record], moment: float) -> tuple[list[Record], list[Record]]:
     before = [record for record in records if record.sent < moment]
     return before, [record for record in records if record.sent >= moment]
@@ -72,10 +83,10 @@ def test_no_request_sent_before_a_stop_of_the_controller_is_lost(
     in_flight = [record for record in before if record.done > stopped]
     assert in_flight, "the stop found nothing in flight: this run has shown nothing"
     for record in before:
-        assert record.status == 200, record
+        assert record.status == 200, _story(arcana, record)
     # A connection may end under a request that was sent later; half an answer may not come.
     for record in after:
-        assert record.status == 200 or record.fault, record
+        assert record.status == 200 or record.fault, _story(arcana, record)
     assert edge.login(account.email, account.password).status_code == 200
 
 
@@ -104,7 +115,12 @@ def test_no_call_in_flight_at_a_stop_of_an_inner_tier_is_lost(
     before, after = _split(records, stopped)
     assert [record for record in before if record.done > stopped], "nothing was in flight"
     for record in before:
-        assert record.status == 200, record
+        # A sign-in asks the repository tier several times, and its next call may find it gone;
+        # what asks once was in flight there, or had its answer.
+        several = tier == "repository" and record.question.method != "GET"
+        assert (record.status, record.code) in (OK_OR_AWAY if several else OK), _story(
+            arcana, record
+        )
     for record in after:
-        assert (record.status, record.code) in {(200, ""), (503, "SERVICE_UNAVAILABLE")}, record
+        assert (record.status, record.code) in OK_OR_AWAY, _story(arcana, record)
     assert any(record.status == 503 for record in after if record.sent > ended)

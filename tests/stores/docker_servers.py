@@ -66,7 +66,9 @@ class DockerServers:
         self._containers.append(container)
         try:
             container.start()
-            return container.get_container_host_ip(), int(container.get_exposed_port(port))
+            host = container.get_container_host_ip()
+            # By number: MySQL clients and resolvers have ideas of their own about that name.
+            return host.replace("localhost", "127.0.0.1"), int(container.get_exposed_port(port))
         except (docker.errors.DockerException, requests.RequestException, OSError) as error:
             raise CannotProvideError(f"the container did not start: {one_line(error)}") from error
 

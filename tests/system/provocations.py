@@ -11,6 +11,7 @@ from typing import TypeAlias
 import requests
 from sqlalchemy import text
 
+from tests.stores import TcpRelay
 from tests.stores.waiting import eventually
 from tests.system.client import Edge, new_email, new_password
 from tests.system.load import all_at_once
@@ -29,11 +30,15 @@ class Edges:
 
     Attributes:
         strict: an edge of the same system that requires If-Match and allows one call a minute.
+        cold: an edge of the same system that could not yet read the service tier's public keys.
+        before_cold: stands between that one and the service tier.
         stalled: the answers of all rows while the service tier stood still, by row.
     """
 
     world: World
     strict: Edge
+    cold: Edge
+    before_cold: TcpRelay
     stalled: dict[str, requests.Response]
 
 
@@ -98,14 +103,15 @@ def _token_revoked(edges: Edges, row: Row) -> requests.Response:
     world, call = edges.world, row.call(edges.world)
     if row.who != "all":
         call = call.with_token(world.signed_out.tokens.access)
-        (answer,) = eventually(lambda: _refused(_send(edges, call)), 1, "the end of the session")
+        (answer,) = eventually(lambda: _revoked(_send(edges, call)), 1, "the end of the session")
         return answer
     _send(edges, call)
     return _send(edges, call)
 
 
-def _refused(answer: requests.Response) -> list[requests.Response]:
-    return [answer] if answer.status_code >= 400 else []
+def _revoked(answer: requests.Response) -> list[requests.Response]:
+    refused = answer.status_code == 401 and answer.json()["code"] == "TOKEN_REVOKED"
+    return [answer] if refused else []
 
 
 def _invalid_credentials(edges: Edges, row: Row) -> requests.Response:
@@ -202,6 +208,9 @@ def _rate_limited(edges: Edges, row: Row) -> requests.Response:
 def _service_unavailable(edges: Edges, row: Row) -> requests.Response:
     """Cut the edge off from the service tier, and wait until it has found its way back."""
     world, call = edges.world, row.call(edges.world)
+    if row.keeps_its_answer:
+        edges.before_cold.cut()
+        return call.send(edges.cold)
     world.between.cut()
     try:
         return _send(edges, call)
@@ -216,6 +225,15 @@ def _service_unavailable(edges: Edges, row: Row) -> requests.Response:
 
 
 def _deadline_exceeded(edges: Edges, row: Row) -> requests.Response:
+    if row.keeps_its_answer:
+        # Only a connection that stands can stall; that it does, the health shows.
+        edges.before_cold.restore()
+        eventually(lambda: edges.cold.get("/health").status_code == 200, 5, "a connection")
+        edges.before_cold.stall()
+        try:
+            return row.call(edges.world).send(edges.cold)
+        finally:
+            edges.before_cold.cut()
     return edges.stalled[str(row)]
 
 

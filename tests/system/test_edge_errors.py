@@ -7,19 +7,24 @@ reached in tests/chaos; INTERNAL_ERROR is the one code that nobody may reach.
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import requests
 
-from tests.stores import Stores
+from tests.stores import Store, Stores, TcpRelay
 from tests.stores.waiting import eventually
 from tests.system.client import API, Edge, expect_problem, is_outside_base
 from tests.system.document import VERBS, committed_document
 from tests.system.load import all_at_once
 from tests.system.processes import ArcanaProcesses
-from tests.system.provocations import PROVOCATIONS, Edges
-from tests.system.rows import ROWS, STATUS_OF, Row
+from tests.system.provocations import MAX_BODY_BYTES, PROVOCATIONS, Edges
+from tests.system.row_table import ROWS
+from tests.system.rows import STATUS_OF, Row
 from tests.system.world import World, open_world
 
 REACHED_ELSEWHERE = {"IDEMPOTENCY_IN_PROGRESS", "INTERNAL_ERROR"}
@@ -67,27 +72,60 @@ def world(stores: Stores, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         yield world
 
 
-@pytest.fixture(scope="module")
-def strict(
-    world: World, stores: Stores, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Edge]:
-    """Run a second edge on the same service tier, which requires If-Match and limits hard."""
-    settings = {f"RATE_LIMIT_{name}": "1/60" for name in LIMITS}
-    settings |= {"REQUIRE_IF_MATCH": "true", "SERVICE_URL": world.arcana.service_url}
-    store = stores.new_store("embedded")
-    processes = ArcanaProcesses(tmp_path_factory.mktemp("strict"), store, settings)
+@contextlib.contextmanager
+def _further_edge(folder: Path, store: Store, **settings: str) -> Iterator[Edge]:
+    """Run one more edge, on a service tier that is there already, or is not."""
+    processes = ArcanaProcesses(folder, store, settings)
     try:
-        processes.start("controller")
+        processes.spawn("controller")
         with Edge(processes.edge_url, committed_document().check) as edge:
+            eventually(lambda: _is_up(edge), 20, "one more edge")
             yield edge
     finally:
         processes.stop()
 
 
+def _is_up(edge: Edge) -> bool:
+    try:
+        return edge.get("/health/live").status_code == 200
+    except requests.ConnectionError:
+        return False
+
+
+@pytest.fixture(scope="module")
+def strict(
+    world: World, stores: Stores, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Edge]:
+    """Run an edge that requires If-Match and limits hard."""
+    settings = {f"RATE_LIMIT_{name}": "1/60" for name in LIMITS}
+    settings |= {"REQUIRE_IF_MATCH": "true", "SERVICE_URL": world.arcana.service_url}
+    folder = tmp_path_factory.mktemp("strict")
+    with _further_edge(folder, stores.new_store("embedded"), **settings) as edge:
+        yield edge
+
+
+@pytest.fixture(scope="module")
+def before_cold(world: World) -> Iterator[TcpRelay]:
+    with TcpRelay.to(world.arcana.service_url) as relay:
+        relay.cut()
+        yield relay
+
+
+@pytest.fixture(scope="module")
+def cold(
+    before_cold: TcpRelay, stores: Stores, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Edge]:
+    """Run an edge that has never reached the service tier."""
+    settings = {"REQUEST_TIMEOUT_SECONDS": "1", "SERVICE_URL": before_cold.url}
+    folder = tmp_path_factory.mktemp("cold")
+    with _further_edge(folder, stores.new_store("embedded"), **settings) as edge:
+        yield edge
+
+
 @pytest.fixture(scope="module")
 def stalled(world: World) -> dict[str, requests.Response]:
     """Ask all rows at once while the service tier takes calls and answers none."""
-    rows = [row for row in ROWS if "DEADLINE_EXCEEDED" in _codes(row)]
+    rows = [row for row in ROWS if "DEADLINE_EXCEEDED" in _codes(row) and not row.keeps_its_answer]
     calls = [row.call(world) for row in rows]
     world.between.stall()
     try:
@@ -104,8 +142,14 @@ def stalled(world: World) -> dict[str, requests.Response]:
 
 
 @pytest.fixture
-def edges(world: World, strict: Edge, stalled: dict[str, requests.Response]) -> Edges:
-    return Edges(world, strict, stalled)
+def edges(
+    world: World,
+    strict: Edge,
+    cold: Edge,
+    before_cold: TcpRelay,
+    stalled: dict[str, requests.Response],
+) -> Edges:
+    return Edges(world, strict, cold, before_cold, stalled)
 
 
 @pytest.mark.parametrize(("row", "code"), PAIRS)
@@ -149,9 +193,6 @@ def test_an_undeclared_method_is_not_allowed_and_the_allowed_ones_are_named(
     world: World, path: str
 ) -> None:
     served = {row.method for row in ROWS if row.path == path}
-    # A literal path may also be a value of a path with a parameter.
-    if path == "/users/me":
-        served |= {row.method for row in ROWS if row.path == "/users/{id}"}
     with Edge(world.edge.url) as edge:
         for method in sorted({verb.upper() for verb in VERBS} - served):
             target = path.format(id=world.resident.id)
@@ -159,3 +200,22 @@ def test_an_undeclared_method_is_not_allowed_and_the_allowed_ones_are_named(
             expect_problem(answer, 405, "METHOD_NOT_ALLOWED")
             allowed = {each.strip() for each in answer.headers["Allow"].split(",")}
             assert allowed - {"HEAD", "OPTIONS"} == served
+
+
+@pytest.mark.parametrize("path", ["/auth/login", "/auth/change-password", "/nothing"])
+def test_a_connection_whose_body_was_not_read_goes_on_or_is_said_to_end(
+    world: World, path: str
+) -> None:
+    address = urlsplit(world.edge.url)
+    for size in (200_000, MAX_BODY_BYTES + 1):
+        connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=10)
+        with contextlib.closing(connection):
+            connection.request(
+                "POST", API + path, b"x" * size, {"Content-Type": "application/json"}
+            )
+            answer = connection.getresponse()
+            answer.read()
+            if answer.getheader("Connection") != "close":
+                connection.request("GET", "/health/live")
+                assert connection.getresponse().status == 200
+            assert 400 <= answer.status < 500

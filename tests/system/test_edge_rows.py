@@ -20,7 +20,8 @@ from tests.system.client import (
     new_password,
 )
 from tests.system.document import committed_document
-from tests.system.rows import PROFILE, ROWS, Row
+from tests.system.row_table import PROFILE, ROWS
+from tests.system.rows import Row
 from tests.system.world import World, open_world
 
 USER_FIELDS = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,9 +15,9 @@ from repository_tier.engine import PoolSettings, make_engines
 from repository_tier.migrate import migrate
 from repository_tier.tables import metadata, roles
 from tests.fakes.clock import FakeClock
-from tests.stores import Store
+from tests.stores import Store, Stores
 from tests.tier.repository.requests import Requests
-from tests.tier.repository.running_tier import RunningTier, running_tier
+from tests.tier.repository.running_tier import RunningTier, running_tier, warm_up
 from tier_runtime.clock import Clock
 
 StartTier = Callable[..., RunningTier]
@@ -76,6 +77,46 @@ def start_tier(empty_store: Store, store_engine: Engine, clock: FakeClock) -> It
 def tier(start_tier: StartTier) -> RunningTier:
     """A running tier."""
     return start_tier()
+
+
+@pytest.fixture
+def warm_tier(tier: RunningTier) -> RunningTier:
+    """The running tier, with all its connections open."""
+    warm_up(tier)
+    return tier
+
+
+@pytest.fixture(scope="session")
+def real_store(stores: Stores, mysql_server_url: str, redis_server_url: str) -> Store:
+    """Give MySQL with all tables and a Redis, for what SQLite cannot do; shared, never emptied."""
+    store = stores.new_store("real")
+    migrate(store.database_url)
+    return store
+
+
+@pytest.fixture
+def start_real_tier(real_store: Store, clock: FakeClock) -> Iterator[StartTier]:
+    """Start tiers on the real store only; `database_url` and `redis_url` replace its own."""
+    with ExitStack() as stack:
+        engines = make_engines(real_store.database_url, PoolSettings(4, 1.0, 5, 30.0))
+        stack.callback(engines.close)
+
+        def start(
+            database_url: str = "",
+            redis_url: str = "",
+            tier_clock: Clock | None = None,
+            **settings: Any,
+        ) -> RunningTier:
+            store = replace(
+                real_store,
+                database_url=database_url or real_store.database_url,
+                redis_url=redis_url or real_store.redis_url,
+            )
+            return stack.enter_context(
+                running_tier(store, engines.writers, tier_clock or clock, **settings)
+            )
+
+        yield start
 
 
 @pytest.fixture

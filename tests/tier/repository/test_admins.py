@@ -67,6 +67,7 @@ def test_who_is_no_active_admin_can_go_while_there_is_one(
 
 
 @pytest.mark.parametrize("round_number", range(3))
+@pytest.mark.usefixtures("warm_tier")
 def test_admins_who_remove_each_other_at_once_leave_one(
     tier: RunningTier, make: Requests, round_number: int
 ) -> None:

@@ -35,6 +35,7 @@ def test_an_event_that_is_there_stays_as_it_is(tier: RunningTier, make: Requests
     assert kept_events(tier) == [first, second]
 
 
+@pytest.mark.usefixtures("warm_tier")
 def test_events_of_racing_calls_are_all_kept_once(tier: RunningTier, make: Requests) -> None:
     shared = make.event()
     all_at_once(
@@ -78,6 +79,7 @@ def test_buckets_do_not_mix(tier: RunningTier) -> None:
     assert not any(take(tier, bucket(key, limit=1))[0].allowed for key in keys)
 
 
+@pytest.mark.usefixtures("warm_tier")
 def test_of_many_at_once_as_many_are_allowed_as_the_bucket_holds(tier: RunningTier) -> None:
     answers = all_at_once(40, lambda _number: take(tier, bucket("a", limit=10))[0].allowed)
     assert answers.count(True) == 10

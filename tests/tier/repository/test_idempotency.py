@@ -39,8 +39,7 @@ def test_keys_that_differ_in_anything_are_two(
 ) -> None:
     tier.users.CreateUser(make.user(idempotency_key=make.key(scope="anonymous:register")))
     second = tier.users.CreateUser(make.user(idempotency_key=make.key(**other)))
-    # Space around a scope means nothing: scopes are names that the service tier makes.
-    assert second.replayed is ("scope" in other)
+    assert not second.replayed
 
 
 def test_a_key_is_forgotten_after_a_day(
@@ -64,6 +63,7 @@ def test_a_creation_that_failed_leaves_its_key_free(tier: RunningTier, make: Req
     assert not tier.users.CreateUser(working).replayed
 
 
+@pytest.mark.usefixtures("warm_tier")
 def test_of_twenty_calls_with_one_key_one_creates_and_the_others_get_its_answer(
     tier: RunningTier, make: Requests
 ) -> None:
@@ -78,6 +78,7 @@ def test_of_twenty_calls_with_one_key_one_creates_and_the_others_get_its_answer(
     assert len(tier.rows(select(users))) == 1
 
 
+@pytest.mark.usefixtures("warm_tier")
 def test_of_twenty_failing_calls_with_one_key_each_fails_by_itself(
     tier: RunningTier, make: Requests
 ) -> None:

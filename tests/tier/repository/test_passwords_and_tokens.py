@@ -81,6 +81,7 @@ def test_a_new_password_without_a_session_to_keep_ends_all(
     assert living_sessions(tier) == set()
 
 
+@pytest.mark.usefixtures("warm_tier")
 def test_of_racing_password_changes_one_wins(tier: RunningTier, user: user_pb2.User) -> None:
     request = messages.ReplacePasswordRequest(
         user_id=user.id, expected_credential_version=1, password_hash=NEW_HASH
@@ -117,6 +118,7 @@ def test_a_reset_token_works_once_and_ends_all_sessions(
     tier.users.VerifyEmail(messages.VerifyEmailRequest(token_sha256=sha256("verify")))
 
 
+@pytest.mark.usefixtures("warm_tier")
 def test_of_racing_resets_by_one_token_one_wins(
     tier: RunningTier, make: Requests, user: user_pb2.User
 ) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 from sqlalchemy import select
 
 from arcana.repository.v1 import user_pb2
@@ -61,6 +62,7 @@ def test_a_profile_of_another_version_is_not_replaced(tier: RunningTier, make: R
     assert failure(tier.users.ReplaceUserProfile, late) == STALE
 
 
+@pytest.mark.usefixtures("warm_tier")
 def test_of_racing_first_profiles_one_wins(tier: RunningTier, make: Requests) -> None:
     user = tier.users.CreateUser(make.user()).user
     answers = all_at_once(

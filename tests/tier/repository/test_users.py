@@ -66,7 +66,7 @@ def test_an_unknown_user_is_missing(tier: RunningTier, make: Requests) -> None:
     missing = (Kind.MISSING, "USER_NOT_FOUND")
     user_id = make.new_id()
     assert failure(tier.users.GetUser, messages.GetUserRequest(user_id=user_id)) == missing
-    for owner in ({"user_id": user_id}, {"email": "nobody@example.org"}):
+    for owner in ({"user_id": user_id}, {"email": "nobody@example.org"}, {"email": "no address"}):
         request = messages.GetCredentialsRequest(**owner)
         assert failure(tier.users.GetCredentials, request) == missing
     update = messages.UpdateUserRequest(user_id=user_id, name="Eve")
@@ -108,6 +108,7 @@ def test_an_unknown_role_is_a_field_error_and_leaves_no_user(
     assert tier.rows(select(users)) == []
 
 
+@pytest.mark.usefixtures("warm_tier")
 def test_of_fifty_creations_with_one_address_one_wins(tier: RunningTier, make: Requests) -> None:
     requests = [make.user(email="ada@example.org", events=[make.event()]) for _ in range(50)]
     answers = all_at_once(50, lambda number: tier.users.CreateUser(requests[number]))
@@ -164,6 +165,7 @@ def test_an_update_from_another_version_is_refused(tier: RunningTier, make: Requ
     assert failure(tier.users.UpdateUser, request) == (Kind.STALE, "PRECONDITION_FAILED")
 
 
+@pytest.mark.usefixtures("warm_tier")
 def test_of_racing_updates_from_one_version_one_wins(tier: RunningTier, make: Requests) -> None:
     user = tier.users.CreateUser(make.user()).user
 
@@ -178,6 +180,7 @@ def test_of_racing_updates_from_one_version_one_wins(tier: RunningTier, make: Re
     assert tier.users.GetUser(messages.GetUserRequest(user_id=user.id)).user == winner.user
 
 
+@pytest.mark.usefixtures("warm_tier")
 def test_racing_updates_of_any_version_are_all_counted(tier: RunningTier, make: Requests) -> None:
     user = tier.users.CreateUser(make.user()).user
 

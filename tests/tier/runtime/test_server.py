@@ -18,9 +18,9 @@ from grpc_reflection.v1alpha import (  # type: ignore[import-untyped]  # ships n
 from tests.stores.waiting import eventually
 from tests.tier.runtime.arities import SERVICE, Arities, AritiesStub
 from tests.tier.runtime.conftest import Connect, Serve
+from tier_runtime.addresses import Address
 from tier_runtime.channel import ChannelSettings, open_channel
 from tier_runtime.context import RpcContext
-from tier_runtime.addresses import Address
 from tier_runtime.errors import AppError, Kind
 from tier_runtime.health import HealthBoard
 from tier_runtime.logs import get_logger
