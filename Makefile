@@ -54,7 +54,7 @@ protos: environment-dev ## Make the Python code of the contracts in shared_proto
 
 .PHONY: openapi
 openapi: environment-dev ## Write the OpenAPI document from the code
-	$(PY) -m controller_tier.openapi
+	$(PY) -m controller_tier.openapi > docs/openapi.json
 
 .PHONY: docs
 docs: environment-dev ## Write the generated pages of docs/

@@ -170,7 +170,7 @@ class Up:
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         self._events.put(signal.Signals(number))
 
-    def _next_end(self, timeout: float | None) -> ChildProcess | None:
+    def _next_end(self, timeout: float) -> ChildProcess | None:
         """Wait for a child to end; None when none does in time.
 
         Raises:
@@ -185,7 +185,8 @@ class Up:
         raise StoppedError
 
     def _first_end(self) -> ChildProcess:
-        while (ended := self._next_end(timeout=None)) is None:
+        # Not one wait without end: a signal that another thread took would be slept through.
+        while (ended := self._next_end(ASK_INTERVAL_SECONDS)) is None:
             continue
         return ended
 

@@ -25,6 +25,8 @@ from tier_runtime.startup import StartupError
 
 # No signal has this number.
 _ALL_ENDED = 0
+# How late a signal may be noticed that another thread took.
+_SIGNAL_POLL_SECONDS = 0.2
 
 _HEALTH_SERVICE = "grpc.health.v1.Health"
 
@@ -216,7 +218,7 @@ def serve_until_signal(
         for number in (signal.SIGTERM, signal.SIGINT):
             stack.callback(signal.signal, number, signal.signal(number, wake))
         server.start()
-        server.log.info("draining", signal=signal.Signals(wakes.get()).name)
+        server.log.info("draining", signal=signal.Signals(_next(wakes)).name)
         _drain(server, wakes, drain_seconds)
         server.log.info("stopped")
     return 0
@@ -236,8 +238,21 @@ def _drain(server: TierServer, wakes: queue.SimpleQueue[int], drain_seconds: flo
         wakes.put(_ALL_ENDED)
 
     threading.Thread(target=tell_when_ended, name="drain", daemon=True).start()
-    if wakes.get() != _ALL_ENDED:
+    if _next(wakes) != _ALL_ENDED:
         server.stop(0.0)
+
+
+def _next(wakes: queue.SimpleQueue[int]) -> int:
+    """Return the next wake.
+
+    The kernel may hand a signal to any thread, and Python runs its handler in the main thread the
+    next time that one comes round: a wait without end would sleep through it.
+    """
+    while True:
+        try:
+            return wakes.get(timeout=_SIGNAL_POLL_SECONDS)
+        except queue.Empty:
+            continue
 
 
 def _address(bind: str) -> Address:

@@ -101,7 +101,9 @@ def from_rpc_error(error: grpc.RpcError) -> AppError:
             return ours
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return deadline_exceeded()
-    if code is grpc.StatusCode.UNAVAILABLE:
+    if code in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}:
+        # A peer that is shutting down cancels what it has not begun; who cancels a call of its
+        # own never comes here, but gets grpc's FutureCancelledError.
         return _unavailable(None)
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
         return _unavailable(OVERLOAD_RETRY_SECONDS)

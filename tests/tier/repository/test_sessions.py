@@ -90,6 +90,22 @@ def test_a_session_id_that_is_taken_is_refused(
     assert len(tier.rows(select(sessions))) == 1
 
 
+@pytest.mark.usefixtures("warm_tier")
+def test_of_users_who_race_for_one_session_id_one_gets_it(
+    tier: RunningTier, make: Requests
+) -> None:
+    session_id = make.new_id()
+    users_ids = [tier.users.CreateUser(make.user()).user.id for _ in range(12)]
+    answers = all_at_once(
+        12,
+        lambda number: tier.sessions.CreateSession(
+            make.session(users_ids[number], session_id=session_id)
+        ),
+    )
+    assert outcomes(answers) == {"OK": 1, "ALREADY_EXISTS": 11}
+    assert len(tier.rows(select(refresh_tokens))) == 1
+
+
 def test_credentials_that_changed_since_the_check_make_no_session(
     tier: RunningTier, make: Requests, user: user_pb2.User
 ) -> None:

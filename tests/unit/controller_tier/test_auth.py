@@ -91,6 +91,14 @@ def test_login_gives_tokens_that_work_and_are_not_stored(edge: Edge) -> None:
     assert (sent.client_address, sent.user_agent) == ("127.0.0.1", "test/1")
 
 
+def test_an_address_that_is_none_is_not_passed_on() -> None:
+    edge = Edge.make(trusted_proxies=1)
+    edge.tier.add_user()
+    answer = edge.call("POST", "auth/login", CREDENTIALS, headers={"X-Forwarded-For": "_x" * 900})
+    assert answer.status_code == 200
+    assert edge.tier.last("Login").request.client_address == ""
+
+
 def test_wrong_password_and_unknown_address_get_one_answer(edge: Edge) -> None:
     edge.tier.add_user()
     wrong = edge.call("POST", "auth/login", CREDENTIALS | {"password": "x"})

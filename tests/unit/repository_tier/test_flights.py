@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -29,6 +30,7 @@ class Loading:
 
 
 Load = Callable[[Callable[[], str]], "Future[str]"]
+Join = Callable[[Callable[[], str]], "Future[str]"]
 
 
 @pytest.fixture
@@ -42,15 +44,36 @@ def load(flights: Flights[str]) -> Iterator[Load]:
         yield lambda loader: pool.submit(flights.load, "key", loader, Deadline.after(WAIT_SECONDS))
 
 
+@pytest.fixture
+def join(flights: Flights[str]) -> Iterator[Join]:
+    """Load as one who finds a loading under way, and return when it is waiting for that."""
+    with ThreadPoolExecutor(8) as pool:
+
+        def begin(loader: Callable[[], str]) -> Future[str]:
+            joined = threading.Event()
+
+            def clock() -> float:
+                # Only those who wait for another one's loading ask how long they may.
+                joined.set()
+                return time.monotonic()
+
+            deadline = Deadline(time.monotonic() + WAIT_SECONDS, clock)
+            future = pool.submit(flights.load, "key", loader, deadline)
+            assert joined.wait(WAIT_SECONDS)
+            return future
+
+        yield begin
+
+
 def never() -> str:
     raise AssertionError("This loading must not run.")
 
 
-def test_calls_at_the_same_time_share_one_loading(load: Load) -> None:
+def test_calls_at_the_same_time_share_one_loading(load: Load, join: Join) -> None:
     loading = Loading("found")
     first = load(loading)
     assert loading.begun.wait(WAIT_SECONDS)
-    others = [load(never) for _ in range(3)]
+    others = [join(never) for _ in range(3)]
     loading.may_end.set()
     assert [one.result(WAIT_SECONDS) for one in (first, *others)] == ["found"] * 4
 
@@ -71,7 +94,7 @@ def test_another_key_loads_for_itself(flights: Flights[str], load: Load) -> None
 
 
 def test_whoever_comes_after_a_forgotten_loading_does_not_join_it(
-    flights: Flights[str], load: Load
+    flights: Flights[str], load: Load, join: Join
 ) -> None:
     loading = Loading("old")
     first = load(loading)
@@ -83,16 +106,16 @@ def test_whoever_comes_after_a_forgotten_loading_does_not_join_it(
     loading.may_end.set()
     assert first.result(WAIT_SECONDS) == "old"
     # The end of the old loading must not hide the new one from those who come now.
-    third = load(never)
+    third = join(never)
     newer.may_end.set()
     assert second.result(WAIT_SECONDS) == third.result(WAIT_SECONDS) == "new"
 
 
-def test_the_failure_of_one_is_not_the_failure_of_the_others(load: Load) -> None:
+def test_the_failure_of_one_is_not_the_failure_of_the_others(load: Load, join: Join) -> None:
     loading = Loading(ValueError("the leader's own"))
     first = load(loading)
     assert loading.begun.wait(WAIT_SECONDS)
-    second = load(lambda: "loaded again")
+    second = join(lambda: "loaded again")
     loading.may_end.set()
     with pytest.raises(ValueError, match="the leader's own"):
         first.result(WAIT_SECONDS)

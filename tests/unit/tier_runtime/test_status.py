@@ -138,7 +138,7 @@ def test_metadata_goes_before_field_errors_and_as_many_as_fit() -> None:
         (grpc.StatusCode.UNKNOWN, Kind.INTERNAL, "INTERNAL_ERROR", False),
         (grpc.StatusCode.NOT_FOUND, Kind.INTERNAL, "INTERNAL_ERROR", False),
         (grpc.StatusCode.UNAUTHENTICATED, Kind.INTERNAL, "INTERNAL_ERROR", False),
-        (grpc.StatusCode.CANCELLED, Kind.INTERNAL, "INTERNAL_ERROR", False),
+        (grpc.StatusCode.CANCELLED, Kind.UNAVAILABLE, "SERVICE_UNAVAILABLE", False),
     ],
 )
 def test_a_status_that_is_not_ours_keeps_only_what_grpc_means_by_it(

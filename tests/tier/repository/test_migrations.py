@@ -1,0 +1,194 @@
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Engine, inspect, select, text
+
+from repository_tier.engine import PoolSettings, make_engines
+from repository_tier.migrate import current_revision, is_known, main, migrate, required_revision
+from repository_tier.tables import metadata, roles
+from tests.stores import Store, Stores, TcpRelay
+from tier_runtime.startup import StartupError
+
+VERSIONS = Path(__file__).parents[3] / "migrations" / "versions"
+REVISIONS = sorted(path.stem[:4] for path in VERSIONS.glob("[0-9]*.py"))
+
+
+@pytest.fixture
+def engine(store: Store) -> Iterator[Engine]:
+    engines = make_engines(store.database_url, PoolSettings(4, 1.0, 5, 30.0))
+    yield engines.writers
+    engines.close()
+
+
+def revision_of(engine: Engine) -> str | None:
+    with engine.connect() as connection:
+        return current_revision(connection)
+
+
+def known_roles(engine: Engine) -> set[str]:
+    with engine.connect() as connection:
+        return set(connection.scalars(select(roles.c.name)))
+
+
+def test_a_new_database_gets_what_the_tables_describe(store: Store, engine: Engine) -> None:
+    assert revision_of(engine) is None
+    migrate(store.database_url)
+    assert revision_of(engine) == required_revision() == REVISIONS[-1]
+    with engine.connect() as connection:
+        context = MigrationContext.configure(
+            connection,
+            opts={
+                "compare_type": engine.dialect.name != "sqlite",
+                "target_metadata": metadata,
+                "include_object": lambda _thing, name, *_rest: name != "alembic_version",
+            },
+        )
+        assert compare_metadata(context, metadata) == []
+    assert known_roles(engine) == {"admin", "premium", "user"}
+
+
+def test_indexes_are_those_that_the_tables_describe(store: Store, engine: Engine) -> None:
+    migrate(store.database_url)
+    found = inspect(engine)
+    for table in metadata.sorted_tables:
+        kept = {
+            index["name"]: index["column_names"]
+            for index in found.get_indexes(table.name)
+            if not index["unique"]
+        }
+        described = {index.name: index.columns.keys() for index in table.indexes}
+        assert described.items() <= kept.items()
+
+
+def test_migrating_again_changes_nothing(store: Store, engine: Engine) -> None:
+    migrate(store.database_url)
+    migrate(store.database_url)
+    assert revision_of(engine) == REVISIONS[-1]
+    assert known_roles(engine) == {"admin", "premium", "user"}
+
+
+@pytest.mark.parametrize("behind", ["", *REVISIONS[:-1]])
+def test_a_step_that_was_done_and_not_recorded_is_done_again(
+    stores: Stores, store_kind: str, behind: str
+) -> None:
+    # The worst of all half-done migrations: everything is there, and nothing after this
+    # revision is recorded. Each later step meets what it was going to make.
+    store = stores.new_store("embedded" if store_kind == "embedded" else "real")
+    migrate(store.database_url)
+    engines = make_engines(store.database_url, PoolSettings(1, 1.0, 5, 30.0))
+    try:
+        with engines.writers.begin() as connection:
+            if behind:
+                connection.execute(
+                    text("UPDATE alembic_version SET version_num = :behind"), {"behind": behind}
+                )
+            else:
+                connection.execute(text("DELETE FROM alembic_version"))
+        migrate(store.database_url)
+        assert revision_of(engines.writers) == REVISIONS[-1]
+    finally:
+        engines.close()
+
+
+def test_an_index_that_is_missing_beside_others_is_added(store: Store, engine: Engine) -> None:
+    migrate(store.database_url)
+    drop = "DROP INDEX ix_users_name_key_id" + (
+        "" if engine.dialect.name == "sqlite" else " ON users"
+    )
+    with engine.begin() as connection:
+        connection.execute(text(drop))
+        connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+    migrate(store.database_url)
+    names = {index["name"] for index in inspect(engine).get_indexes("users")}
+    assert "ix_users_name_key_id" in names
+
+
+def test_several_at_once_do_it_once(store: Store, engine: Engine) -> None:
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(lambda _number: migrate(store.database_url), range(6)))
+    assert revision_of(engine) == REVISIONS[-1]
+    assert known_roles(engine) == {"admin", "premium", "user"}
+
+
+def test_several_processes_at_once_do_it_once(store: Store, engine: Engine) -> None:
+    program = "import sys; from repository_tier.migrate import migrate; migrate(sys.argv[1])"
+    processes = [
+        subprocess.Popen([sys.executable, "-c", program, store.database_url]) for _ in range(3)
+    ]
+    assert [process.wait(60) for process in processes] == [0, 0, 0]
+    assert revision_of(engine) == REVISIONS[-1]
+
+
+def test_a_database_of_a_newer_build_is_left_alone(store: Store, engine: Engine) -> None:
+    migrate(store.database_url)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(StartupError, match="9999, which a newer Arcana has made"):
+        migrate(store.database_url)
+    assert revision_of(engine) == "9999"
+
+
+def test_a_database_that_does_not_answer_is_one_clear_line(real_store: Store) -> None:
+    with TcpRelay.to(real_store.database_url) as relay:
+        relay.cut()
+        with pytest.raises(StartupError) as caught:
+            migrate(relay.url)
+    message = str(caught.value)
+    assert message.startswith("Cannot migrate the database mysql+pymysql://")
+    assert "\n" not in message
+    assert real_store.database_url.split(":")[2].split("@")[0] not in message
+
+
+def test_a_file_that_is_no_database_is_one_clear_line(tmp_path: Path) -> None:
+    file = tmp_path / "arcana.db"
+    file.write_text("This is no database, but a text of some length." * 30)
+    with pytest.raises(StartupError, match="file is not a database"):
+        migrate(f"sqlite:///{file}")
+
+
+def test_a_folder_that_cannot_be_made_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StartupError, match="Cannot make the folder of"):
+        migrate(f"sqlite:///{tmp_path}/file/arcana.db")
+
+
+def test_a_migration_waits_for_another_one_of_the_same_file(tmp_path: Path) -> None:
+    file = tmp_path / "arcana.db"
+    with sqlite3.connect(file, isolation_level=None, check_same_thread=False) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(migrate, f"sqlite:///{file}")
+            with pytest.raises(TimeoutError):
+                waiting.result(0.3)
+            other.execute("COMMIT")
+            waiting.result(30)
+    other.close()
+
+
+def test_the_command_migrates_what_the_settings_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    monkeypatch.setenv("ARCANA_HOME", str(tmp_path / "home"))
+    assert main() == 0
+    engines = make_engines(f"sqlite:///{tmp_path}/home/arcana.db", PoolSettings(1, 1.0, 1, 3.0))
+    try:
+        assert revision_of(engines.writers) == REVISIONS[-1]
+    finally:
+        engines.close()
+
+
+def test_revisions_follow_one_another() -> None:
+    assert [f"{number:04}" for number in range(1, len(REVISIONS) + 1)] == REVISIONS
+    assert all(is_known(revision) for revision in REVISIONS)
+    assert not is_known("9999")
