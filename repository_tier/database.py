@@ -94,7 +94,9 @@ class Database:
         self._engines.close()
 
     def _until_done(self, once: Callable[[], T], deadline: Deadline) -> T:
-        for attempt in range(1, MAX_ATTEMPTS + 1):
+        attempt = 0
+        while True:
+            attempt += 1
             deadline.check()
             began = self._clock.monotonic()
             try:
@@ -112,7 +114,6 @@ class Database:
                     _log.warning("database_failed", error=_name_of(error), code=shown.code)
                     raise shown from error
             self._pause(attempt, deadline)
-        raise AssertionError("The last attempt returns or raises.")
 
     def _pause(self, attempt: int, deadline: Deadline) -> None:
         # Victims of one deadlock that come back at the same moment would meet again.

@@ -119,12 +119,15 @@ class FieldChecks:
             return None
 
     def required_moment(self, field: str, value: Timestamp) -> datetime:
-        """Check a time that must be given."""
+        """Check a time that must be given.
+
+        Raises:
+            AppError: it is not, or is no time; with all faults so far.
+        """
         moment = self.moment(field, value)
         if moment is None:
-            self.fault(field, REQUIRED)
-            self.done()
-            raise AssertionError("There is a fault to raise.")
+            self._faults.setdefault(self._prefix + field, [REQUIRED])
+            raise invalid(self._faults)
         return moment
 
     def roles(self, field: str, values: Iterable[str]) -> frozenset[str]:

@@ -20,7 +20,6 @@ from repository_tier.upserts import insert_new
 from tier_runtime.errors import AppError, Kind
 
 KEPT = timedelta(hours=24)
-MAX_RESPONSE_BYTES = 60_000
 RETRY_AFTER_SECONDS = 1.0
 
 AnswerT = TypeVar("AnswerT", bound=Message)
@@ -89,8 +88,6 @@ def once(
         return Once(answer, replayed=True)
     answer = make()
     response = answer.SerializeToString(deterministic=True)
-    if len(response) > MAX_RESPONSE_BYTES:
-        raise ValueError("The answer is too large to be kept.")
     connection.execute(
         update(idempotency_keys)
         .where(idempotency_keys.c.key_sha256 == key.key_sha256)

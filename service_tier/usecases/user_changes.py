@@ -26,8 +26,9 @@ from service_tier.repository import Repository
 from tier_runtime.call import Call
 from tier_runtime.errors import AppError, Kind
 
-# Sign-ins move the version too, so a losing race is common enough; five in a row are not.
-MAX_ATTEMPTS = 5
+# In every round of a race one writer wins, so this many may write the same user at once; the
+# call's deadline ends it earlier.
+MAX_ATTEMPTS = 20
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,7 +94,8 @@ class SessionRepositoryServicer:
         credentials are still those the caller checked.
 
         Idempotent by the session's id.
-        Errors: NOT_FOUND/USER_NOT_FOUND; ABORTED/PRECONDITION_FAILED when `credential_version` moved;
+        Errors: ALREADY_EXISTS/ALREADY_EXISTS when the id or the token is another session's;
+        NOT_FOUND/USER_NOT_FOUND; ABORTED/PRECONDITION_FAILED when `credential_version` moved;
         PERMISSION_DENIED/ACCOUNT_NOT_ACTIVE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

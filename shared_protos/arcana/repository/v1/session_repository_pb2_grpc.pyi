@@ -43,7 +43,8 @@ class SessionRepositoryStub:
     credentials are still those the caller checked.
 
     Idempotent by the session's id.
-    Errors: NOT_FOUND/USER_NOT_FOUND; ABORTED/PRECONDITION_FAILED when `credential_version` moved;
+    Errors: ALREADY_EXISTS/ALREADY_EXISTS when the id or the token is another session's;
+    NOT_FOUND/USER_NOT_FOUND; ABORTED/PRECONDITION_FAILED when `credential_version` moved;
     PERMISSION_DENIED/ACCOUNT_NOT_ACTIVE.
     """
     RotateRefreshToken: _grpc.UnaryUnaryMultiCallable[_session_repository_pb2.RotateRefreshTokenRequest, _session_repository_pb2.RotateRefreshTokenResponse]
@@ -103,7 +104,8 @@ class SessionRepositoryAsyncStub(SessionRepositoryStub):
     credentials are still those the caller checked.
 
     Idempotent by the session's id.
-    Errors: NOT_FOUND/USER_NOT_FOUND; ABORTED/PRECONDITION_FAILED when `credential_version` moved;
+    Errors: ALREADY_EXISTS/ALREADY_EXISTS when the id or the token is another session's;
+    NOT_FOUND/USER_NOT_FOUND; ABORTED/PRECONDITION_FAILED when `credential_version` moved;
     PERMISSION_DENIED/ACCOUNT_NOT_ACTIVE.
     """
     RotateRefreshToken: _aio.UnaryUnaryMultiCallable[_session_repository_pb2.RotateRefreshTokenRequest, _session_repository_pb2.RotateRefreshTokenResponse]  # type: ignore[assignment]
@@ -166,7 +168,8 @@ class SessionRepositoryServicer(metaclass=_abc_1.ABCMeta):
         credentials are still those the caller checked.
 
         Idempotent by the session's id.
-        Errors: NOT_FOUND/USER_NOT_FOUND; ABORTED/PRECONDITION_FAILED when `credential_version` moved;
+        Errors: ALREADY_EXISTS/ALREADY_EXISTS when the id or the token is another session's;
+        NOT_FOUND/USER_NOT_FOUND; ABORTED/PRECONDITION_FAILED when `credential_version` moved;
         PERMISSION_DENIED/ACCOUNT_NOT_ACTIVE.
         """
 

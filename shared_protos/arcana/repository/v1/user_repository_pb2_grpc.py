@@ -155,7 +155,8 @@ class UserRepositoryServicer:
         """Makes a user, with its first one-time token where one is given.
 
         Idempotent by `idempotency_key` for 24 h.
-        Errors: ALREADY_EXISTS/EMAIL_EXISTS; FAILED_PRECONDITION/IDEMPOTENCY_IN_PROGRESS;
+        Errors: ALREADY_EXISTS/EMAIL_EXISTS; ALREADY_EXISTS/ALREADY_EXISTS when `user_id` is taken;
+        FAILED_PRECONDITION/IDEMPOTENCY_IN_PROGRESS;
         INVALID_ARGUMENT/IDEMPOTENCY_KEY_REUSED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

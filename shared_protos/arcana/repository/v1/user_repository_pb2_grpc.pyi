@@ -57,7 +57,8 @@ class UserRepositoryStub:
     """Makes a user, with its first one-time token where one is given.
 
     Idempotent by `idempotency_key` for 24 h.
-    Errors: ALREADY_EXISTS/EMAIL_EXISTS; FAILED_PRECONDITION/IDEMPOTENCY_IN_PROGRESS;
+    Errors: ALREADY_EXISTS/EMAIL_EXISTS; ALREADY_EXISTS/ALREADY_EXISTS when `user_id` is taken;
+    FAILED_PRECONDITION/IDEMPOTENCY_IN_PROGRESS;
     INVALID_ARGUMENT/IDEMPOTENCY_KEY_REUSED.
     """
     UpdateUser: _grpc.UnaryUnaryMultiCallable[_user_repository_pb2.UpdateUserRequest, _user_repository_pb2.UpdateUserResponse]
@@ -164,7 +165,8 @@ class UserRepositoryAsyncStub(UserRepositoryStub):
     """Makes a user, with its first one-time token where one is given.
 
     Idempotent by `idempotency_key` for 24 h.
-    Errors: ALREADY_EXISTS/EMAIL_EXISTS; FAILED_PRECONDITION/IDEMPOTENCY_IN_PROGRESS;
+    Errors: ALREADY_EXISTS/EMAIL_EXISTS; ALREADY_EXISTS/ALREADY_EXISTS when `user_id` is taken;
+    FAILED_PRECONDITION/IDEMPOTENCY_IN_PROGRESS;
     INVALID_ARGUMENT/IDEMPOTENCY_KEY_REUSED.
     """
     UpdateUser: _aio.UnaryUnaryMultiCallable[_user_repository_pb2.UpdateUserRequest, _user_repository_pb2.UpdateUserResponse]  # type: ignore[assignment]
@@ -292,7 +294,8 @@ class UserRepositoryServicer(metaclass=_abc_1.ABCMeta):
         """Makes a user, with its first one-time token where one is given.
 
         Idempotent by `idempotency_key` for 24 h.
-        Errors: ALREADY_EXISTS/EMAIL_EXISTS; FAILED_PRECONDITION/IDEMPOTENCY_IN_PROGRESS;
+        Errors: ALREADY_EXISTS/EMAIL_EXISTS; ALREADY_EXISTS/ALREADY_EXISTS when `user_id` is taken;
+        FAILED_PRECONDITION/IDEMPOTENCY_IN_PROGRESS;
         INVALID_ARGUMENT/IDEMPOTENCY_KEY_REUSED.
         """
 
