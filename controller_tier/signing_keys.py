@@ -13,7 +13,7 @@ from arcana.service.v1 import auth_service_pb2
 from controller_tier.conversion.keys import jwk_document
 from controller_tier.stubs import AuthStub
 from tier_runtime.clock import Clock
-from tier_runtime.errors import AppError
+from tier_runtime.errors import AppError, Kind
 from tier_runtime.logs import get_logger
 
 EDDSA = "EdDSA"
@@ -80,6 +80,7 @@ class PublishedKeys:
         self._keys: Mapping[str, PyJWK] = MappingProxyType({})
         self._documents: tuple[dict[str, str], ...] = ()
         self._asked: float | None = None
+        self._failure: AppError | None = None
         self._known_since: float | None = None
 
     def find(self, kid: str | None) -> Any | None:
@@ -108,30 +109,46 @@ class PublishedKeys:
         if not self._lock.acquire(blocking=self._known_since is None):
             return
         try:
-            if wanted() and self._may_ask():
+            if wanted():
                 self._ask()
         finally:
             self._lock.release()
 
-    def _may_ask(self) -> bool:
-        if self._known_since is None or self._asked is None:
-            return True
-        return self._clock.monotonic() - self._asked >= MIN_REFETCH_SECONDS
-
     def _ask(self) -> None:
-        self._asked = self._clock.monotonic()
-        try:
-            answer = self._auth.GetJwks(auth_service_pb2.GetJwksRequest(), timeout=ASK_SECONDS)
-        except AppError as error:
-            # Keys do not expire by themselves: the ones of before are as good as they were.
-            if self._known_since is None:
-                raise
-            get_logger(__name__).warning("signing_keys_not_refreshed", code=error.code)
-            return
+        """Read the keys, unless that was done a moment ago.
+
+        Keys do not expire by themselves: while no newer ones can be had, those of before are as
+        good as they were.
+        """
+        if self._asked is None or self._clock.monotonic() - self._asked >= MIN_REFETCH_SECONDS:
+            self._failure = None
+            try:
+                self._read()
+            except AppError as error:
+                get_logger(__name__).warning("signing_keys_not_refreshed", code=error.code)
+                self._failure = error
+            # Its end counts: those who waited for it in vain must not each wait as long again.
+            self._asked = self._clock.monotonic()
+        if self._known_since is None:
+            raise _no_keys(self._failure) from self._failure
+
+    def _read(self) -> None:
+        asked_at = self._clock.monotonic()
+        answer = self._auth.GetJwks(auth_service_pb2.GetJwksRequest(), timeout=ASK_SECONDS)
         documents = tuple(jwk_document(key) for key in answer.keys)
         self._keys = MappingProxyType(_usable(documents))
         self._documents = documents
-        self._known_since = self._asked
+        self._known_since = asked_at
+
+
+def _no_keys(failure: AppError | None) -> AppError:
+    if failure is not None and failure.kind is Kind.DEADLINE:
+        return AppError(failure.kind, failure.code, failure.message)
+    return AppError(
+        Kind.UNAVAILABLE,
+        "SERVICE_UNAVAILABLE",
+        "The keys that tokens are verified with cannot be had now.",
+    )
 
 
 def _usable(documents: tuple[dict[str, str], ...]) -> dict[str, PyJWK]:

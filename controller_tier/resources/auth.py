@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
+
 from flask import Response, request
 
 from arcana.service.v1 import auth_service_pb2 as auth_pb2
@@ -56,7 +58,7 @@ class AuthViews:
             auth_pb2.LoginRequest(
                 email=body["email"],
                 password=body["password"],
-                client_address=request.remote_addr or "",
+                client_address=_client_address(),
                 user_agent=_user_agent(),
             )
         )
@@ -143,6 +145,14 @@ class AuthViews:
             {"keys": list(self._keys.documents())},
             headers={"Cache-Control": "public, max-age=60"},
         )
+
+
+def _client_address() -> str:
+    try:
+        return str(ip_address(request.remote_addr or ""))
+    except ValueError:
+        # Behind a proxy it is a header's text.
+        return ""
 
 
 def _user_agent() -> str:

@@ -17,10 +17,10 @@ from tier_runtime.startup import StartupError
 
 PAGE_FOLDER = Path(__file__).parent.parent / "docs_page"
 
-# Swagger UI sets styles of elements by script, which `style-src` does not concern, but also by
-# attribute; its icons are data: URLs.
+# Swagger UI sets styles of elements by script, which `style-src` does not concern; its icons are
+# data: URLs.
 PAGE_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; "
     "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'"
 )

@@ -149,12 +149,22 @@ def test_a_session_of_somebody_else_is_no_session(edge: Edge) -> None:
     problem_of(edge.call("GET", "auth/me", token=token), 401, "TOKEN_REVOKED")
 
 
-def test_without_keys_a_token_can_be_neither_good_nor_bad() -> None:
+@pytest.mark.parametrize(
+    ("failure", "status", "code"),
+    [
+        (DOWN, 503, "SERVICE_UNAVAILABLE"),
+        (AppError(Kind.INTERNAL, "INTERNAL_ERROR", "?"), 503, "SERVICE_UNAVAILABLE"),
+        (AppError(Kind.DEADLINE, "DEADLINE_EXCEEDED", "Too slow."), 504, "DEADLINE_EXCEEDED"),
+    ],
+)
+def test_without_keys_a_token_can_be_neither_good_nor_bad(
+    failure: AppError, status: int, code: str
+) -> None:
     edge = Edge.make()
     _, token = edge.signed_in()
-    edge.tier.failures["GetJwks"] = DOWN
+    edge.tier.failures["GetJwks"] = failure
     for _ in range(3):
-        problem_of(edge.call("GET", "auth/me", token=token), 503, "SERVICE_UNAVAILABLE")
+        problem_of(edge.call("GET", "auth/me", token=token), status, code)
     # Those who come while it fails do not each wait for it.
     assert edge.tier.methods().count("GetJwks") == 1
     del edge.tier.failures["GetJwks"]

@@ -1,0 +1,145 @@
+"""The process that serves: gunicorn's threaded worker, with better manners towards clients."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from gunicorn import util  # type: ignore[import-untyped]  # ships no types
+from gunicorn.http.errors import (  # type: ignore[import-untyped]
+    InvalidResponseHeader,
+    InvalidResponseHeaderName,
+    LimitRequestHeaders,
+    LimitRequestLine,
+    ParseException,
+)
+from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]
+
+from controller_tier.answer_headers import SECURITY_HEADERS
+from controller_tier.problems import MALFORMED_REQUEST, Problem, internal_problem, phrase_of
+from controller_tier.request_scope import REQUEST_ID_HEADER
+from tier_runtime.clock import SystemClock
+from tier_runtime.ids import Uuid7Source
+from tier_runtime.logs import get_logger
+
+# Of a body that nobody read, so much is read and thrown away to keep the connection.
+DRAINED_BYTES = 256 * 1024
+_STEP = 16 * 1024
+
+
+class EdgeWorker(ThreadWorker):  # type: ignore[misc]  # its base has no types
+    """gunicorn's threaded worker, with better manners towards clients.
+
+    What never reaches the application gets a problem document, and a stopping worker neither
+    resets connections that wait to be accepted nor leaves new ones waiting for nothing.
+    """
+
+    # What gunicorn calls: the application.
+    wsgi: Callable[..., Iterable[bytes]]
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._serving = threading.local()
+
+    def set_accept_enabled(self, enabled: bool) -> None:
+        """Begin or end to accept; for good when the worker stops."""
+        if self.alive:
+            super().set_accept_enabled(enabled)
+            return
+        # A signal in the middle of the main loop brings it here a second time.
+        open_listeners = [listener for listener in self.sockets if listener.sock is not None]
+        for listener in open_listeners:
+            # Their clients are connected, and may have sent their requests already.
+            before = -1
+            while before != self.nr_conns:
+                before = self.nr_conns
+                self.accept(listener)
+        if open_listeners:
+            super().set_accept_enabled(False)
+        for listener in open_listeners:
+            # The kernel refuses new connections once the last process has closed it.
+            listener.close()
+
+    def load_wsgi(self) -> None:
+        """Load the application, and watch over what its answers leave unread."""
+        super().load_wsgi()
+        self.wsgi = _ClosesWhatIsUnread(self.wsgi, self._serving)
+
+    def handle_request(self, req: Any, conn: Any) -> Any:
+        """Have one request answered."""
+        self._serving.request = req
+        return super().handle_request(req, conn)
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
+        """Answer a request that could not be read, or that failed outside of the application."""
+        del req, addr
+        log = get_logger(__name__)
+        ours = isinstance(exc, (InvalidResponseHeader, InvalidResponseHeaderName))
+        if isinstance(exc, ParseException) and not ours:
+            # Not the error's text: it quotes what the client sent.
+            log.warning("malformed_request", error=type(exc).__name__)
+            problem = _unreadable(exc)
+        else:
+            log.error("unexpected_error", exc_info=exc)
+            problem = internal_problem()
+        try:
+            util.write_nonblock(client, _raw_answer(problem))
+        except OSError:
+            log.debug("error_not_sent")
+
+
+class _ClosesWhatIsUnread:
+    """Reads what the application left of a body, or says that the connection ends.
+
+    gunicorn closes a connection on which more than 64 kB are unread, after an answer that promised
+    to keep it: the client's next request would be lost.
+    """
+
+    def __init__(self, app: Callable[..., Iterable[bytes]], serving: threading.local) -> None:
+        self._app = app
+        self._serving = serving
+
+    def __call__(
+        self, environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
+        def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+            if not _is_drained(environ["wsgi.input"]):
+                self._serving.request.force_close()
+            return start_response(status, headers, exc_info)
+
+        return self._app(environ, start)
+
+
+def _is_drained(body: Any) -> bool:
+    try:
+        for _ in range(DRAINED_BYTES // _STEP):
+            if not body.read(_STEP):
+                return True
+    except (OSError, ParseException):
+        return False
+    return False
+
+
+def _unreadable(error: ParseException) -> Problem:
+    if isinstance(error, LimitRequestLine):
+        return Problem(414, MALFORMED_REQUEST, "The request line is too long.")
+    if isinstance(error, LimitRequestHeaders):
+        return Problem(431, MALFORMED_REQUEST, "The header fields are too large or too many.")
+    return Problem(400, MALFORMED_REQUEST, "The request is not well-formed HTTP.")
+
+
+def _raw_answer(problem: Problem) -> bytes:
+    request_id = Uuid7Source().new_id()
+    # Without a request line there is no path.
+    body = problem.document(instance="/", request_id=request_id, now=SystemClock().now())
+    headers = {
+        **problem.headers(),
+        **SECURITY_HEADERS,
+        REQUEST_ID_HEADER: request_id,
+        "Content-Length": str(len(body)),
+        "Connection": "close",
+    }
+    lines = [f"HTTP/1.1 {problem.status} {phrase_of(problem.status)}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    return "\r\n".join([*lines, "", ""]).encode("ascii") + body
