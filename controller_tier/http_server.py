@@ -16,6 +16,7 @@ from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
 from gunicorn.glogging import Logger  # type: ignore[import-untyped]
 
 from controller_tier.http_worker import EdgeWorker
+from tier_runtime.addresses import Address
 from tier_runtime.logs import get_logger
 from tier_runtime.startup import StartupError
 
@@ -29,8 +30,7 @@ HEARTBEAT_SECONDS = 30
 class WebServerSettings:
     """How the HTTP server runs. Times are in seconds."""
 
-    # Host and port; port 0 takes a free one.
-    address: tuple[str, int]
+    address: Address
     workers: int
     threads: int
     keepalive_seconds: int
@@ -56,9 +56,7 @@ def serve_http(settings: WebServerSettings, make: Callable[[], WorkerApp]) -> in
     """
     listener = listen(settings.address, settings.client_timeout_seconds)
     host, port = listener.getsockname()[:2]
-    get_logger(__name__).info(
-        "serving", address=f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    )
+    get_logger(__name__).info("serving", address=str(Address(host, port)))
     try:
         _Gunicorn(settings, listener.detach(), make).run()
     except SystemExit as end:
@@ -66,7 +64,7 @@ def serve_http(settings: WebServerSettings, make: Callable[[], WorkerApp]) -> in
     return 0
 
 
-def listen(address: tuple[str, int], client_timeout_seconds: int) -> socket.socket:
+def listen(address: Address, client_timeout_seconds: int) -> socket.socket:
     """Return a listening socket. gunicorn would try a taken port five times, a second each.
 
     Accepted connections inherit the timeout (socket(7)): a client that stops in the middle of a
@@ -75,26 +73,19 @@ def listen(address: tuple[str, int], client_timeout_seconds: int) -> socket.sock
     Raises:
         StartupError: the address is taken, or none of this machine's.
     """
-    host, port = address
-    shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    listener = None
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        family, kind, protocol, _, resolved = found[0]
-        listener = socket.socket(family, kind, protocol)
-    except OSError as error:
-        raise StartupError(f"Cannot listen on {shown}: {error.strerror}.") from error
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener = address.listener()
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         silence = struct.pack("ll", client_timeout_seconds, 0)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, silence)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, silence)
-        listener.bind(resolved)
         listener.listen(BACKLOG)
     except OSError as error:
-        listener.close()
+        if listener is not None:
+            listener.close()
         reason = "the port is taken" if error.errno == errno.EADDRINUSE else error.strerror
-        raise StartupError(f"Cannot listen on {shown}: {reason}.") from error
+        raise StartupError(f"Cannot listen on {address}: {reason}.") from error
     return listener
 
 

@@ -9,6 +9,7 @@ from controller_tier.app import create_app, make_access_feed
 from controller_tier.http_server import WebServerSettings, WorkerApp, serve_http
 from controller_tier.settings import ControllerSettings
 from controller_tier.stubs import READ_METHODS, stubs_of
+from tier_runtime.addresses import Address
 from tier_runtime.channel import ChannelSettings, open_channel
 from tier_runtime.clock import SystemClock
 from tier_runtime.ids import Uuid7Source
@@ -26,7 +27,7 @@ def main() -> int:
     settings = load(ControllerSettings)
     configure_logging("controller", settings.log_level, json=settings.log_json)
     server = WebServerSettings(
-        address=settings.listen_address,
+        address=Address.parse(settings.controller_bind),
         workers=settings.web_workers,
         threads=settings.web_threads,
         keepalive_seconds=settings.web_keepalive_seconds,

@@ -54,7 +54,7 @@ CODE_STATUS: Mapping[str, int] = MappingProxyType(
     }
 )
 
-# HTTP itself was spoken wrong, so no route and no tier had a say; not in the tiers' catalogue.
+# HTTP itself was spoken wrong, so no route and no tier had a say.
 MALFORMED_REQUEST = "MALFORMED_REQUEST"
 
 # Codes of what the framework refuses before any code of ours runs.
@@ -164,7 +164,7 @@ def problem_from_http(error: HTTPException) -> Problem:
     allow = ""
     if isinstance(error, MethodNotAllowed) and error.valid_methods:
         allow = ", ".join(sorted(error.valid_methods))
-    return Problem(status, code, _framework_detail(code), allow=allow)
+    return Problem(status, code, CATALOGUE[code].description, allow=allow)
 
 
 def unreadable_problem() -> Problem:
@@ -198,11 +198,6 @@ def edge_field_name(path: str) -> str:
     if dot and head in {"page", "filter"}:
         path = rest
     return _EDGE_NAMES.get(path, path)[:MAX_FIELD_NAME]
-
-
-def _framework_detail(code: str) -> str:
-    known = CATALOGUE.get(code)
-    return known.description if known else "The request is not one that this server understands."
 
 
 def _challenge(code: str, detail: str) -> str:

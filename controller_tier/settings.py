@@ -7,12 +7,13 @@ from typing import Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
+from tier_runtime.addresses import Bind
+from tier_runtime.channel import TierUrl
 from tier_runtime.settings import TierSettings
 
 # RFC 7518, section 3.2: a key at least as long as the hash. PyJWT would take five bytes.
 MIN_SECRET_BYTES = 32
 
-_BIND = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):(\d{1,5})")
 _ORIGIN = re.compile(r"https?://(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(?::\d{1,5})?")
 _RATE = re.compile(r"([1-9]\d{0,8})/([1-9]\d{0,4})")
 MAX_WINDOW_SECONDS = 86_400
@@ -21,11 +22,11 @@ MAX_WINDOW_SECONDS = 86_400
 class ControllerSettings(TierSettings):
     """The settings of the edge."""
 
-    controller_bind: str = Field(
+    controller_bind: Bind = Field(
         default="127.0.0.1:5000",
         description="Listen address of the HTTP API, host:port; port 0 takes a free one.",
     )
-    service_url: str = Field(
+    service_url: TierUrl = Field(
         default="grpc://127.0.0.1:50051", description="Where the service tier is."
     )
     web_workers: int = Field(default=2, ge=1, le=64, description="HTTP worker processes.")
@@ -146,14 +147,6 @@ class ControllerSettings(TierSettings):
         default="30/60", description="Password changes of one user, as count/seconds."
     )
 
-    @field_validator("controller_bind")
-    @classmethod
-    def _is_host_and_port(cls, text: str) -> str:
-        match = _BIND.fullmatch(text)
-        if match is None or int(match[1]) > 65535:
-            raise ValueError("is not host:port with a port of 0..65535")
-        return text
-
     @field_validator("cors_origins")
     @classmethod
     def _are_origins(cls, origins: list[str]) -> list[str]:
@@ -188,9 +181,3 @@ class ControllerSettings(TierSettings):
                     f"JWT_SECRET: HS256 needs a secret of at least {MIN_SECRET_BYTES} bytes"
                 )
         return self
-
-    @property
-    def listen_address(self) -> tuple[str, int]:
-        """The host, without brackets, and the port to listen on."""
-        host, _, port = self.controller_bind.rpartition(":")
-        return host.removeprefix("[").removesuffix("]"), int(port)

@@ -10,6 +10,7 @@ from typing import Literal, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from tier_runtime.addresses import Bind
+from tier_runtime.channel import TierUrl
 from tier_runtime.server import GrpcServerSettings
 from tier_runtime.settings import TierSettings
 
@@ -26,7 +27,7 @@ class ServiceSettings(TierSettings):
     service_bind: Bind = Field(
         default="127.0.0.1:50051", description="Where the tier listens, as host:port."
     )
-    repository_url: str = Field(
+    repository_url: TierUrl = Field(
         default="grpc://127.0.0.1:50052",
         description="Where the repository tier is: grpc://host:port or dns:///name:port.",
     )

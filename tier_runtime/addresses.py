@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from dataclasses import dataclass
 from typing import Annotated
 
 from pydantic import AfterValidator
 
+# An IPv6 address stands in brackets, or its last part would pass for the port.
+_WRITTEN = re.compile(
+    r"(?:\[(?P<six>[0-9A-Fa-f:.%\w]+)\]|(?P<host>[^\s:/\[\]]+)):(?P<port>[0-9]{1,5})"
+)
 _ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - read, not bound
 
 
@@ -25,16 +30,10 @@ class Address:
         Raises:
             ValueError: when it is neither.
         """
-        host, _, port = bind.rpartition(":")
-        bare = host.removeprefix("[").removesuffix("]")
-        is_port = port.isascii() and port.isdecimal() and int(port) < 65536
-        if (
-            not bare
-            or not is_port
-            or any(character.isspace() or character == "/" for character in bare)
-        ):
+        match = _WRITTEN.fullmatch(bind)
+        if match is None or int(match["port"]) > 65535:
             raise ValueError(f"{bind!r} is not of the form host:port with a port of 0..65535")
-        return cls(bare, int(port))
+        return cls(match["six"] or match["host"], int(match["port"]))
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"

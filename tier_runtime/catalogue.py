@@ -36,6 +36,13 @@ _ENTRIES = (
         "too deep a nesting, broken Unicode.",
     ),
     ErrorCode(
+        "MALFORMED_REQUEST",
+        (Kind.INVALID,),
+        "Malformed request",
+        "HTTP itself was spoken wrong: no well-formed request line or header fields, or too large "
+        "ones (then with status 414 or 431).",
+    ),
+    ErrorCode(
         "UNSUPPORTED_MEDIA_TYPE",
         (Kind.INVALID,),
         "Unsupported media type",
@@ -127,12 +134,6 @@ _ENTRIES = (
         "There is no such thing, or it is not the caller's and its existence is private.",
     ),
     ErrorCode("USER_NOT_FOUND", (Kind.MISSING,), "User not found", "There is no such user."),
-    ErrorCode(
-        "SESSION_NOT_FOUND",
-        (Kind.MISSING,),
-        "Session not found",
-        "The caller has no such session that is still open.",
-    ),
     ErrorCode(
         "PRODUCT_NOT_FOUND",
         (Kind.MISSING,),

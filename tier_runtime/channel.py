@@ -6,9 +6,10 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Annotated, Any
 
 import grpc
+from pydantic import AfterValidator
 
 from tier_runtime.client_interceptors import CallClientInterceptor
 from tier_runtime.startup import StartupError
@@ -42,27 +43,19 @@ def open_channel(url: str, settings: ChannelSettings | None = None) -> grpc.Chan
         StartupError: the URL's scheme is not known, or the URL has not its scheme's form.
     """
     settings = settings or ChannelSettings()
-    scheme, colon, rest = url.partition(":")
-    open_transport = _TRANSPORTS.get(scheme) if colon else None
-    if open_transport is None:
-        known = ", ".join(sorted(_TRANSPORTS))
-        raise StartupError(f"Cannot open a channel to {url!r}: its scheme must be one of {known}.")
+    transport, target = _read(url)
     interceptor = CallClientInterceptor(
         default_deadline_seconds=settings.default_deadline_seconds,
         hop_margin_seconds=settings.hop_margin_seconds,
     )
-    return grpc.intercept_channel(open_transport(rest, settings), interceptor)
+    return grpc.intercept_channel(transport.open(target, settings), interceptor)
 
 
-def _open_grpc(rest: str, settings: ChannelSettings) -> grpc.Channel:
-    target = rest.removeprefix("//")
-    _check_target("grpc:" + rest, "grpc://host:port", target, slashes=rest.startswith("//"))
+def _open_grpc(target: str, settings: ChannelSettings) -> grpc.Channel:
     return grpc.insecure_channel(target, options=_options(settings, {}))
 
 
-def _open_dns(rest: str, settings: ChannelSettings) -> grpc.Channel:
-    target = rest.removeprefix("///")
-    _check_target("dns:" + rest, "dns:///name:port", target, slashes=rest.startswith("///"))
+def _open_dns(target: str, settings: ChannelSettings) -> grpc.Channel:
     balanced = {
         "loadBalancingConfig": [{"round_robin": {}}],
         "healthCheckConfig": {"serviceName": ""},
@@ -70,17 +63,51 @@ def _open_dns(rest: str, settings: ChannelSettings) -> grpc.Channel:
     return grpc.insecure_channel(f"dns:///{target}", options=_options(settings, balanced))
 
 
-# The next transports, `http` and `inproc`, are entries here: each takes what follows "scheme:".
-_TRANSPORTS: Mapping[str, Callable[[str, ChannelSettings], grpc.Channel]] = MappingProxyType(
-    {"grpc": _open_grpc, "dns": _open_dns}
+@dataclass(frozen=True, slots=True)
+class _Transport:
+    """What a scheme stands for: how its URLs are written, and how they are opened."""
+
+    # All before "host:port".
+    prefix: str
+    form: str
+    open: Callable[[str, ChannelSettings], grpc.Channel]
+
+
+# The next transports, `http` and `inproc`, are entries here.
+_TRANSPORTS: Mapping[str, _Transport] = MappingProxyType(
+    {
+        "grpc": _Transport("grpc://", "grpc://host:port", _open_grpc),
+        "dns": _Transport("dns:///", "dns:///name:port", _open_dns),
+    }
 )
 
 
-def _check_target(url: str, form: str, target: str, *, slashes: bool) -> None:
+def _read(url: str) -> tuple[_Transport, str]:
+    scheme, colon, _ = url.partition(":")
+    transport = _TRANSPORTS.get(scheme) if colon else None
+    if transport is None:
+        known = ", ".join(sorted(_TRANSPORTS))
+        raise StartupError(f"Cannot open a channel to {url!r}: its scheme must be one of {known}.")
+    target = url.removeprefix(transport.prefix)
     host, _, port = target.rpartition(":")
-    fits = slashes and host and "/" not in host and port.isdecimal() and 0 < int(port) < 65536
-    if not fits:
-        raise StartupError(f"Cannot open a channel to {url!r}: it must be written {form}.")
+    fits = target != url and host and "/" not in host and port.isdecimal()
+    if not fits or not 0 < int(port) < 65536:
+        raise StartupError(
+            f"Cannot open a channel to {url!r}: it must be written {transport.form}."
+        )
+    return transport, target
+
+
+def _checked(url: str) -> str:
+    try:
+        _read(url)
+    except StartupError as error:
+        raise ValueError(str(error)) from error
+    return url
+
+
+# The type of a setting that says where the next tier is.
+TierUrl = Annotated[str, AfterValidator(_checked)]
 
 
 def _options(

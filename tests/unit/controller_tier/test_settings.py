@@ -8,7 +8,7 @@ from tier_runtime.settings import SettingsError, describe, load
 
 def test_the_defaults_are_those_of_the_design() -> None:
     settings = load(ControllerSettings, {})
-    assert settings.listen_address == ("127.0.0.1", 5000)
+    assert settings.controller_bind == "127.0.0.1:5000"
     assert settings.service_url == "grpc://127.0.0.1:50051"
     assert (settings.web_workers, settings.web_threads) == (2, 16)
     assert settings.max_body_bytes == 1024 * 1024
@@ -24,6 +24,8 @@ def test_the_defaults_are_those_of_the_design() -> None:
         ("CONTROLLER_BIND", "5000"),
         ("CONTROLLER_BIND", "127.0.0.1:70000"),
         ("CONTROLLER_BIND", "::1:5000"),
+        ("SERVICE_URL", "127.0.0.1:50051"),
+        ("SERVICE_URL", "grpc://127.0.0.1"),
         ("CORS_ORIGINS", "*"),
         ("CORS_ORIGINS", "https://a.example.org/path"),
         ("CORS_ORIGINS", "https://a.example.org,null"),
@@ -55,18 +57,6 @@ def test_a_long_secret_is_taken_and_masked() -> None:
     settings = load(ControllerSettings, {"JWT_ALGORITHM": "HS256", "JWT_SECRET": "x" * 32})
     assert settings.jwt_secret is not None
     assert "x" * 32 not in repr(settings)
-
-
-@pytest.mark.parametrize(
-    ("bind", "address"),
-    [
-        ("0.0.0.0:80", ("0.0.0.0", 80)),
-        ("[::1]:0", ("::1", 0)),
-        ("edge.local:8080", ("edge.local", 8080)),
-    ],
-)
-def test_an_address_has_a_host_and_a_port(bind: str, address: tuple[str, int]) -> None:
-    assert load(ControllerSettings, {"CONTROLLER_BIND": bind}).listen_address == address
 
 
 def test_origins_come_as_a_list() -> None:

@@ -22,7 +22,8 @@ def test_a_listen_address_becomes_the_url_by_which_this_machine_reaches_it(
 
 
 @pytest.mark.parametrize(
-    "bind", ["5000", ":5000", "localhost:", "localhost:65536", "a:b", "a b:1", "a/b:1", ""]
+    "bind",
+    ["5000", ":5000", "localhost:", "localhost:65536", "a:b", "a b:1", "a/b:1", "::1:5000", ""],
 )
 def test_what_is_no_host_and_port_is_refused(bind: str) -> None:
     with pytest.raises(ValueError, match="host:port"):
