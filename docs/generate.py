@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from controller_tier.problems import phrase_of, problem_type, status_of
@@ -23,10 +24,10 @@ NOTE = "<!-- Made by `make docs` from the code. Do not edit. -->"
 
 # Each setting is shown once, with everybody who reads it.
 READERS: Mapping[str, type[TierSettings]] = {
-    "`arcana up` and the admin commands": LauncherSettings,
     "controller": ControllerSettings,
     "service": ServiceSettings,
     "repository": RepositorySettings,
+    "`arcana up` and the admin commands": LauncherSettings,
 }
 
 
@@ -65,7 +66,10 @@ def configuration_page() -> str:
     for reader, settings in READERS.items():
         for doc in describe(settings):
             readers.setdefault(doc.env_name, []).append(reader)
-            docs.setdefault(doc.env_name, doc)
+            known = docs.setdefault(doc.env_name, doc)
+            if settings is LauncherSettings and known.default != doc.default:
+                told = f"{known.description} With `arcana up`: {doc.description}"
+                docs[doc.env_name] = replace(known, description=told)
     lines = [
         NOTE,
         "# Configuration",

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import importlib.resources
 import logging
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from alembic import command
@@ -22,6 +24,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 from repository_tier.engine import begin_immediate, prepare_sqlite, sqlite_file
 from repository_tier.settings import RepositorySettings
 from tier_runtime.logs import configure_logging, get_logger
+from tier_runtime.secrets import make_private_folder
 from tier_runtime.settings import load
 from tier_runtime.startup import StartupError
 
@@ -49,17 +52,25 @@ def migrate(database_url: str) -> None:
     file = sqlite_file(database_url)
     try:
         if file is not None:
-            # The database holds password hashes and addresses: nobody else's to read.
-            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _make_private(file)
         alone = _alone_on_mysql if file is None else _alone_on_sqlite
         with alone(make_url(database_url)) as connection:
             _upgrade(connection)
     except OSError as error:
-        raise StartupError(f"Cannot make the folder of {file}: {error.strerror}.") from error
+        raise StartupError(f"Cannot make {file}: {error.strerror}.") from error
     except SQLAlchemyError as error:
         raise StartupError(
             f"Cannot migrate the database {shown_url(database_url)}: {reason(error)}"
         ) from error
+
+
+def _make_private(file: Path) -> None:
+    """Make the file of a new database, which will hold password hashes, for its owner only.
+
+    SQLite gives the files that it puts beside it the same mode.
+    """
+    make_private_folder(file.parent)
+    os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
 
 
 def current_revision(connection: Connection) -> str | None:

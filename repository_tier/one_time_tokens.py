@@ -15,7 +15,7 @@ from repository_tier.field_checks import FieldChecks
 from repository_tier.outbox import OutboxEvent, append_events
 from repository_tier.tables import one_time_tokens
 from repository_tier.upserts import insert_new
-from repository_tier.user_rows import lock_user
+from repository_tier.user_rows import lock_user, lock_user_if_any, user_not_found
 from tier_runtime.clock import Clock
 from tier_runtime.deadline import Deadline
 from tier_runtime.errors import AppError, Kind
@@ -144,18 +144,32 @@ class OneTimeTokens:
     ) -> None:
         """Write a token with its events; without a user a decoy, without events.
 
+        A decoy takes the same statements as a token, so that how long a request for a reset
+        takes does not tell whether an account has the address. What stays unequal is inside the
+        store: the row that is found and locked, the check of the foreign key, the event in what
+        is committed, and a wait for whoever else is changing the same user.
+
         Raises:
             AppError: MISSING/USER_NOT_FOUND; EXISTS/ALREADY_EXISTS.
         """
         now = self._clock.now()
 
         def work(connection: Connection) -> None:
-            if user_id:
-                # A verification token must not slip in behind a change of the address.
-                lock_user(connection, user_id)
+            # A verification token must not slip in behind a change of the address. No user has
+            # the id of a token, so for a decoy nothing is found.
+            user = lock_user_if_any(connection, user_id or token.id)
+            if user_id and user is None:
+                raise user_not_found()
             write_token(connection, user_id or None, token, now)
+            # Nobody may ever read the event of a decoy, so it is taken back before the commit.
+            # Not a context manager: after a deadlock the savepoint is gone as well, and the
+            # failure to go back to it would hide that the transaction can be tried again.
+            savepoint = connection.begin_nested()
+            append_events(connection, events, now)
             if user_id:
-                append_events(connection, events, now)
+                savepoint.commit()
+            else:
+                savepoint.rollback()
 
         self._database.write(deadline, work)
 

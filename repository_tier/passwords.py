@@ -12,7 +12,12 @@ from arcana.repository.v1 import user_pb2
 from repository_tier.cache.user_cache import UserCache
 from repository_tier.database import Database
 from repository_tier.ended_sessions import end_sessions_of
-from repository_tier.one_time_tokens import RESET_PURPOSE, VERIFICATION_PURPOSE, use_token
+from repository_tier.one_time_tokens import (
+    RESET_PURPOSE,
+    VERIFICATION_PURPOSE,
+    kill_tokens,
+    use_token,
+)
 from repository_tier.outbox import OutboxEvent, append_events
 from repository_tier.tables import users
 from repository_tier.user_rows import change_user, lock_user, read_user, stale
@@ -42,7 +47,7 @@ class Passwords:
     def replace(
         self, change: PasswordChange, events: Sequence[OutboxEvent], deadline: Deadline
     ) -> None:
-        """Replace the password hash and end all sessions but one.
+        """Replace the password hash, end all sessions but one and kill the reset tokens.
 
         Raises:
             AppError: MISSING/USER_NOT_FOUND; STALE/PRECONDITION_FAILED, when the credentials
@@ -55,6 +60,8 @@ class Passwords:
             if user["credential_version"] != change.expected_credential_version:
                 raise stale()
             _set_password(connection, change.user_id, change.password_hash, now)
+            # Whoever has had a reset mail sent before must not undo the change with it.
+            kill_tokens(connection, change.user_id, RESET_PURPOSE, now)
             end_sessions_of(connection, change.user_id, now, change.kept_session_id)
             return change.user_id
 

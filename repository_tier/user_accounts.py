@@ -20,6 +20,7 @@ from repository_tier.database import Database
 from repository_tier.ended_sessions import end_sessions_of
 from repository_tier.idempotency import OnceKey, once
 from repository_tier.one_time_tokens import (
+    RESET_PURPOSE,
     VERIFICATION_PURPOSE,
     NewToken,
     kill_tokens,
@@ -113,7 +114,7 @@ class UserAccounts:
         events: Sequence[OutboxEvent],
         deadline: Deadline,
     ) -> user_pb2.User:
-        """Change name and e-mail address; a new address is unverified.
+        """Change name and e-mail address; a new address is unverified and kills all tokens.
 
         Raises:
             AppError: MISSING/USER_NOT_FOUND; STALE/PRECONDITION_FAILED; EXISTS/EMAIL_EXISTS.
@@ -131,7 +132,9 @@ class UserAccounts:
                 values |= {"email": change.email, "email_key": key}
                 if key != old["email_key"]:
                     values["email_verified"] = False
+                    # What was mailed to the old address must not open the account any more.
                     kill_tokens(connection, user_id, VERIFICATION_PURPOSE, now)
+                    kill_tokens(connection, user_id, RESET_PURPOSE, now)
             with _unique_email():
                 change_user(connection, user_id, now, values)
             if change.verification_token is not None:

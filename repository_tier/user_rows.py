@@ -61,16 +61,18 @@ def lock_user(connection: Connection, user_id: str, expected_version: int = 0) -
         AppError: MISSING/USER_NOT_FOUND; STALE/PRECONDITION_FAILED, when a version is expected
             and the user has another one.
     """
-    row = (
-        connection.execute(select(users).where(users.c.id == user_id).with_for_update())
-        .mappings()
-        .first()
-    )
+    row = lock_user_if_any(connection, user_id)
     if row is None:
         raise user_not_found()
     if expected_version and row["version"] != expected_version:
         raise stale()
     return row
+
+
+def lock_user_if_any(connection: Connection, user_id: str) -> RowMapping | None:
+    """Lock a user for the rest of the transaction, if there is one with this id."""
+    wanted = select(users).where(users.c.id == user_id).with_for_update()
+    return connection.execute(wanted).mappings().first()
 
 
 def change_user(

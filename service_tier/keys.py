@@ -105,6 +105,24 @@ def read_pem(path: Path) -> bytes:
         raise StartupError(f"Cannot read the key file {path}: {error.strerror}.") from error
 
 
+def require_signing_key(path: Path) -> None:
+    """Do nothing if the file holds a key that can sign.
+
+    Raises:
+        StartupError: it cannot be read, or is no private Ed25519 key.
+    """
+    _private_key(read_pem(path))
+
+
+def require_verification_key(path: Path) -> None:
+    """Do nothing if the file holds a key that can verify, or its private half.
+
+    Raises:
+        StartupError: it cannot be read, or is no Ed25519 key.
+    """
+    _verification_key(path, read_pem(path))
+
+
 def new_signing_pem() -> bytes:
     """Return a new Ed25519 key as PKCS #8 PEM."""
     return Ed25519PrivateKey.generate().private_bytes(

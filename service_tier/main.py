@@ -26,7 +26,7 @@ from service_tier.repository import Repository, channel_settings
 from service_tier.servicers.auth import AuthServicer
 from service_tier.servicers.rate_limits import RateLimitServicer
 from service_tier.servicers.users import UserServicer
-from service_tier.settings import ServiceSettings
+from service_tier.settings import MAX_ACCESS_TOKEN_EXPIRES, ServiceSettings
 from service_tier.usecases.access_changes import AccessFeed
 from service_tier.usecases.passwords import Passwords
 from service_tier.usecases.profiles import Profiles
@@ -104,13 +104,12 @@ def make_services(
     policy = PasswordPolicy(read_common_passwords())
     slots = HashSlots(concurrency=settings.hash_slots, queue=settings.hash_queue)
     hasher = PasswordHasher(password_function, slots, clock)
-    access_lifetime = timedelta(seconds=settings.access_token_expires)
     refresh_lifetime = timedelta(seconds=settings.refresh_token_expires)
     access_tokens = AccessTokenIssuer(
         keys.signing,
         issuer=settings.jwt_issuer,
         audience=settings.jwt_audience,
-        lifetime=access_lifetime,
+        lifetime=timedelta(seconds=settings.access_token_expires),
         clock=clock,
         ids=ids,
     )
@@ -149,7 +148,11 @@ def make_services(
         sessions=sessions,
         passwords=passwords,
         verification=Verification(repository, one_time_tokens, events),
-        access_feed=AccessFeed(repository, clock, access_lifetime=access_lifetime),
+        access_feed=AccessFeed(
+            repository,
+            clock,
+            longest_access_lifetime=timedelta(seconds=MAX_ACCESS_TOKEN_EXPIRES),
+        ),
         idempotency=idempotency,
         published_keys=keys.published,
     )

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 
+from service_tier.keys import require_signing_key, require_verification_key
 from tier_runtime.addresses import Bind
 from tier_runtime.channel import TierUrl
 from tier_runtime.server import GrpcServerSettings
 from tier_runtime.settings import TierSettings
+from tier_runtime.startup import StartupError
 
 MIN_SECRET_BYTES = 32
+
+# No access token outlives it, whatever the setting was when the token was signed.
+MAX_ACCESS_TOKEN_EXPIRES = 86_400
 
 # scrypt's N, r and p. Weaker than OWASP's is for tests, so it is taken, but not by default.
 _SCRYPT = re.compile(r"scrypt:([1-9][0-9]*):([1-9][0-9]*):([1-9][0-9]*)")
@@ -60,7 +66,10 @@ class ServiceSettings(TierSettings):
         "same.",
     )
     access_token_expires: int = Field(
-        default=3600, ge=1, le=86_400, description="How long an access token lives."
+        default=3600,
+        ge=1,
+        le=MAX_ACCESS_TOKEN_EXPIRES,
+        description="How long an access token lives.",
     )
     refresh_token_expires: int = Field(
         default=604_800,
@@ -133,6 +142,20 @@ class ServiceSettings(TierSettings):
             raise ValueError(f"must have {MIN_SECRET_BYTES} bytes or more")
         return secret
 
+    @field_validator("jwt_signing_key_file")
+    @classmethod
+    def _can_sign(cls, path: Path | None, known: ValidationInfo) -> Path | None:
+        if path is not None and _uses_key_files(known):
+            _refuse_unusable([path], require_signing_key)
+        return path
+
+    @field_validator("jwt_verification_key_files")
+    @classmethod
+    def _can_verify(cls, paths: tuple[Path, ...], known: ValidationInfo) -> tuple[Path, ...]:
+        if _uses_key_files(known):
+            _refuse_unusable(paths, require_verification_key)
+        return paths
+
     @model_validator(mode="after")
     def _has_its_secret(self) -> Self:
         if self.jwt_algorithm == "HS256" and self.jwt_secret is None:
@@ -163,3 +186,20 @@ class ServiceSettings(TierSettings):
             # Every worker of the edge asks it four times a second.
             quiet_methods=("/arcana.service.v1.AuthService/ListAccessChanges",),
         )
+
+
+def _uses_key_files(known: ValidationInfo) -> bool:
+    # HS256 reads none of them, so one that is left over from EdDSA does no harm.
+    return known.data.get("jwt_algorithm") != "HS256"
+
+
+def _refuse_unusable(paths: Iterable[Path], require: Callable[[Path], None]) -> None:
+    """Read each key file, so that a check of the settings finds what a start would."""
+    faults = []
+    for path in paths:
+        try:
+            require(path)
+        except StartupError as error:
+            faults.append(str(error))
+    if faults:
+        raise ValueError(" ".join(faults))

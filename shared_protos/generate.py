@@ -121,8 +121,9 @@ def _buf(arguments: list[str]) -> None:
 def lint() -> None:
     """Run ``buf lint``, then ``buf breaking`` against the contracts of the last release."""
     _buf(["lint"])
-    if RELEASED_IMAGE.exists():
-        _buf(["breaking", "--against", str(RELEASED_IMAGE)])
+    if not RELEASED_IMAGE.exists():
+        raise SystemExit(f"{RELEASED_IMAGE.name} is missing: take it from the last release.")
+    _buf(["breaking", "--against", str(RELEASED_IMAGE)])
 
 
 def release() -> None:

@@ -103,10 +103,13 @@ def get_logger(name: str) -> structlog.stdlib.BoundLogger:
 
 
 def add_request_id(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Add the id of the call that this thread is serving."""
+    """Add the ids of the call that this thread is serving: ours, and the caller's trace if any."""
     call = current_call()
     if call is not None:
         event.setdefault("request_id", call.request_id)
+        if call.traceparent:
+            # W3C Trace Context, section 3.2: version-traceid-parentid-flags.
+            event.setdefault("trace_id", call.traceparent.split("-")[1])
     return event
 
 

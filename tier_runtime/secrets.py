@@ -31,6 +31,20 @@ def read_or_create_secret(path: Path, make: Callable[[], bytes]) -> bytes:
     return kept
 
 
+def make_private_folder(path: Path) -> None:
+    """Make the folder, and those above it that are missing, for their owner only.
+
+    What is there already stays as it is.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    # Path.mkdir gives its mode to the last folder only.
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    for folder in reversed(missing):
+        folder.mkdir(mode=0o700, exist_ok=True)
+
+
 def _read(path: Path) -> bytes | None:
     try:
         return path.read_bytes()
@@ -39,7 +53,7 @@ def _read(path: Path) -> bytes | None:
 
 
 def _create(path: Path, content: bytes) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private_folder(path.parent)
     # mkstemp makes the file with mode 0600.
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     draft = Path(name)

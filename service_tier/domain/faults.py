@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from tier_runtime.errors import AppError, Kind
+from tier_runtime.validation import invalid
 
 
 def refuse_faults(faults: Mapping[str, Sequence[str]]) -> None:
@@ -15,9 +15,4 @@ def refuse_faults(faults: Mapping[str, Sequence[str]]) -> None:
     """
     present = {field: messages for field, messages in faults.items() if messages}
     if present:
-        raise AppError(
-            Kind.INVALID,
-            "VALIDATION_FAILED",
-            "One or more fields are not valid.",
-            field_errors=present,
-        )
+        raise invalid(present)

@@ -30,10 +30,14 @@ class AccessChanges:
 class AccessFeed:
     """Reads access changes from the repository tier."""
 
-    def __init__(self, repository: Repository, clock: Clock, *, access_lifetime: timedelta) -> None:
+    def __init__(
+        self, repository: Repository, clock: Clock, *, longest_access_lifetime: timedelta
+    ) -> None:
         self._repository = repository
         self._clock = clock
-        self._access_lifetime = access_lifetime
+        # The longest that can be set, not the present one: tokens that are out keep the lifetime
+        # they were signed with when the setting is lowered.
+        self._longest_access_lifetime = longest_access_lifetime
 
     def list(self, since: datetime | None, page_token: str) -> AccessChanges:
         """Return changes since a time; None: all that an unexpired access token can meet.
@@ -45,7 +49,7 @@ class AccessFeed:
         if start is not None:
             since = start.since
         elif since is None:
-            since = self._clock.now() - self._access_lifetime - OVERLAP
+            since = self._clock.now() - self._longest_access_lifetime - OVERLAP
         page = self._repository.sessions.ListAccessChanges(
             session_repository_pb2.ListAccessChangesRequest(
                 since_time=timestamp_from(since), page_token=start.inner if start else ""

@@ -144,9 +144,12 @@ class SignIn:
             found = find_by_email(self._repository, attempt.email)
             stored = found.credentials.password_hash if found is not None else None
             right = slot.verify(stored, attempt.password)
+            rehashed = ""
             if found is not None and right:
                 rehashed = self._rehashed(slot, found.credentials.password_hash, attempt.password)
-                return self._admitted(call, found, rehashed)
+        # A slot is for hashing; notes are written to the outbox without one.
+        if found is not None and right:
+            return self._admitted(call, found, rehashed)
         user_id = found.user.id if found is not None else None
         reason = "wrong_password" if found is not None else "unknown_account"
         self._note_failure(call, user_id, reason)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from google.api import annotations_pb2
 from google.protobuf.descriptor import Descriptor, MethodDescriptor, ServiceDescriptor
+from google.protobuf.message import Message
 
 from arcana.repository.v1 import (
     event_repository_pb2,
@@ -106,17 +107,30 @@ def test_every_method_has_a_request_and_response_of_its_own(method: MethodDescri
     assert method.output_type.name == f"{method.name}Response"
 
 
-@pytest.mark.parametrize("name", ["User", "UserProfile"])
-def test_messages_that_pass_through_have_equal_fields_on_both_boundaries(name: str) -> None:
+@pytest.mark.parametrize(
+    ("service", "repository"),
+    [
+        (service_user_pb2.User, repository_user_pb2.User),
+        (service_user_pb2.UserProfile, repository_user_pb2.UserProfile),
+        (user_service_pb2.UserFilter, user_repository_pb2.UserFilter),
+        (auth_service_pb2.Session, session_repository_pb2.Session),
+        (auth_service_pb2.EndedSession, session_repository_pb2.EndedSession),
+        (auth_service_pb2.RoleChange, session_repository_pb2.RoleChange),
+        (rate_limit_service_pb2.RateLimitBucket, rate_limit_repository_pb2.RateLimitBucket),
+        (rate_limit_service_pb2.RateLimitState, rate_limit_repository_pb2.RateLimitState),
+    ],
+    ids=lambda message: message.DESCRIPTOR.full_name,
+)
+def test_messages_that_pass_through_have_equal_fields_on_both_boundaries(
+    service: type[Message], repository: type[Message]
+) -> None:
     def shape(descriptor: Descriptor) -> list[tuple[object, ...]]:
         return [
             (field.number, field.name, field.type, field.is_repeated, field.has_presence)
             for field in descriptor.fields
         ]
 
-    service = service_user_pb2.DESCRIPTOR.message_types_by_name[name]
-    repository = repository_user_pb2.DESCRIPTOR.message_types_by_name[name]
-    assert shape(service) == shape(repository)
+    assert shape(service.DESCRIPTOR) == shape(repository.DESCRIPTOR)
 
 
 def test_user_status_has_equal_values_on_both_boundaries() -> None:

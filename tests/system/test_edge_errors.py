@@ -117,6 +117,8 @@ def cold(
 ) -> Iterator[Edge]:
     """Run an edge that has never reached the service tier."""
     settings = {"REQUEST_TIMEOUT_SECONDS": "1", "SERVICE_URL": before_cold.url}
+    # One worker, so that the connection which is seen to stand is the one that is asked over.
+    settings["WEB_WORKERS"] = "1"
     folder = tmp_path_factory.mktemp("cold")
     with _further_edge(folder, stores.new_store("embedded"), **settings) as edge:
         yield edge

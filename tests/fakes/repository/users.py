@@ -6,7 +6,7 @@ import grpc
 
 from arcana.repository.v1 import user_pb2, user_repository_pb2, user_repository_pb2_grpc
 from tests.fakes.repository.listing import listed_users
-from tests.fakes.repository.one_time_tokens import VERIFICATION, OneTimeTokensPart
+from tests.fakes.repository.one_time_tokens import RESET, VERIFICATION, OneTimeTokensPart
 from tests.fakes.repository.state import Account, KeptAnswer, State, stale
 from tier_runtime.errors import AppError, Kind
 
@@ -75,6 +75,7 @@ class FakeUsers(OneTimeTokensPart, user_repository_pb2_grpc.UserRepositoryServic
                 if request.email.casefold() != account.user.email.casefold():
                     account.user.email_verified = False
                     self.kill_tokens(request.user_id, VERIFICATION)
+                    self.kill_tokens(request.user_id, RESET)
                 account.user.email = request.email
             if request.HasField("name"):
                 account.user.name = request.name
@@ -159,6 +160,7 @@ class FakeUsers(OneTimeTokensPart, user_repository_pb2_grpc.UserRepositoryServic
             account.password_hash = request.password_hash
             account.credential_version += 1
             account.touch(self._state.now())
+            self.kill_tokens(request.user_id, RESET)
             self._state.end_sessions(request.user_id, but=request.kept_session_id)
             self._state.events.extend(request.events)
             return user_repository_pb2.ReplacePasswordResponse()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sqlite3
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -157,8 +158,15 @@ def test_a_file_that_is_no_database_is_one_clear_line(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_made_is_one_clear_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(StartupError, match="Cannot make the folder of"):
+    with pytest.raises(StartupError, match=r"Cannot make .*/file/arcana\.db"):
         migrate(f"sqlite:///{tmp_path}/file/arcana.db")
+
+
+def test_a_new_database_can_be_read_by_its_owner_only(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    file = tmp_path / "arcana.db"
+    migrate(f"sqlite:///{file}")
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
 def test_a_migration_waits_for_another_one_of_the_same_file(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from arcana.service.v1 import auth_service_pb2 as pb
+from arcana.service.v1 import user_pb2
 from service_tier.one_time_tokens import Purpose
 from tests.unit.service_tier.harness import (
     ADMIN,
@@ -75,3 +76,24 @@ def test_what_does_not_hash_goes_on_with_every_slot_taken(tmp_path: Path) -> Non
     harness.function.on_verify = go_on
     harness.login()
     assert done == ["all"]
+
+
+@pytest.mark.parametrize(
+    ("status", "password", "code"),
+    [
+        (user_pb2.USER_STATUS_ACTIVE, OTHER_PASSWORD, "INVALID_CREDENTIALS"),
+        (user_pb2.USER_STATUS_SUSPENDED, PASSWORD, "ACCOUNT_NOT_ACTIVE"),
+    ],
+    ids=["wrong password", "not active"],
+)
+def test_no_slot_is_held_while_a_refused_sign_in_is_noted(
+    tmp_path: Path, status: user_pb2.UserStatus.ValueType, password: str, code: str
+) -> None:
+    harness = Harness(tmp_path, hash_concurrency=1, hash_queue=0)
+    harness.register("other@example.org")
+    harness.set_status(harness.register().id, status)
+    harness.channel.before["AppendEvents"] = lambda _: harness.login("other@example.org")
+    with pytest.raises(AppError) as refused:
+        harness.login(password=password)
+    assert refused.value.code == code
+    assert len(harness.events("auth.login_success")) == 1

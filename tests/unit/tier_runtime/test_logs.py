@@ -142,3 +142,14 @@ def test_a_console_gets_readable_lines() -> None:
     assert "ada" not in text
     assert len(text.splitlines()) == 2
     assert not text.startswith("{")
+
+
+def test_a_line_inside_a_traced_call_names_the_trace(stream: io.StringIO) -> None:
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    call = Call(Actor(), "r-1", Deadline.after(1), f"00-{trace}-b7ad6b7169203331-01")
+    with call_scope(call):
+        get_logger("ours").info("traced")
+    get_logger("ours").info("untraced")
+    traced, untraced = lines(stream)
+    assert traced["trace_id"] == trace
+    assert "trace_id" not in untraced

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tier_runtime.secrets import read_or_create_secret
+from tier_runtime.secrets import make_private_folder, read_or_create_secret
 from tier_runtime.startup import StartupError, run_main
 
 
@@ -82,3 +82,14 @@ def test_a_secret_that_cannot_be_made_leaves_nothing_behind(tmp_path: Path) -> N
     with pytest.raises(BrokenError):
         read_or_create_secret(tmp_path / "token", broken)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_every_folder_above_a_private_one_is_made_private_and_old_ones_stay(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    make_private_folder(tmp_path / "home" / "keys")
+    make_private_folder(tmp_path / "home" / "keys")
+    modes = [
+        stat.S_IMODE(folder.stat().st_mode)
+        for folder in (tmp_path / "home" / "keys", tmp_path / "home", tmp_path)
+    ]
+    assert modes == [0o700, 0o700, 0o755]

@@ -35,8 +35,9 @@ class Actor(_message.Message):
     session_id: _builtins.str
     """Id of the session (UUIDv7) that the access token belongs to. Empty: no session."""
     request_id: _builtins.str
-    """The request id that stands in every tier's log lines: 1..128 of `[A-Za-z0-9._-]`. Empty: the
-    receiving tier makes one.
+    """The request id that stands in every tier's log lines: 1..128 of `[A-Za-z0-9._-]`. The same as
+    the metadata entry `x-request-id`, which is the one that counts: a peer that knows no actor can
+    send that too.
     """
     @_builtins.property
     def roles(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:

@@ -109,7 +109,8 @@ class SessionRepositoryServicer:
         Not idempotent.
         Errors: UNAUTHENTICATED/INVALID_TOKEN when it is unknown; UNAUTHENTICATED/TOKEN_EXPIRED;
         UNAUTHENTICATED/TOKEN_REVOKED when it was traded before or the session has ended;
-        PERMISSION_DENIED/ACCOUNT_NOT_ACTIVE.
+        PERMISSION_DENIED/ACCOUNT_NOT_ACTIVE; ALREADY_EXISTS/ALREADY_EXISTS when the successor is known
+        already.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -54,7 +54,8 @@ class SessionRepositoryStub:
     Not idempotent.
     Errors: UNAUTHENTICATED/INVALID_TOKEN when it is unknown; UNAUTHENTICATED/TOKEN_EXPIRED;
     UNAUTHENTICATED/TOKEN_REVOKED when it was traded before or the session has ended;
-    PERMISSION_DENIED/ACCOUNT_NOT_ACTIVE.
+    PERMISSION_DENIED/ACCOUNT_NOT_ACTIVE; ALREADY_EXISTS/ALREADY_EXISTS when the successor is known
+    already.
     """
     EndSessionByRefreshToken: _grpc.UnaryUnaryMultiCallable[_session_repository_pb2.EndSessionByRefreshTokenRequest, _session_repository_pb2.EndSessionByRefreshTokenResponse]
     """Ends the session that a refresh token belongs to. An unknown token is no error.
@@ -115,7 +116,8 @@ class SessionRepositoryAsyncStub(SessionRepositoryStub):
     Not idempotent.
     Errors: UNAUTHENTICATED/INVALID_TOKEN when it is unknown; UNAUTHENTICATED/TOKEN_EXPIRED;
     UNAUTHENTICATED/TOKEN_REVOKED when it was traded before or the session has ended;
-    PERMISSION_DENIED/ACCOUNT_NOT_ACTIVE.
+    PERMISSION_DENIED/ACCOUNT_NOT_ACTIVE; ALREADY_EXISTS/ALREADY_EXISTS when the successor is known
+    already.
     """
     EndSessionByRefreshToken: _aio.UnaryUnaryMultiCallable[_session_repository_pb2.EndSessionByRefreshTokenRequest, _session_repository_pb2.EndSessionByRefreshTokenResponse]  # type: ignore[assignment]
     """Ends the session that a refresh token belongs to. An unknown token is no error.
@@ -185,7 +187,8 @@ class SessionRepositoryServicer(metaclass=_abc_1.ABCMeta):
         Not idempotent.
         Errors: UNAUTHENTICATED/INVALID_TOKEN when it is unknown; UNAUTHENTICATED/TOKEN_EXPIRED;
         UNAUTHENTICATED/TOKEN_REVOKED when it was traded before or the session has ended;
-        PERMISSION_DENIED/ACCOUNT_NOT_ACTIVE.
+        PERMISSION_DENIED/ACCOUNT_NOT_ACTIVE; ALREADY_EXISTS/ALREADY_EXISTS when the successor is known
+        already.
         """
 
     @_abc_1.abstractmethod

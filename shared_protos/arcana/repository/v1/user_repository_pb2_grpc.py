@@ -165,7 +165,7 @@ class UserRepositoryServicer:
 
     def UpdateUser(self, request, context):
         """Changes name and e-mail address; absent fields stay. A new address is unverified, and
-        verification tokens made for the old one are dead.
+        verification and reset tokens made for the old one are dead.
 
         Safe to repeat with `expected_version`: the second call is refused.
         Errors: NOT_FOUND/USER_NOT_FOUND; ALREADY_EXISTS/EMAIL_EXISTS; ABORTED/PRECONDITION_FAILED.
@@ -228,7 +228,7 @@ class UserRepositoryServicer:
 
     def ReplacePassword(self, request, context):
         """Replaces the password hash, if the credentials are still those the caller checked, and ends
-        the user's other sessions.
+        the user's other sessions and unused reset tokens.
 
         Safe to repeat: the second call is refused.
         Errors: NOT_FOUND/USER_NOT_FOUND; ABORTED/PRECONDITION_FAILED when `credential_version` moved.
@@ -242,7 +242,7 @@ class UserRepositoryServicer:
         that a request for an unknown address costs what one for a known address costs.
 
         Idempotent by the token's id.
-        Errors: NOT_FOUND/USER_NOT_FOUND.
+        Errors: NOT_FOUND/USER_NOT_FOUND; ALREADY_EXISTS/ALREADY_EXISTS when id or token are another's.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

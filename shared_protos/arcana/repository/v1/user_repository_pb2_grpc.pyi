@@ -63,7 +63,7 @@ class UserRepositoryStub:
     """
     UpdateUser: _grpc.UnaryUnaryMultiCallable[_user_repository_pb2.UpdateUserRequest, _user_repository_pb2.UpdateUserResponse]
     """Changes name and e-mail address; absent fields stay. A new address is unverified, and
-    verification tokens made for the old one are dead.
+    verification and reset tokens made for the old one are dead.
 
     Safe to repeat with `expected_version`: the second call is refused.
     Errors: NOT_FOUND/USER_NOT_FOUND; ALREADY_EXISTS/EMAIL_EXISTS; ABORTED/PRECONDITION_FAILED.
@@ -102,7 +102,7 @@ class UserRepositoryStub:
     """
     ReplacePassword: _grpc.UnaryUnaryMultiCallable[_user_repository_pb2.ReplacePasswordRequest, _user_repository_pb2.ReplacePasswordResponse]
     """Replaces the password hash, if the credentials are still those the caller checked, and ends
-    the user's other sessions.
+    the user's other sessions and unused reset tokens.
 
     Safe to repeat: the second call is refused.
     Errors: NOT_FOUND/USER_NOT_FOUND; ABORTED/PRECONDITION_FAILED when `credential_version` moved.
@@ -112,7 +112,7 @@ class UserRepositoryStub:
     that a request for an unknown address costs what one for a known address costs.
 
     Idempotent by the token's id.
-    Errors: NOT_FOUND/USER_NOT_FOUND.
+    Errors: NOT_FOUND/USER_NOT_FOUND; ALREADY_EXISTS/ALREADY_EXISTS when id or token are another's.
     """
     GetOneTimeToken: _grpc.UnaryUnaryMultiCallable[_user_repository_pb2.GetOneTimeTokenRequest, _user_repository_pb2.GetOneTimeTokenResponse]
     """Finds whose a one-time token is, without using it.
@@ -171,7 +171,7 @@ class UserRepositoryAsyncStub(UserRepositoryStub):
     """
     UpdateUser: _aio.UnaryUnaryMultiCallable[_user_repository_pb2.UpdateUserRequest, _user_repository_pb2.UpdateUserResponse]  # type: ignore[assignment]
     """Changes name and e-mail address; absent fields stay. A new address is unverified, and
-    verification tokens made for the old one are dead.
+    verification and reset tokens made for the old one are dead.
 
     Safe to repeat with `expected_version`: the second call is refused.
     Errors: NOT_FOUND/USER_NOT_FOUND; ALREADY_EXISTS/EMAIL_EXISTS; ABORTED/PRECONDITION_FAILED.
@@ -210,7 +210,7 @@ class UserRepositoryAsyncStub(UserRepositoryStub):
     """
     ReplacePassword: _aio.UnaryUnaryMultiCallable[_user_repository_pb2.ReplacePasswordRequest, _user_repository_pb2.ReplacePasswordResponse]  # type: ignore[assignment]
     """Replaces the password hash, if the credentials are still those the caller checked, and ends
-    the user's other sessions.
+    the user's other sessions and unused reset tokens.
 
     Safe to repeat: the second call is refused.
     Errors: NOT_FOUND/USER_NOT_FOUND; ABORTED/PRECONDITION_FAILED when `credential_version` moved.
@@ -220,7 +220,7 @@ class UserRepositoryAsyncStub(UserRepositoryStub):
     that a request for an unknown address costs what one for a known address costs.
 
     Idempotent by the token's id.
-    Errors: NOT_FOUND/USER_NOT_FOUND.
+    Errors: NOT_FOUND/USER_NOT_FOUND; ALREADY_EXISTS/ALREADY_EXISTS when id or token are another's.
     """
     GetOneTimeToken: _aio.UnaryUnaryMultiCallable[_user_repository_pb2.GetOneTimeTokenRequest, _user_repository_pb2.GetOneTimeTokenResponse]  # type: ignore[assignment]
     """Finds whose a one-time token is, without using it.
@@ -306,7 +306,7 @@ class UserRepositoryServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_user_repository_pb2.UpdateUserResponse, _abc.Awaitable[_user_repository_pb2.UpdateUserResponse]]:
         """Changes name and e-mail address; absent fields stay. A new address is unverified, and
-        verification tokens made for the old one are dead.
+        verification and reset tokens made for the old one are dead.
 
         Safe to repeat with `expected_version`: the second call is refused.
         Errors: NOT_FOUND/USER_NOT_FOUND; ALREADY_EXISTS/EMAIL_EXISTS; ABORTED/PRECONDITION_FAILED.
@@ -381,7 +381,7 @@ class UserRepositoryServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_user_repository_pb2.ReplacePasswordResponse, _abc.Awaitable[_user_repository_pb2.ReplacePasswordResponse]]:
         """Replaces the password hash, if the credentials are still those the caller checked, and ends
-        the user's other sessions.
+        the user's other sessions and unused reset tokens.
 
         Safe to repeat: the second call is refused.
         Errors: NOT_FOUND/USER_NOT_FOUND; ABORTED/PRECONDITION_FAILED when `credential_version` moved.
@@ -397,7 +397,7 @@ class UserRepositoryServicer(metaclass=_abc_1.ABCMeta):
         that a request for an unknown address costs what one for a known address costs.
 
         Idempotent by the token's id.
-        Errors: NOT_FOUND/USER_NOT_FOUND.
+        Errors: NOT_FOUND/USER_NOT_FOUND; ALREADY_EXISTS/ALREADY_EXISTS when id or token are another's.
         """
 
     @_abc_1.abstractmethod
