@@ -63,6 +63,15 @@ def test_a_second_start_makes_no_second_admin_and_seeding_twice_makes_no_second_
     assert launcher.wait() == 0
 
 
+def test_an_admin_password_that_breaks_the_policy_is_one_clear_last_line(tmp_path: Path) -> None:
+    settings = {"ARCANA_ADMIN_PASSWORD": "admin", "PASSWORD_HASH_METHOD": "scrypt:1024:8:1"}
+    with LauncherProcess(tmp_path, ("up",), settings) as launcher:
+        assert launcher.wait() == 2
+
+        assert launcher.lines[-1].startswith("The admin cannot be made: ARCANA_ADMIN_PASSWORD: ")
+        assert "Traceback" not in launcher.log
+
+
 def test_a_database_that_does_not_answer_is_one_clear_last_line(tmp_path: Path) -> None:
     settings = {"DATABASE_URL": "mysql+pymysql://nobody:nothing@127.0.0.1:9/arcana"}
     with LauncherProcess(tmp_path, ("up",), settings) as launcher:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import ctypes
 import re
 import signal
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import psutil
 import pytest
 
+from launcher.tiers import START_ORDER
 from tests.stores.waiting import eventually
 from tests.system.launcher_process import LauncherProcess
 from tests.system.processes import ROOT
@@ -100,6 +103,51 @@ def test_a_second_signal_does_not_wait(launch: Launch) -> None:
     launcher.process.send_signal(signal.SIGINT)
 
     assert launcher.wait() == 0
+
+
+def test_a_tier_that_does_not_hear_takes_no_time_from_the_others(launch: Launch) -> None:
+    launcher = launch("up", FAKE_CONTROLLER="deaf", ARCANA_STOP_SECONDS="3")
+    launcher.wait_until_up()
+
+    launcher.process.send_signal(signal.SIGINT)
+
+    assert launcher.wait() == 0
+    assert any("controller tier did not end in time" in line for line in launcher.lines)
+    ends = [line.partition(" |")[0].strip() for line in launcher.lines if line.endswith("ends")]
+    assert ends == ["service", "repository"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux signals one thread of another")
+def test_a_signal_that_another_thread_took_does_not_wait(launch: Launch) -> None:
+    launcher = launch("up", FAKE_MIGRATION="slow", ARCANA_START_SECONDS="60")
+    main = launcher.process.pid
+
+    def another_thread() -> int | None:
+        threads = [thread.id for thread in psutil.Process(main).threads()]
+        return next((each for each in threads if each != main), None)
+
+    eventually(lambda: any("up to date" in line for line in launcher.lines), 20)
+    ctypes.CDLL(None).tgkill(main, eventually(another_thread, 20), signal.SIGTERM)
+
+    assert launcher.process.wait(10) == 0
+    assert launcher.lines[-1].endswith("| Stopped.")
+
+
+def test_a_proxy_of_the_environment_is_not_asked_about_the_tiers(launch: Launch) -> None:
+    proxy = dict.fromkeys(("http_proxy", "HTTP_PROXY"), "http://127.0.0.1:9")
+    launcher = launch("up", **proxy, no_proxy="", NO_PROXY="", ARCANA_START_SECONDS="20")
+
+    launcher.wait_until_up()
+
+
+def test_a_tier_does_not_see_the_secrets_of_others(launch: Launch) -> None:
+    launcher = launch("up", FAKE_SECRET="s3cret", ARCANA_ADMIN_PASSWORD="Given-Passw0rd")
+    launcher.wait_until_up()
+
+    environs = {tier: launcher.child(tier).environ() for tier in START_ORDER}
+
+    assert [tier for tier in START_ORDER if "FAKE_SECRET" in environs[tier]] == ["repository"]
+    assert not any("ARCANA_ADMIN_PASSWORD" in environ for environ in environs.values())
 
 
 def test_a_signal_while_starting_stops_what_has_started(launch: Launch) -> None:

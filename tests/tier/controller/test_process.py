@@ -6,10 +6,12 @@ import contextlib
 import http.client
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -157,6 +159,68 @@ def test_a_connection_with_an_unread_body_goes_on_or_is_said_to_end(
             assert connection.getresponse().status == 200
 
 
+def test_a_body_that_nobody_reads_and_that_trickles_in_is_cut_off(
+    controller: ControllerProcess,
+) -> None:
+    head = b"POST /nothing HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n"
+    received, began = b"", time.monotonic()
+    with _connection(controller) as connection:
+        connection.sendall(head)
+        # A byte each tenth of a second, so that no single silence is a long one.
+        connection.settimeout(0.1)
+        while time.monotonic() < began + SECONDS:
+            try:
+                chunk = connection.recv(65536)
+            except TimeoutError:
+                connection.sendall(b"x")
+                continue
+            if not chunk:
+                break
+            received += chunk
+    assert time.monotonic() < began + SECONDS, "the body was waited for"
+    assert _problem(received) == (404, "NOT_FOUND")
+    assert b"\r\nConnection: close\r\n" in received
+
+
+def test_who_waits_too_long_for_a_thread_is_told_to_come_again() -> None:
+    with ControllerProcess(
+        "grpc://127.0.0.1:1",
+        web_workers="1",
+        web_threads="1",
+        client_timeout_seconds="1",
+        request_timeout_seconds="0.3",
+    ) as controller:
+        with _connection(controller) as silent:
+            silent.sendall(b"GET /health/live HTTP/1.1\r\nHost:")
+            late = requests.get(f"{controller.url}/health/live", timeout=SECONDS)
+        assert (late.status_code, late.json()["code"]) == (503, "SERVICE_UNAVAILABLE")
+        assert late.headers["Retry-After"] == "1"
+        assert late.headers["X-Request-ID"] == late.json()["request_id"]
+        assert requests.get(f"{controller.url}/health/live", timeout=SECONDS).status_code == 200
+
+
+def test_a_pool_of_more_connections_than_threads_is_served_whole() -> None:
+    with ControllerProcess("grpc://127.0.0.1:1", web_threads="16") as controller:
+        host, _, port = controller.url.removeprefix("http://").rpartition(":")
+        with contextlib.ExitStack() as closing, ThreadPoolExecutor(64) as pool:
+            connections = [
+                closing.enter_context(
+                    contextlib.closing(http.client.HTTPConnection(host, int(port), timeout=SECONDS))
+                )
+                for _ in range(64)
+            ]
+
+            def status(connection: http.client.HTTPConnection) -> int:
+                connection.request("GET", "/health/live")
+                answer = connection.getresponse()
+                answer.read()
+                assert answer.getheader("Connection") != "close"
+                return answer.status
+
+            for _ in range(3):
+                assert list(pool.map(status, connections)) == [200] * 64
+
+
 def test_the_request_id_reaches_the_log_and_the_service_tier(
     controller: ControllerProcess, tier: FakeServiceTier
 ) -> None:
@@ -179,7 +243,8 @@ def test_the_request_id_reaches_the_log_and_the_service_tier(
     assert (line["event"], line["route"], line["status"]) == ("request", "/api/v1/auth/login", 401)
 
 
-def test_sigterm_lets_requests_in_flight_end() -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_either_signal_lets_requests_in_flight_end(number: signal.Signals) -> None:
     tier = FakeServiceTier(SystemClock())
     arrived, go_on = threading.Semaphore(0), threading.Event()
 
@@ -202,7 +267,11 @@ def test_sigterm_lets_requests_in_flight_end() -> None:
         master = psutil.Process(controller.process.pid)
         eventually(lambda: len(master.children()) == 2, what="both workers")
         workers = master.children()
-        controller.process.terminate()
+        if number == signal.SIGINT:
+            # As a terminal does it: the whole group gets it.
+            for worker in workers:
+                worker.send_signal(number)
+        controller.process.send_signal(number)
 
         def is_closed() -> bool:
             try:

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Engine, event, select
 
 from arcana.repository.v1 import one_time_token_pb2, user_pb2
 from arcana.repository.v1 import user_repository_pb2 as messages
@@ -182,6 +186,45 @@ def test_a_decoy_is_written_without_events_and_nothing_can_use_it(
     assert len(tier.rows(select(one_time_tokens))) == 1
     assert tier.rows(select(outbox_events)) == []
     assert failure(tier.users.ResetPassword, reset("decoy")) == INVALID_TOKEN
+
+
+def normalized(statement: str) -> str:
+    """Leave out the bound by the deadline, and how a savepoint ends."""
+    plain = re.sub(r"/\*\+.*?\*/ |^SET STATEMENT \S+ FOR ", "", statement)
+    return re.sub(r"^(RELEASE|ROLLBACK TO) SAVEPOINT", "END OF SAVEPOINT", plain)
+
+
+@contextmanager
+def statements() -> Iterator[list[str]]:
+    """Collect what any engine executes, but for the probes of the store."""
+    seen: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_more: object) -> None:
+        if (plain := normalized(statement)) != "SELECT 1":
+            seen.append(plain)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        yield seen
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+
+
+@pytest.mark.usefixtures("warm_tier")
+def test_a_decoy_takes_the_same_statements_as_a_token(
+    tier: RunningTier, make: Requests, user: user_pb2.User
+) -> None:
+    taken: dict[str, list[str]] = {}
+    for user_id in (user.id, ""):
+        request = messages.CreateOneTimeTokenRequest(
+            user_id=user_id, token=make.reset(f"for {user_id}"), events=[make.event()]
+        )
+        with statements() as seen:
+            tier.users.CreateOneTimeToken(request)
+        taken[user_id] = seen
+    assert taken[""] == taken[user.id]
+    assert any("outbox_events" in statement for statement in taken[""])
+    assert len(tier.rows(select(outbox_events))) == 1
 
 
 def test_the_same_token_again_is_the_one_that_was_written(

@@ -14,6 +14,7 @@ from arcana.repository.v1 import (
 from tests.tier.service.contract_requests import (
     ACTIVE,
     HASH,
+    OTHER_HASH,
     RESET,
     SUSPENDED,
     UNKNOWN,
@@ -154,6 +155,41 @@ def test_a_new_address_is_unverified_and_kills_tokens_of_the_old_one(kept: Kept)
     assert code_of(lambda: kept.verify("third")) == "INVALID_TOKEN"
     kept.verify("new")
     assert kept.read(user.id).email_verified
+
+
+def new_password(user_id: str) -> user_repository_pb2.ReplacePasswordRequest:
+    return user_repository_pb2.ReplacePasswordRequest(
+        user_id=user_id, expected_credential_version=1, password_hash=OTHER_HASH
+    )
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda kept, user_id: kept.users.UpdateUser(update(user_id, email="new@example.org")),
+        lambda kept, user_id: kept.users.ReplacePassword(new_password(user_id)),
+    ],
+    ids=["address", "password"],
+)
+def test_a_new_address_or_password_kills_the_reset_tokens_mailed_before(
+    kept: Kept, change: Callable[[Kept, str], object]
+) -> None:
+    user, other = kept.user(), kept.user("other@example.org")
+    kept.keep_token(user.id, "mine", RESET)
+    kept.keep_token(other.id, "others", RESET)
+    change(kept, user.id)
+    assert code_of(lambda: kept.owner("mine", RESET)) == "INVALID_TOKEN"
+    assert code_of(lambda: kept.reset("mine")) == "INVALID_TOKEN"
+    assert kept.owner("others", RESET) == other.id
+    kept.keep_token(user.id, "after", RESET)
+    kept.reset("after")
+
+
+def test_reset_tokens_outlive_changes_of_anything_else(kept: Kept) -> None:
+    user = kept.user()
+    kept.keep_token(user.id, "t", RESET)
+    kept.users.UpdateUser(update(user.id, name="New", email="ADA@example.org"))
+    assert kept.owner("t", RESET) == user.id
 
 
 def test_another_letter_case_of_the_address_stays_verified(kept: Kept) -> None:

@@ -6,7 +6,12 @@ import json
 import pytest
 
 from arcana.service.v1.auth_service_pb2 import RoleChange
-from controller_tier.access_feed import PRUNE_SECONDS, AccessFeed
+from controller_tier.access_feed import (
+    MAX_TOKEN_LIFETIME_SECONDS,
+    PRUNE_SECONDS,
+    SKEW_SECONDS,
+    AccessFeed,
+)
 from controller_tier.access_tokens import Claims
 from tests.fakes.clock import FakeClock
 from tests.fakes.service import FakeServiceTier, stubs_of
@@ -36,7 +41,6 @@ def feed(tier: FakeServiceTier, clock: FakeClock) -> AccessFeed:
         clock,
         interval_seconds=0.25,
         max_age_seconds=1,
-        token_lifetime_seconds=3600,
     )
 
 
@@ -45,7 +49,7 @@ def _claims(tier: FakeServiceTier, email: str = "ada@example.org") -> Claims:
     tier.start_session(user)
     session_id = list(tier.sessions)[-1]
     now = int(tier.clock.now().timestamp())
-    return Claims(user.id, session_id, frozenset({"user"}), now, now + 3600, "k")
+    return Claims(user.id, session_id, frozenset({"user"}), now + 3600, "k")
 
 
 def test_the_first_answer_is_read_to_its_last_page(tier: FakeServiceTier, feed: AccessFeed) -> None:
@@ -106,7 +110,7 @@ def test_a_failed_ask_leaves_what_was_known(
     assert raised.value.code == "TOKEN_REVOKED"
 
 
-def test_a_token_that_is_newer_than_a_change_of_roles_keeps_its_own(
+def test_a_change_of_roles_holds_for_tokens_of_before_and_after(
     tier: FakeServiceTier, feed: AccessFeed, clock: FakeClock
 ) -> None:
     before = _claims(tier)
@@ -114,9 +118,13 @@ def test_a_token_that_is_newer_than_a_change_of_roles_keeps_its_own(
     _change_roles(tier, before.subject, "admin")
     clock.advance(2)
     now = int(clock.now().timestamp())
-    after = Claims(before.subject, before.session_id, frozenset({"user"}), now, now + 9, "k")
+    # Signed by a clock that is ahead, or with roles that were read before the change.
+    after = Claims(before.subject, before.session_id, frozenset({"user"}), now + 9, "k")
     feed.poll()
     assert feed.roles_of(before) == {"admin", "user"}
+    assert feed.roles_of(after) == {"admin", "user"}
+    _change_roles(tier, before.subject)
+    feed.poll()
     assert feed.roles_of(after) == {"user"}
 
 
@@ -137,9 +145,12 @@ def test_what_no_living_token_can_need_is_forgotten(
     tier.end_session(old.session_id)
     _change_roles(tier, old.subject, "admin")
     feed.poll()
-    clock.advance(7201)
+    clock.advance(MAX_TOKEN_LIFETIME_SECONDS + SKEW_SECONDS)
     tier.ended.clear()
     tier.role_changes.clear()
+    feed.poll()
+    assert (set(feed._ended), set(feed._roles)) == ({old.session_id}, {old.subject})
+    clock.advance(PRUNE_SECONDS)
     tier.end_session(new.session_id)
     _change_roles(tier, new.subject, "admin")
     feed.poll()
@@ -158,7 +169,6 @@ def test_the_thread_asks_on_through_failures_and_tells_of_them_once() -> None:
         SystemClock(),
         interval_seconds=0.001,
         max_age_seconds=30,
-        token_lifetime_seconds=3600,
     )
     feed.start()
     try:

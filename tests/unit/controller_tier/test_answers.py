@@ -15,6 +15,7 @@ from controller_tier.problems import (
     status_of,
     unreadable_problem,
 )
+from controller_tier.request_scope import WAITED_SECONDS
 from tests.unit.controller_tier.edge import Answer, Edge, problem_of
 from tier_runtime.catalogue import CATALOGUE
 from tier_runtime.errors import AppError, Kind
@@ -182,6 +183,20 @@ def test_a_request_has_a_deadline_that_reaches_the_service_tier() -> None:
     assert call.deadline.remaining() == pytest.approx(3.0)
 
 
+def test_a_request_that_waited_too_long_for_a_thread_is_refused(log: io.StringIO) -> None:
+    edge = Edge.make(request_timeout_seconds=3.0)
+    body = {"refresh_token": "x"}
+    for waited, status in ((0.0, 204), (3.0, 204), (3.1, 503)):
+        answer = edge.call("POST", "auth/logout", body, environ_overrides={WAITED_SECONDS: waited})
+        assert answer.status_code == status
+    problem_of(answer, 503, "SERVICE_UNAVAILABLE")
+    assert edge.tier.methods().count("Logout") == 2
+    call = edge.tier.last("Logout").call
+    assert call is not None
+    assert call.deadline.remaining() == pytest.approx(3.0)
+    assert _entries(log, "request")[-1]["code"] == "SERVICE_UNAVAILABLE"
+
+
 def test_one_line_in_the_log_for_each_request(edge: Edge, log: io.StringIO) -> None:
     user, token = edge.signed_in()
     edge.call("GET", f"users/{user.id}?x=swordfish", token=token, headers={"X-Request-ID": "r1"})
@@ -271,6 +286,19 @@ def test_pages_of_other_origins_may_not(origin: str) -> None:
     edge = Edge.make(cors_origins=[ORIGIN])
     answer = edge.call("GET", "/health/live", headers={"Origin": origin})
     assert "Access-Control-Allow-Origin" not in answer.headers
+
+
+def test_an_origin_with_an_ipv6_address_is_that_and_no_pattern() -> None:
+    origin = "https://[2001:db8::1]:8443"
+    edge = Edge.make(cors_origins=[origin, ORIGIN])
+    for allowed in (origin, "HTTPS://[2001:DB8::1]:8443", ORIGIN):
+        answer = edge.call("GET", "/health/live", headers={"Origin": allowed})
+        assert answer.headers["Access-Control-Allow-Origin"] == allowed
+        assert "Origin" in answer.headers["Vary"]
+    for other in ("https://b:8443", "https://1:8443.evil.org", f"{origin}.evil.org", f"{origin}0"):
+        answer = edge.call("GET", "/health/live", headers={"Origin": other})
+        assert "Access-Control-Allow-Origin" not in answer.headers
+        assert "Origin" in answer.headers["Vary"]
 
 
 def test_without_an_allow_list_no_page_may(edge: Edge) -> None:

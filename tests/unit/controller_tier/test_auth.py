@@ -7,6 +7,7 @@ from tests.unit.controller_tier.edge import Edge, problem_of
 from tier_runtime.errors import AppError, Kind
 
 ADA = {"name": "Ada Lovelace", "email": "ada@example.org", "password": "Correct-Horse-7"}
+STALE = AppError(Kind.STALE, "PRECONDITION_FAILED", "Another change came first.")
 CREDENTIALS = {"email": ADA["email"], "password": ADA["password"]}
 
 
@@ -99,6 +100,14 @@ def test_an_address_that_is_none_is_not_passed_on() -> None:
     assert edge.tier.last("Login").request.client_address == ""
 
 
+def test_the_zone_of_an_address_is_not_passed_on() -> None:
+    edge = Edge.make(trusted_proxies=1)
+    edge.tier.add_user()
+    headers = {"X-Forwarded-For": "fe80::1%" + "x" * 900}
+    assert edge.call("POST", "auth/login", CREDENTIALS, headers=headers).status_code == 200
+    assert edge.tier.last("Login").request.client_address == "fe80::1"
+
+
 def test_wrong_password_and_unknown_address_get_one_answer(edge: Edge) -> None:
     edge.tier.add_user()
     wrong = edge.call("POST", "auth/login", CREDENTIALS | {"password": "x"})
@@ -151,6 +160,43 @@ def test_change_password_keeps_the_own_session_and_ends_the_others(edge: Edge, p
     assert edge.call("GET", "auth/me", token=token).status_code == 200
     problem_of(edge.call("GET", "auth/me", token=other), 401, "TOKEN_REVOKED")
     problem_of(edge.call("POST", path, body, token=token), 401, "INVALID_CREDENTIALS")
+
+
+@pytest.mark.parametrize(
+    ("current", "status"), [("Correct-Horse-7", 204), ("Correct-Horse-6", 401)]
+)
+def test_change_password_is_tried_again_when_another_change_came_first(
+    edge: Edge, current: str, status: int
+) -> None:
+    _, token = edge.signed_in()
+
+    def stale_once(method: str) -> None:
+        if edge.tier.methods().count("ChangePassword") == 1 and method == "ChangePassword":
+            raise STALE
+
+    edge.tier.before = stale_once
+    body = {"current_password": current, "new_password": "Correct-Horse-8"}
+    answer = edge.call("POST", "auth/change-password", body, token=token)
+    assert answer.status_code == status
+    assert edge.tier.methods().count("ChangePassword") == 2
+
+
+def test_change_password_gives_up_after_the_second_change_that_came_first(edge: Edge) -> None:
+    _, token = edge.signed_in()
+    edge.tier.failures["ChangePassword"] = STALE
+    body = {"current_password": "Correct-Horse-7", "new_password": "Correct-Horse-8"}
+    answer = edge.call("POST", "auth/change-password", body, token=token)
+    problem_of(answer, 503, "SERVICE_UNAVAILABLE")
+    assert edge.tier.methods().count("ChangePassword") == 2
+
+
+def test_other_failures_of_change_password_are_not_tried_again(edge: Edge) -> None:
+    _, token = edge.signed_in()
+    edge.tier.failures["ChangePassword"] = AppError(Kind.DEADLINE, "DEADLINE_EXCEEDED", "Late.")
+    body = {"current_password": "Correct-Horse-7", "new_password": "Correct-Horse-8"}
+    answer = edge.call("POST", "auth/change-password", body, token=token)
+    problem_of(answer, 504, "DEADLINE_EXCEEDED")
+    assert edge.tier.methods().count("ChangePassword") == 1
 
 
 def test_password_reset_answers_alike_for_known_and_unknown_addresses(edge: Edge) -> None:

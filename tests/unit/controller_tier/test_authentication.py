@@ -40,6 +40,7 @@ BAD_TOKENS: dict[str, dict[str, Any]] = {
     "an expiry that is a claim of truth": {"claims": {"exp": True}},
     "an empty session": {"claims": {"sid": ""}},
     "a subject that is no text": {"claims": {"sub": 7}},
+    "no roles": {"without": ("roles",)},
     "roles that are no list": {"claims": {"roles": 7}},
     "roles in one text": {"claims": {"roles": "admin"}},
     "roles that are no texts": {"claims": {"roles": [["admin"]]}},
@@ -335,5 +336,4 @@ def _feed(tier: FakeServiceTier, clock: FakeClock) -> AccessFeed:
         clock,
         interval_seconds=0.25,
         max_age_seconds=1,
-        token_lifetime_seconds=3600,
     )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 from typing import Any
 from urllib.parse import quote
@@ -15,6 +16,8 @@ from tier_runtime.errors import AppError
 # One application for all examples: nothing in these tests depends on what it remembers.
 EDGE = Edge.make(rate_limit_enabled=False)
 USER, TOKEN = EDGE.signed_in("admin")
+
+CHUNKED = {"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input_terminated": True}
 
 MALFORMED = [
     b"",
@@ -113,7 +116,17 @@ def test_a_coded_body_is_not_supported() -> None:
     problem_of(answer, 415, "UNSUPPORTED_MEDIA_TYPE")
 
 
+@pytest.mark.parametrize("headers", [{}, {"Content-Encoding": "gzip"}])
+def test_a_chunked_body_must_name_its_type_too(headers: dict[str, str]) -> None:
+    # As a server hands a chunked body on: without a length, but with an end.
+    options = {"input_stream": io.BytesIO(b"{}"), "environ_overrides": CHUNKED}
+    answer = EDGE.call("POST", "auth/login", headers=headers, **options)
+    problem_of(answer, 415, "UNSUPPORTED_MEDIA_TYPE")
+
+
 def test_no_body_at_all_is_malformed() -> None:
+    options = {"input_stream": io.BytesIO(b""), "environ_overrides": CHUNKED}
+    problem_of(EDGE.call("POST", "auth/login", **options), 400, "MALFORMED_BODY")
     problem_of(EDGE.call("POST", "auth/login"), 400, "MALFORMED_BODY")
 
 

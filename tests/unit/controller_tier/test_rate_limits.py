@@ -85,6 +85,7 @@ def test_without_shared_counters_a_stricter_count_of_its_own_holds() -> None:
     assert [answer.status_code for answer in answers] == [401, 401, 429]
     assert 1 <= int(answers[2].headers["Retry-After"]) <= 60
     assert '"login-email";r=0' in answers[2].headers["RateLimit"]
+    assert '"login-email";q=2;w=60' in answers[2].headers["RateLimit-Policy"]
     del edge.tier.failures["TakeRateLimit"]
     assert edge.call("POST", "auth/login", ADA).status_code == 401
 
@@ -126,6 +127,8 @@ def test_the_client_is_who_the_trusted_proxies_say(proxies: int, client: str) ->
         ("192.0.2.1", "192.0.2.1"),
         ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
         ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("fe80::1%eth0", "fe80::"),
+        ("fe80::%eth0", "fe80::"),
         (None, "unknown"),
         ("", "unknown"),
         ("_hidden", hashed("_hidden")),

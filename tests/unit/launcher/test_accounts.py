@@ -96,6 +96,84 @@ def test_seeding_twice_makes_the_demo_users_once(accounts: Accounts, users: Fake
     assert users.made == before
 
 
+class Forgetful(FakeUsers):
+    """Makes users, but its first answer gets lost."""
+
+    def __init__(self, kind: Kind, code: str) -> None:
+        super().__init__()
+        self.error = AppError(kind, code, "Lost.")
+        self.request_ids: list[str] = []
+
+    def CreateUser(
+        self, request: user_service_pb2.CreateUserRequest
+    ) -> user_service_pb2.CreateUserResponse:
+        if request.request_id in self.request_ids:
+            return user_service_pb2.CreateUserResponse(replayed=True)
+        self.request_ids.append(request.request_id)
+        answer = super().CreateUser(request)
+        if len(self.request_ids) == 1:
+            raise self.error
+        return answer
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"),
+    [(Kind.DEADLINE, "DEADLINE_EXCEEDED"), (Kind.UNAVAILABLE, "SERVICE_UNAVAILABLE")],
+)
+def test_an_answer_that_is_lost_is_asked_for_again_under_the_same_id(kind: Kind, code: str) -> None:
+    users = Forgetful(kind, code)
+    accounts = Accounts(cast(user_service_pb2_grpc.UserServiceStub, users))
+
+    assert accounts.seed() == (len(DEMO_USERS), 0)
+    assert "" not in users.request_ids
+    assert len(set(users.request_ids)) == len(DEMO_USERS)
+
+
+def test_of_two_launchers_one_makes_the_admin_and_the_other_finds_it() -> None:
+    class Raced(FakeUsers):
+        def ListUsers(
+            self, request: user_service_pb2.ListUsersRequest
+        ) -> user_service_pb2.ListUsersResponse:
+            answer = super().ListUsers(request)
+            # The other one is done between our two calls.
+            self.made["admin@arcana.local"] = user_service_pb2.CreateUserRequest(roles=["admin"])
+            return answer
+
+    accounts = Accounts(cast(user_service_pb2_grpc.UserServiceStub, Raced()))
+
+    assert accounts.ensure_admin("admin@arcana.local", "") is None
+
+
+def test_an_address_of_somebody_who_is_no_admin_is_told(
+    accounts: Accounts, users: FakeUsers
+) -> None:
+    users.made["admin@arcana.local"] = user_service_pb2.CreateUserRequest(roles=["user"])
+
+    with pytest.raises(StartupError, match=r"admin@arcana\.local already"):
+        accounts.ensure_admin("admin@arcana.local", "")
+
+
+def test_a_password_that_breaks_the_policy_is_told_by_its_setting() -> None:
+    class Strict(FakeUsers):
+        def CreateUser(
+            self, request: user_service_pb2.CreateUserRequest
+        ) -> user_service_pb2.CreateUserResponse:
+            raise AppError(
+                Kind.INVALID,
+                "VALIDATION_FAILED",
+                "Validation failed.",
+                field_errors={"password": ["Too short.", "Too common."]},
+            )
+
+    accounts = Accounts(cast(user_service_pb2_grpc.UserServiceStub, Strict()))
+
+    with pytest.raises(StartupError) as caught:
+        accounts.ensure_admin("admin@arcana.local", "admin")
+    assert str(caught.value) == (
+        "The admin cannot be made: ARCANA_ADMIN_PASSWORD: Too short. Too common."
+    )
+
+
 def test_seeding_passes_on_other_errors(users: FakeUsers) -> None:
     class Broken(FakeUsers):
         def CreateUser(

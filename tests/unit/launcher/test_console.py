@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import errno
 import io
+
+import pytest
 
 from launcher.console import Console
 
@@ -10,9 +13,13 @@ class Terminal(io.StringIO):
         return True
 
 
-class ClosedPipe(io.StringIO):
+class Gone(io.StringIO):
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
     def write(self, text: str) -> int:
-        raise BrokenPipeError
+        raise OSError(self.number, "gone")
 
 
 def test_a_line_carries_the_name_of_its_tier() -> None:
@@ -32,5 +39,6 @@ def test_names_are_coloured_on_a_terminal_only() -> None:
     assert terminal.getvalue().endswith("\033[0mUp.\n")
 
 
-def test_a_reader_that_has_gone_is_no_reason_to_fail() -> None:
-    Console(ClosedPipe()).say("Stopped.")
+@pytest.mark.parametrize("number", [errno.EPIPE, errno.EIO])
+def test_a_reader_that_has_gone_is_no_reason_to_fail(number: int) -> None:
+    Console(Gone(number)).say("Stopped.")

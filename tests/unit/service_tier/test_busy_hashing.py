@@ -92,7 +92,11 @@ def test_no_slot_is_held_while_a_refused_sign_in_is_noted(
     harness = Harness(tmp_path, hash_concurrency=1, hash_queue=0)
     harness.register("other@example.org")
     harness.set_status(harness.register().id, status)
-    harness.channel.before["AppendEvents"] = lambda _: harness.login("other@example.org")
+
+    def sign_in_meanwhile(_: object) -> None:
+        harness.login("other@example.org")
+
+    harness.channel.before["AppendEvents"] = sign_in_meanwhile
     with pytest.raises(AppError) as refused:
         harness.login(password=password)
     assert refused.value.code == code

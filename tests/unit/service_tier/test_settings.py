@@ -3,6 +3,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from pydantic import ValidationError
 
 from service_tier.common_passwords import read_common_passwords
@@ -10,6 +12,11 @@ from service_tier.main import read_keys, read_token_secret
 from service_tier.settings import ServiceSettings
 from tier_runtime.settings import SettingsError, describe, load
 
+PUBLIC_PEM = (
+    Ed25519PrivateKey.generate()
+    .public_key()
+    .public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+)
 SECRET = "s3cret-s3cret-s3cret-s3cret-s3cret"
 
 
@@ -81,6 +88,37 @@ def test_keys_of_a_rotation_come_from_their_files(tmp_path: Path) -> None:
         },
     )
     assert read_keys(rotated).published == (new_key, old_key)
+
+
+def test_every_key_file_that_cannot_be_used_is_named_and_never_quoted(tmp_path: Path) -> None:
+    text = tmp_path / "text.pem"
+    text.write_text("a line that is nobody's business")
+    public = tmp_path / "public.pem"
+    public.write_bytes(PUBLIC_PEM)
+    missing = tmp_path / "missing.pem"
+    environ = {
+        "JWT_SIGNING_KEY_FILE": str(public),
+        "JWT_VERIFICATION_KEY_FILES": f"{text},{public},{missing}",
+        "HASH_QUEUE": "-1",
+    }
+    with pytest.raises(SettingsError) as refused:
+        load(ServiceSettings, environ)
+    assert [fault.partition(":")[0] for fault in refused.value.faults] == [
+        "HASH_QUEUE",
+        "JWT_SIGNING_KEY_FILE",
+        "JWT_VERIFICATION_KEY_FILES",
+    ]
+    told = str(refused.value)
+    assert str(text) in refused.value.faults[2]
+    assert str(missing) in refused.value.faults[2]
+    assert str(public) not in refused.value.faults[2]
+    assert "business" not in told
+    assert PUBLIC_PEM.decode().splitlines()[1] not in told
+
+
+def test_key_files_left_over_from_eddsa_do_no_harm_to_hs256() -> None:
+    environ = {"JWT_ALGORITHM": "HS256", "JWT_SECRET": SECRET, "JWT_SIGNING_KEY_FILE": "/gone.pem"}
+    assert load(ServiceSettings, environ).jwt_algorithm == "HS256"
 
 
 def test_the_token_secret_is_made_once_or_taken_from_the_settings(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from werkzeug.security import generate_password_hash
 
 from tier_runtime.redaction import REDACTED, is_sensitive_key, redact, redact_text
 
@@ -145,6 +146,17 @@ def test_a_password_in_a_url_is_masked_and_the_rest_stays_readable() -> None:
 )
 def test_an_address_is_found_where_libraries_put_it(text: str) -> None:
     assert "ada" not in redact_text(text)
+
+
+@pytest.mark.parametrize("method", ["scrypt:1024:8:1", "pbkdf2:sha256:1000"])
+@pytest.mark.parametrize("frame", ["{}", "hash={}, next", '{{"hash": "{}"}}', "'{}'"])
+def test_no_password_hash_passes(method: str, frame: str) -> None:
+    hashed = generate_password_hash("hunter2", method)
+    assert redact_text(frame.format(hashed)) == frame.format(REDACTED)
+
+
+def test_the_name_of_a_hash_method_may_be_told() -> None:
+    assert redact_text("scrypt:131072:8:1 costs $5") == "scrypt:131072:8:1 costs $5"
 
 
 def test_bearer_and_basic_credentials_are_removed() -> None:
