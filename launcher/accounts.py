@@ -23,6 +23,8 @@ from tier_runtime.startup import StartupError
 CALL_SECONDS = 10.0
 PASSWORD_LETTERS = 20
 SYSTEM = Actor(subject="system", roles=frozenset({"admin"}))
+# Where the fields of the first admin come from.
+_ADMIN_SETTINGS = {"email": "ARCANA_ADMIN_EMAIL", "password": "ARCANA_ADMIN_PASSWORD"}
 
 # Deterministic: whoever writes a tutorial or a benchmark may rely on these.
 DEMO_PASSWORD = "Demo-Passw0rd"  # noqa: S105 - of accounts for trying things out
@@ -62,14 +64,19 @@ class Accounts:
         """Make the admin unless there is an admin already; None then.
 
         An empty password means that one is made up.
+
+        Raises:
+            StartupError: as `create_admin`.
         """
-        request = user_service_pb2.ListUsersRequest(
-            filter=user_service_pb2.UserFilter(role="admin"),
-            page=paging_pb2.PageRequest(page_size=1),
-        )
-        with system_call():
-            found = self._users.ListUsers(request).users
-        return None if found else self.create_admin(email, password)
+        if self._there_is_an_admin():
+            return None
+        try:
+            return self.create_admin(email, password)
+        except StartupError:
+            # Another launcher on the same database may have made it since we asked.
+            if self._there_is_an_admin():
+                return None
+            raise
 
     def create_admin(self, email: str, password: str) -> NewAdmin:
         """Make an admin; as `ensure_admin` otherwise.
@@ -83,6 +90,9 @@ class Accounts:
         except AppError as error:
             if error.code == "EMAIL_EXISTS":
                 raise StartupError(f"There is a user with the address {email} already.") from error
+            faults = _setting_faults(error)
+            if faults:
+                raise StartupError(f"The admin cannot be made: {faults}") from error
             raise
         return NewAdmin(email, made_up)
 
@@ -104,16 +114,33 @@ class Accounts:
         return made, len(DEMO_USERS) - made
 
     def _create(self, email: str, name: str, password: str, roles: tuple[str, ...]) -> None:
+        request = user_service_pb2.CreateUserRequest(
+            request_id=Uuid7Source().new_id(),
+            email=email,
+            name=name,
+            password=password,
+            roles=roles,
+            status=user_pb2.USER_STATUS_ACTIVE,
+        )
+        try:
+            self._create_once(request)
+        except AppError as error:
+            if error.kind not in (Kind.DEADLINE, Kind.UNAVAILABLE):
+                raise
+            # It may have been made although no answer came: the same id makes it no second time.
+            self._create_once(request)
+
+    def _create_once(self, request: user_service_pb2.CreateUserRequest) -> None:
         with system_call():
-            self._users.CreateUser(
-                user_service_pb2.CreateUserRequest(
-                    email=email,
-                    name=name,
-                    password=password,
-                    roles=roles,
-                    status=user_pb2.USER_STATUS_ACTIVE,
-                )
-            )
+            self._users.CreateUser(request)
+
+    def _there_is_an_admin(self) -> bool:
+        request = user_service_pb2.ListUsersRequest(
+            filter=user_service_pb2.UserFilter(role="admin"),
+            page=paging_pb2.PageRequest(page_size=1),
+        )
+        with system_call():
+            return bool(self._users.ListUsers(request).users)
 
 
 @contextmanager
@@ -146,6 +173,15 @@ def make_password() -> str:
         kinds = (str.isupper, str.islower, str.isdigit)
         if all(any(map(kind, password)) for kind in kinds):
             return password
+
+
+def _setting_faults(error: AppError) -> str:
+    """Say in one line what is wrong with the settings of the first admin; empty if not that."""
+    return "; ".join(
+        f"{_ADMIN_SETTINGS[field]}: {' '.join(messages)}"
+        for field, messages in error.field_errors.items()
+        if field in _ADMIN_SETTINGS
+    )
 
 
 def _in_words(error: AppError, url: str) -> str:

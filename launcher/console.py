@@ -24,8 +24,9 @@ class Console:
         prefix = f"{name:<{_WIDTH}} | "
         if self.is_terminal:
             prefix = f"\033[{_COLOURS.get(name, '0')}m{prefix}\033[0m"
-        # Nobody may be reading any more; the tiers still have to be stopped in order.
-        with self._lock, contextlib.suppress(BrokenPipeError):
+        # Nobody may be reading any more, a pipe (EPIPE) or a closed terminal (EIO); the tiers still
+        # have to be stopped in order.
+        with self._lock, contextlib.suppress(OSError):
             self._stream.write(f"{prefix}{text}\n")
             self._stream.flush()
 

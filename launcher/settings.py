@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, SecretStr, field_validator
@@ -19,9 +18,6 @@ class LauncherSettings(TierSettings):
     )
     communication_protocol: str = Field(
         default="grpc", description="What the tiers speak to each other. Now: `grpc`."
-    )
-    arcana_home: Path = Field(
-        default=Path(".arcana"), description="The folder of everything the embedded default keeps."
     )
     controller_bind: Bind = Field(
         default="127.0.0.1:5000", description="Where the controller tier listens, host:port."

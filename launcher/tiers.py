@@ -7,7 +7,8 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Literal, cast
 
-from tier_runtime.settings import ENV_FILE, SettingsError, TierSettings, load
+from launcher.settings import LauncherSettings
+from tier_runtime.settings import ENV_FILE, SettingsError, TierSettings, describe, load
 from tier_runtime.startup import StartupError
 
 TierName = Literal["controller", "service", "repository"]
@@ -56,6 +57,14 @@ def check_settings(classes: Iterable[type[TierSettings]], environ: Mapping[str, 
         raise SettingsError(list(faults))
 
 
+def environ_of(tier: TierName, environ: Mapping[str, str]) -> dict[str, str]:
+    """Give these variables without the secrets that only the launcher or other tiers know of."""
+    foreign = {name for each in START_ORDER for name in _secrets_of(settings_class(each))}
+    foreign |= _secrets_of(LauncherSettings)
+    foreign -= _secrets_of(settings_class(tier))
+    return {name: value for name, value in environ.items() if name not in foreign}
+
+
 def repository_migrate() -> Callable[[], int]:
     """Give the function that brings the database to the newest revision.
 
@@ -63,6 +72,12 @@ def repository_migrate() -> Callable[[], int]:
         StartupError: when this installation does not have the repository tier.
     """
     return cast(Callable[[], int], _member("repository", "migrate", "main"))
+
+
+def _secrets_of(settings: type[TierSettings]) -> set[str]:
+    """Give the variables of its secrets, and those that name the secrets' files."""
+    names = {doc.env_name for doc in describe(settings) if doc.secret}
+    return names | {f"{name}_FILE" for name in names}
 
 
 def _member(tier: TierName, module: str, name: str) -> object:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import time
 from collections.abc import Mapping
@@ -13,12 +14,13 @@ from launcher.console import Console
 from launcher.health import Condition, edge_is_well, inner_tier_is_well
 from launcher.processes import ChildProcess, how_it_ended
 from launcher.settings import LauncherSettings
-from launcher.tiers import START_ORDER, STOP_ORDER, TierName
+from launcher.tiers import START_ORDER, STOP_ORDER, TierName, environ_of
 from tier_runtime.startup import StartupError
 
 MODES = ("layered",)
 PROTOCOLS = ("grpc",)
 ASK_INTERVAL_SECONDS = 0.1
+SIGNAL_POLL_SECONDS = 0.2
 KILLED_SECONDS = 5.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -34,7 +36,8 @@ class Up:
     with by the main thread.
 
     Args:
-        environ: what the children see, besides what is derived here.
+        environ: what the children see, besides what is derived here and without the secrets of
+            other tiers.
     """
 
     def __init__(
@@ -46,6 +49,7 @@ class Up:
         # SimpleQueue, because a signal handler may put while the main thread is inside get.
         self._events: SimpleQueue[ChildProcess | signal.Signals] = SimpleQueue()
         self._running: dict[TierName, ChildProcess] = {}
+        self._stop_seconds = settings.arcana_stop_seconds
 
     def run(self) -> int:
         """Start everything, wait, and stop everything.
@@ -100,7 +104,7 @@ class Up:
 
     def _migrate(self) -> None:
         self._console.say("Bringing the database up to date.")
-        child = self._spawn("migrate", ["migrate"])
+        child = self._spawn("migrate", "repository")
         ended = self._next_end(self._settings.arcana_start_seconds)
         if ended is None:
             child.kill()
@@ -113,7 +117,7 @@ class Up:
     def _start(self, tier: TierName) -> None:
         """Start a tier and wait until it says that it is well."""
         self._console.say(f"Starting the {tier} tier.")
-        child = self._spawn(tier, [tier])
+        child = self._spawn(tier, tier)
         self._running[tier] = child
         ends = time.monotonic() + self._settings.arcana_start_seconds
         while not (condition := self._ask(tier)).is_well:
@@ -151,21 +155,21 @@ class Up:
 
     def _stop(self) -> None:
         """Stop what runs, from the edge inwards; a second signal makes it short."""
-        seconds = self._settings.arcana_stop_seconds
         for tier in STOP_ORDER:
             child = self._running.pop(tier, None)
             if child is None or child.exit_code is not None:
                 continue
             self._console.say(f"Stopping the {tier} tier.")
             child.ask_to_end()
-            if not self._ends_within(child, seconds):
+            if not self._ends_within(child, self._stop_seconds):
                 self._console.say(f"The {tier} tier did not end in time: killing it.")
                 child.kill()
                 self._ends_within(child, KILLED_SECONDS)
-                seconds = 0.0
 
-    def _spawn(self, name: str, words: list[str]) -> ChildProcess:
-        return ChildProcess(name, words, self._environ, self._console.line, self._events.put)
+    def _spawn(self, name: str, tier: TierName) -> ChildProcess:
+        """Run the command of this name with what the tier may know."""
+        environ = environ_of(tier, self._environ)
+        return ChildProcess(name, [name], environ, self._console.line, self._events.put)
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         self._events.put(signal.Signals(number))
@@ -173,29 +177,38 @@ class Up:
     def _next_end(self, timeout: float) -> ChildProcess | None:
         """Wait for a child to end; None when none does in time.
 
+        The kernel may hand a signal to any thread, and Python runs its handler in the main thread
+        the next time that one comes round: one long wait would sleep through it.
+
         Raises:
             StoppedError: on a signal.
         """
-        try:
-            event = self._events.get(timeout=timeout)
-        except Empty:
-            return None
-        if isinstance(event, ChildProcess):
-            return event
-        raise StoppedError
+        ends = time.monotonic() + timeout
+        while True:
+            left = max(ends - time.monotonic(), 0.0)
+            try:
+                event = self._events.get(timeout=min(left, SIGNAL_POLL_SECONDS))
+            except Empty:
+                if left > SIGNAL_POLL_SECONDS:
+                    continue
+                return None
+            if isinstance(event, ChildProcess):
+                return event
+            raise StoppedError
 
     def _first_end(self) -> ChildProcess:
-        # Not one wait without end: a signal that another thread took would be slept through.
-        while (ended := self._next_end(ASK_INTERVAL_SECONDS)) is None:
+        while (ended := self._next_end(math.inf)) is None:
             continue
         return ended
 
     def _ends_within(self, child: ChildProcess, seconds: float) -> bool:
+        """Wait for this child to end; a signal ends the wait, and those of the stops to come."""
         ends = time.monotonic() + seconds
         while True:
             try:
                 ended = self._next_end(max(ends - time.monotonic(), 0.0))
             except StoppedError:
+                self._stop_seconds = 0.0
                 return False
             if ended is None or ended is child:
                 return ended is child

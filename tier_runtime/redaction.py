@@ -33,6 +33,9 @@ _OPAQUE = re.compile(
     r"[A-Za-z0-9_-]{43,}={0,2}"
 )
 _OPAQUE_LENGTH = 43
+# Password hashes of werkzeug, method$salt$digest: their digests are hexadecimal, as the ids of
+# much that may be logged.
+_PASSWORD_HASH = re.compile(r"(?:scrypt|pbkdf2)(?::[A-Za-z0-9-]{1,32}){1,4}\$[A-Za-z0-9./+$=]*")
 _BEARER = re.compile(r"\b(bearer|basic)\s+[^\s\"',;]+", re.IGNORECASE)
 _URL_PASSWORD = re.compile(r"(?<=://)([^\s/?#@:\"']*):([^\s/?#@\"']*)@")
 
@@ -51,13 +54,15 @@ def mask_url_password(text: str) -> str:
 
 
 def redact_text(text: str) -> str:
-    """Return the text without e-mail addresses, JWTs, opaque tokens and passwords in URLs."""
+    """Return the text without e-mail addresses, tokens, password hashes and URLs' passwords."""
     text = _encodable(text)
     if "@" in text or "%40" in text:
         text = _RUN.sub(_without_address, mask_url_password(text))
     if len(text) > len("Basic "):
         text = _BEARER.sub(rf"\1 {REDACTED}", text)
         text = _JWT.sub(REDACTED, text)
+    if "$" in text:
+        text = _PASSWORD_HASH.sub(REDACTED, text)
     if len(text) >= _OPAQUE_LENGTH:
         text = _OPAQUE.sub(REDACTED, text)
     return text

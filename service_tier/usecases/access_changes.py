@@ -13,9 +13,10 @@ from tier_runtime.clock import Clock
 from tier_runtime.timestamps import datetime_from, timestamp_from
 from tier_runtime.validation import invalid
 
-# How far the next question goes back behind this answer: longer than any transaction that may
-# have been under way, and than any difference between the clocks of two replicas.
-OVERLAP = timedelta(seconds=10)
+# How far the next question goes back behind this answer. A change is stamped before its
+# transaction begins, and committed at the latest when its request's deadline is over (10 s at
+# most) and a silent COMMIT has timed out (3 s); the rest is for clocks that differ.
+OVERLAP = timedelta(seconds=15)
 
 
 @dataclass(frozen=True, slots=True)
