@@ -25,6 +25,11 @@ from tier_runtime.clock import Clock
 from tier_runtime.errors import AppError, Kind
 from tier_runtime.logs import get_logger
 
+# The longest that an access token may live: the maximum of ACCESS_TOKEN_EXPIRES in the service
+# tier. The present setting would not do: tokens made under a longer one live on.
+MAX_TOKEN_LIFETIME_SECONDS = 86_400
+# By how much the clock here may be ahead of the one that ends are written by.
+SKEW_SECONDS = 300
 # How often what no living token can need any more is dropped.
 PRUNE_SECONDS = 60.0
 # The longest that a stopping worker waits for an ask that is under way.
@@ -50,13 +55,11 @@ class AccessFeed:
         *,
         interval_seconds: float,
         max_age_seconds: float,
-        token_lifetime_seconds: float,
     ) -> None:
         self._auth = auth
         self._clock = clock
         self._interval = interval_seconds
         self._max_age = max_age_seconds
-        self._token_lifetime = token_lifetime_seconds
         # Values are ends and changes in seconds since 1970. Only the polling thread writes.
         self._ended: dict[str, float] = {}
         self._roles: dict[str, _Roles] = {}
@@ -94,11 +97,10 @@ class AccessFeed:
         if claims.session_id in self._ended:
             raise AppError(Kind.UNAUTHENTICATED, "TOKEN_REVOKED", "The session has ended.")
         change = self._roles.get(claims.subject)
-        # A token that was signed later holds the roles of that time, and is the newer knowledge.
-        # `iat` is in whole seconds, rounded down.
-        if change is None or int(change.changed_at) < claims.issued_at:
-            return claims.roles
-        return change.roles
+        # Also where the token was signed after the change: its `iat` and the change are of
+        # different clocks, and its roles may have been read before. The feed is the newer
+        # knowledge of the two, to its age.
+        return claims.roles if change is None else change.roles
 
     def poll(self) -> None:
         """Ask once for everything since the last time.
@@ -156,8 +158,7 @@ class AccessFeed:
     def _prune(self) -> None:
         """Drop what happened before the oldest living token was signed."""
         self._pruned_at = self._clock.monotonic()
-        # Twice the lifetime: clocks differ, and a lifetime that was just shortened outlives us.
-        horizon = self._clock.now().timestamp() - 2 * self._token_lifetime
+        horizon = self._clock.now().timestamp() - MAX_TOKEN_LIFETIME_SECONDS - SKEW_SECONDS
         self._ended = {key: at for key, at in self._ended.items() if at >= horizon}
         self._roles = {key: each for key, each in self._roles.items() if each.changed_at >= horizon}
 

@@ -21,7 +21,7 @@ from tier_runtime.errors import AppError, Kind
 TOKEN_TYPES = frozenset({"at+jwt", "application/at+jwt"})
 # Ours have less than 1 kB; hashing and parsing a header of 8 kB is work for nothing.
 MAX_TOKEN_LENGTH = 4096
-_REQUIRED = ("exp", "iat", "iss", "aud", "sub", "sid", "jti")
+_REQUIRED = ("exp", "iat", "iss", "aud", "sub", "sid", "jti", "roles")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,6 @@ class Claims:
     subject: str
     session_id: str
     roles: frozenset[str]
-    issued_at: int
     expires_at: int
     key_id: str | None
 
@@ -116,7 +115,7 @@ class TokenVerifier:
 
 
 def _claims_from(payload: dict[str, Any], kid: str | None) -> Claims:
-    roles = payload.get("roles", [])
+    roles = payload["roles"]
     texts = (payload["sub"], payload["sid"], payload["jti"], *roles)
     times = (payload["iat"], payload["exp"])
     if not isinstance(roles, list) or not all(isinstance(text, str) and text for text in texts):
@@ -128,7 +127,6 @@ def _claims_from(payload: dict[str, Any], kid: str | None) -> Claims:
         subject=payload["sub"],
         session_id=payload["sid"],
         roles=frozenset(roles),
-        issued_at=payload["iat"],
         expires_at=payload["exp"],
         key_id=kid,
     )

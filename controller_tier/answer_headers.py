@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -50,7 +51,8 @@ def install_cors(app: Flask, origins: list[str]) -> None:
     if origins:
         CORS(
             app,
-            origins=origins,
+            # Flask-Cors would take the brackets of an IPv6 address for a pattern, unanchored.
+            origins=[_exactly(origin) for origin in origins],
             methods=["DELETE", "GET", "HEAD", "PATCH", "POST", "PUT"],
             allow_headers=list(ALLOWED),
             expose_headers=list(EXPOSED),
@@ -60,6 +62,11 @@ def install_cors(app: Flask, origins: list[str]) -> None:
             vary_header=False,
         )
         app.after_request(_varying)
+
+
+def _exactly(origin: str) -> re.Pattern[str]:
+    # Letter case does not count in a scheme or a host (RFC 6454, section 4).
+    return re.compile(re.escape(origin) + r"\Z", re.IGNORECASE | re.ASCII)
 
 
 def _varying(response: Response) -> Response:

@@ -78,7 +78,6 @@ def make_access_feed(
         clock,
         interval_seconds=settings.access_feed_interval,
         max_age_seconds=settings.access_feed_max_age,
-        token_lifetime_seconds=settings.access_token_expires,
     )
 
 

@@ -49,7 +49,8 @@ class WorkerApp:
 def serve_http(settings: WebServerSettings, make: Callable[[], WorkerApp]) -> int:
     """Serve until SIGTERM or SIGINT and return the exit code.
 
-    `make` runs in each worker, after the fork. SIGTERM lets requests in flight end.
+    `make` runs in each worker, after the fork. Both signals let requests in flight end; a SIGINT
+    while they do ends the process at once.
 
     Raises:
         StartupError: the address cannot be listened on.
@@ -108,6 +109,14 @@ class StructuredLogger(Logger):  # type: ignore[misc]  # its base has no types
             super().exception(msg, *args, **options)
 
 
+class _Arbiter(Arbiter):  # type: ignore[misc]  # its base has no types
+    """gunicorn's master, to which SIGINT is no reason to drop requests."""
+
+    def handle_int(self) -> None:
+        """End as on SIGTERM."""
+        self.handle_term()
+
+
 class _Gunicorn(BaseApplication):  # type: ignore[misc]  # its base has no types
     """Configures gunicorn from our settings only: no command line, no file, no environment."""
 
@@ -143,6 +152,10 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]  # its base has no types
             "secure_scheme_headers": {},
         }.items():
             self.cfg.set(name, value)
+
+    def run(self) -> None:
+        """Serve; ends by SystemExit."""
+        _Arbiter(self).run()
 
     def load(self) -> Flask:
         """Make the application; gunicorn calls it in the worker."""

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import signal
+import socket
 import threading
+import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from gunicorn import util  # type: ignore[import-untyped]  # ships no types
@@ -18,13 +22,15 @@ from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped
 
 from controller_tier.answer_headers import SECURITY_HEADERS
 from controller_tier.problems import MALFORMED_REQUEST, Problem, internal_problem, phrase_of
-from controller_tier.request_scope import REQUEST_ID_HEADER
+from controller_tier.request_scope import REQUEST_ID_HEADER, WAITED_SECONDS
 from tier_runtime.clock import SystemClock
 from tier_runtime.ids import Uuid7Source
 from tier_runtime.logs import get_logger
 
 # Of a body that nobody read, so much is read and thrown away to keep the connection.
 DRAINED_BYTES = 256 * 1024
+# In so much time altogether: a client may send its body byte by byte.
+DRAIN_SECONDS = 1.0
 _STEP = 16 * 1024
 
 
@@ -32,15 +38,53 @@ class EdgeWorker(ThreadWorker):  # type: ignore[misc]  # its base has no types
     """gunicorn's threaded worker, with better manners towards clients.
 
     What never reaches the application gets a problem document, and a stopping worker neither
-    resets connections that wait to be accepted nor leaves new ones waiting for nothing.
+    resets connections that wait to be accepted nor leaves new ones waiting for nothing. The
+    application is told how long a request waited for its thread.
     """
 
+    # gunicorn's count of open connections.
+    nr_conns: int
     # What gunicorn calls: the application.
     wsgi: Callable[..., Iterable[bytes]]
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._serving = threading.local()
+        self._closing = ThreadPoolExecutor(self.cfg.threads, "closing")
+
+    def init_signals(self) -> None:
+        """Leave SIGINT to the master: a terminal sends it to every process at once."""
+        super().init_signals()
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def enqueue_req(self, conn: Any) -> None:
+        """Have the connection's next request handled as soon as there is a thread."""
+        conn.queued_at = time.monotonic()
+        super().enqueue_req(conn)
+
+    def handle(self, conn: Any) -> Any:
+        """Handle a connection's next request, in a thread."""
+        # Here, because what follows waits for the client, and that is its own doing.
+        self._serving.waited = time.monotonic() - conn.queued_at
+        return super().handle(conn)
+
+    def finish_request(self, conn: Any, fs: Future[Any]) -> None:
+        """Wait for the connection's next request, or close it."""
+        if fs.cancelled() or fs.exception() is not None or fs.result():
+            super().finish_request(conn, fs)
+            return
+        # Not in the main loop: it lingers for seconds on a client that does not close its side,
+        # and nobody else would be accepted meanwhile.
+        closing = self._closing.submit(conn.close, graceful=True)
+        closing.add_done_callback(lambda _: self.method_queue.defer(self._forget))
+
+    def run(self) -> None:
+        """Serve until told to stop."""
+        super().run()
+        self._closing.shutdown(wait=False, cancel_futures=True)
+
+    def _forget(self) -> None:
+        self.nr_conns -= 1
 
     def set_accept_enabled(self, enabled: bool) -> None:
         """Begin or end to accept; for good when the worker stops."""
@@ -68,7 +112,7 @@ class EdgeWorker(ThreadWorker):  # type: ignore[misc]  # its base has no types
 
     def handle_request(self, req: Any, conn: Any) -> Any:
         """Have one request answered."""
-        self._serving.request = req
+        self._serving.request, self._serving.connection = req, conn
         return super().handle_request(req, conn)
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
@@ -103,21 +147,46 @@ class _ClosesWhatIsUnread:
     def __call__(
         self, environ: dict[str, Any], start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
+        serving = self._serving
+
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-            if not _is_drained(environ["wsgi.input"]):
-                self._serving.request.force_close()
+            if not _is_drained(environ["wsgi.input"], serving.connection.parser.unreader):
+                serving.request.force_close()
             return start_response(status, headers, exc_info)
 
+        environ[WAITED_SECONDS] = serving.waited
         return self._app(environ, start)
 
 
-def _is_drained(body: Any) -> bool:
+class _ImpatientSocket:
+    """Receives until a time. A timeout of the socket itself begins anew with each byte."""
+
+    def __init__(self, connection: socket.socket, seconds: float) -> None:
+        self._connection = connection
+        self._until = time.monotonic() + seconds
+
+    def recv(self, size: int) -> bytes:
+        """Return what has come; raise TimeoutError when the time is over."""
+        remaining = self._until - time.monotonic()
+        if remaining <= 0:
+            raise TimeoutError
+        self._connection.settimeout(remaining)
+        return self._connection.recv(size)
+
+
+def _is_drained(body: Any, unreader: Any) -> bool:
+    connection = unreader.sock
+    unreader.sock = _ImpatientSocket(connection, DRAIN_SECONDS)
     try:
         for _ in range(DRAINED_BYTES // _STEP):
             if not body.read(_STEP):
                 return True
     except (OSError, ParseException):
         return False
+    finally:
+        unreader.sock = connection
+        # As gunicorn has it while a thread serves: blocking, within the listener's own timeout.
+        connection.setblocking(True)
     return False
 
 

@@ -35,8 +35,13 @@ def body_of(request: Request) -> Any:
         AppError: MALFORMED_BODY, or UNSUPPORTED_MEDIA_TYPE.
         RequestEntityTooLarge: the body exceeds the limit of `max_body_bytes`.
     """
-    _check_media_type(request)
-    return parse_json(_bytes_of(request))
+    if request.headers.get("Content-Type") or request.content_length:
+        _check_media_type(request)
+    data = _bytes_of(request)
+    if data:
+        # Once more, because a chunked body says nowhere that it is there.
+        _check_media_type(request)
+    return parse_json(data)
 
 
 def parse_json(data: bytes) -> Any:
@@ -79,9 +84,6 @@ def _check_media_type(request: Request) -> None:
     expected = (JSON_TYPE, MERGE_PATCH_TYPE) if request.method == "PATCH" else (JSON_TYPE,)
     charset = request.mimetype_params.get("charset", "utf-8").lower()
     coding = request.headers.get("Content-Encoding", "identity").strip().lower()
-    if not request.headers.get("Content-Type") and not request.content_length:
-        # Nothing was sent, chunked or not; parse_json says so.
-        return
     if request.mimetype not in expected or charset not in {"utf-8", "utf8", "us-ascii"}:
         raise AppError(
             Kind.INVALID,

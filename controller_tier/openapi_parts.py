@@ -83,7 +83,8 @@ def problem_example(code: str) -> dict[str, Any]:
 
 def problem_codes(operation: Operation) -> list[str]:
     """Return every code that the operation can answer with, in the catalogue's order."""
-    codes = {*operation.problems, "INTERNAL_ERROR"}
+    # Any request may have waited too long for a thread.
+    codes = {*operation.problems, "INTERNAL_ERROR", "SERVICE_UNAVAILABLE"}
     if operation.body is not None:
         codes.update(_BODY_PROBLEMS)
     if operation.query is not None or operation.parameters or _takes_headers(operation):
@@ -118,22 +119,35 @@ def _security(access: Access) -> list[dict[str, list[str]]]:
 
 def _responses(operation: Operation) -> dict[str, Any]:
     general = ["X-Request-ID"]
-    if operation.limits:
-        general += ["RateLimit-Policy", "RateLimit"]
-    responses = {str(each.status): _answer(each, general) for each in operation.answers}
+    counted = [*general, "RateLimit-Policy", "RateLimit"] if operation.limits else general
+    responses = {str(each.status): _answer(each, counted) for each in operation.answers}
     if operation.conditional_read:
         responses["304"] = {
             "description": "The client has this version already.",
-            "headers": _headers([*general, "ETag"]),
+            "headers": _headers([*counted, "ETag"]),
         }
     by_status: dict[int, list[str]] = {}
     for code in problem_codes(operation):
         by_status.setdefault(status_of(code), []).append(code)
+    uncounted = _uncounted_codes(operation)
     for status, codes in by_status.items():
         # A health report comes with 503 too, and is no problem document.
         if str(status) not in responses:
-            responses[str(status)] = _problem(status, codes, general)
+            headers = counted if uncounted.isdisjoint(codes) else general
+            responses[str(status)] = _problem(status, codes, headers)
     return dict(sorted(responses.items()))
+
+
+def _uncounted_codes(operation: Operation) -> set[str]:
+    """Return the codes that may come before a request is counted against its limits."""
+    codes = {"INTERNAL_ERROR", "SERVICE_UNAVAILABLE"}
+    if operation.body is not None:
+        codes.update(_BODY_PROBLEMS)
+    if operation.query is not None or operation.parameters:
+        codes.add("VALIDATION_FAILED")
+    if operation.access is not Access.EVERYONE:
+        codes.update(_TOKEN_PROBLEMS, _HOP_PROBLEMS, ("FORBIDDEN",))
+    return codes
 
 
 def _answer(answer: Answer, general: list[str]) -> dict[str, Any]:

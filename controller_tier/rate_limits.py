@@ -11,7 +11,7 @@ import ipaddress
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from google.protobuf.duration_pb2 import Duration
 from limits import RateLimitItemPerSecond
@@ -60,7 +60,10 @@ class Bucket:
 
 @dataclass(frozen=True, slots=True)
 class BucketState:
-    """How a bucket stands after a request was counted. `reset_after` is in seconds."""
+    """How a bucket stands after a request was counted. `reset_after` is in seconds.
+
+    The bucket's rate is the one that was enforced.
+    """
 
     bucket: Bucket
     allowed: bool
@@ -123,13 +126,12 @@ class RateLimits:
         ]
 
     def _take_local(self, bucket: Bucket) -> BucketState:
-        item = RateLimitItemPerSecond(
-            max(bucket.rate.limit // self._divisor, 1), bucket.rate.seconds
-        )
+        rate = replace(bucket.rate, limit=max(bucket.rate.limit // self._divisor, 1))
+        item = RateLimitItemPerSecond(rate.limit, rate.seconds)
         allowed = self._local.hit(item, bucket.key)
         stats = self._local.get_window_stats(item, bucket.key)
         return BucketState(
-            bucket,
+            replace(bucket, rate=rate),
             allowed=allowed,
             remaining=max(stats.remaining, 0),
             # By the library's clock, which is the machine's.
@@ -171,12 +173,17 @@ def hashed(text: str) -> str:
     return hashlib.sha256(text.casefold().encode("utf-8", "replace")).hexdigest()
 
 
+def without_zone(address: str) -> str:
+    """Return an IPv6 address less its zone (RFC 4007): any text, and no part of who it is."""
+    return address.partition("%")[0]
+
+
 def network_of(address: str | None) -> str:
     """Return what stands for a client's address: itself, or the network of an IPv6 one."""
     if not address:
         return "unknown"
     try:
-        parsed = ipaddress.ip_address(address)
+        parsed = ipaddress.ip_address(without_zone(address))
     except ValueError:
         # Behind a proxy this is a header's text: any length, any characters.
         return hashed(address)

@@ -10,11 +10,14 @@ from flask import Flask, Response, g, request
 from tier_runtime.call import Actor, Call, call_scope
 from tier_runtime.clock import Clock
 from tier_runtime.deadline import Deadline
+from tier_runtime.errors import AppError, Kind
 from tier_runtime.ids import IdSource
 from tier_runtime.logs import get_logger
 from tier_runtime.metadata import is_request_id, is_traceparent
 
 REQUEST_ID_HEADER = "X-Request-ID"
+# In the WSGI environment: how long the request waited for a thread, in seconds.
+WAITED_SECONDS = "arcana.waited_seconds"
 
 
 @dataclass(slots=True)
@@ -63,6 +66,13 @@ class RequestScope:
         closing = ExitStack()
         closing.enter_context(call_scope(call))
         g.exchange = Exchange(call.request_id, self._clock.monotonic(), closing)
+        if request.environ.get(WAITED_SECONDS, 0.0) > self._timeout:
+            # Its client has most likely gone, and the ones behind it wait for this thread. Those
+            # that waited less get their whole time: to take the wait off it would leave every
+            # request of a long queue too little to succeed.
+            raise AppError(
+                Kind.UNAVAILABLE, "SERVICE_UNAVAILABLE", "Too many requests are waiting."
+            )
 
     def _finish(self, response: Response) -> Response:
         exchange = current_exchange()

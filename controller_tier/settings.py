@@ -54,7 +54,8 @@ class ControllerSettings(TierSettings):
     request_timeout_seconds: float = Field(
         default=5.0,
         gt=0,
-        le=60,
+        # The feed of access changes reads back 15 s: a change must be committed by then.
+        le=10,
         description="The deadline of a request, set at the edge, in seconds.",
     )
     max_body_bytes: int = Field(
@@ -87,11 +88,6 @@ class ControllerSettings(TierSettings):
         default=60.0,
         gt=0,
         description="How old the service tier's public keys may be before they are read again.",
-    )
-    access_token_expires: int = Field(
-        default=3600,
-        ge=1,
-        description="How long an access token lives, in seconds, as the service tier makes them.",
     )
     token_cache_size: int = Field(
         default=20_000, ge=0, description="Verified tokens that one worker remembers."

@@ -257,7 +257,7 @@ def _change_password_row(
         access=Access.SIGNED_IN,
         body=auth.ChangePasswordBody,
         body_example={"current_password": _PASSWORD, "new_password": f"{_PASSWORD}x"},
-        problems=("INVALID_CREDENTIALS", "PRECONDITION_FAILED"),
+        problems=("INVALID_CREDENTIALS",),
         limits=(
             _rule("change-password-user", settings.rate_limit_change_password_user, Holder.USER),
         ),

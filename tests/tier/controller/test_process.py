@@ -111,7 +111,7 @@ def test_a_client_that_falls_silent_is_let_go(controller: ControllerProcess) -> 
 
 
 def test_silent_clients_do_not_stop_the_others(controller: ControllerProcess) -> None:
-    silent = [_connection(controller) for _ in range(20)]
+    silent = [_connection(controller) for _ in range(12)]
     try:
         for connection in silent:
             connection.sendall(b"GET /health/live HTTP/1.1\r\nHost:")
@@ -120,6 +120,21 @@ def test_silent_clients_do_not_stop_the_others(controller: ControllerProcess) ->
     finally:
         for connection in silent:
             connection.close()
+
+
+def test_clients_that_do_not_close_their_side_do_not_stop_the_others() -> None:
+    with (
+        ControllerProcess("grpc://127.0.0.1:1", web_workers="1", web_threads="8") as controller,
+        contextlib.ExitStack() as closing,
+    ):
+        began = time.monotonic()
+        for _ in range(4):
+            lingering = closing.enter_context(_connection(controller))
+            lingering.sendall(b"GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            assert lingering.recv(65536).startswith(b"HTTP/1.1 200 ")
+        assert requests.get(f"{controller.url}/health/live", timeout=SECONDS).status_code == 200
+        # The server lingers for two seconds on each.
+        assert time.monotonic() - began < 2
 
 
 def test_a_large_body_is_refused_before_it_is_read(controller: ControllerProcess) -> None:

@@ -119,13 +119,13 @@ def test_a_coded_body_is_not_supported() -> None:
 @pytest.mark.parametrize("headers", [{}, {"Content-Encoding": "gzip"}])
 def test_a_chunked_body_must_name_its_type_too(headers: dict[str, str]) -> None:
     # As a server hands a chunked body on: without a length, but with an end.
-    options = {"input_stream": io.BytesIO(b"{}"), "environ_overrides": CHUNKED}
+    options: dict[str, Any] = {"input_stream": io.BytesIO(b"{}"), "environ_overrides": CHUNKED}
     answer = EDGE.call("POST", "auth/login", headers=headers, **options)
     problem_of(answer, 415, "UNSUPPORTED_MEDIA_TYPE")
 
 
 def test_no_body_at_all_is_malformed() -> None:
-    options = {"input_stream": io.BytesIO(b""), "environ_overrides": CHUNKED}
+    options: dict[str, Any] = {"input_stream": io.BytesIO(b""), "environ_overrides": CHUNKED}
     problem_of(EDGE.call("POST", "auth/login", **options), 400, "MALFORMED_BODY")
     problem_of(EDGE.call("POST", "auth/login"), 400, "MALFORMED_BODY")
 

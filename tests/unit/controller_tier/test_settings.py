@@ -32,7 +32,6 @@ def test_the_defaults_are_those_of_the_design() -> None:
         ("RATE_LIMIT_LOGIN_IP", "0/60"),
         ("RATE_LIMIT_LOGIN_IP", "10"),
         ("RATE_LIMIT_LOGIN_EMAIL", "10/86401"),
-        ("ACCESS_TOKEN_EXPIRES", "86401"),
         ("WEB_WORKERS", "0"),
         ("MAX_BODY_BYTES", "big"),
         ("JWT_ALGORITHM", "none"),
