@@ -124,13 +124,13 @@ def test_every_method_has_a_request_and_response_of_its_own(method: MethodDescri
 def test_messages_that_pass_through_have_equal_fields_on_both_boundaries(
     service: type[Message], repository: type[Message]
 ) -> None:
-    def shape(descriptor: Descriptor) -> list[tuple[object, ...]]:
+    def shape(message: type[Message]) -> list[tuple[object, ...]]:
         return [
             (field.number, field.name, field.type, field.is_repeated, field.has_presence)
-            for field in descriptor.fields
+            for field in message.DESCRIPTOR.fields
         ]
 
-    assert shape(service.DESCRIPTOR) == shape(repository.DESCRIPTOR)
+    assert shape(service) == shape(repository)
 
 
 def test_user_status_has_equal_values_on_both_boundaries() -> None:
