@@ -120,8 +120,40 @@ class CallClientInterceptor(
         )
 
 
-class _MappedFuture(_CallFuture[ResponseT]):
+class _PassedOn(grpc.Call):
+    """What both kinds of RPC pass on unchanged."""
+
+    _inner: grpc.Call
+
+    def add_callback(self, callback: Callable[[], None]) -> bool:
+        return self._inner.add_callback(callback)
+
+    def cancel(self) -> bool:
+        return self._inner.cancel()
+
+    def is_active(self) -> bool:
+        return self._inner.is_active()
+
+    def time_remaining(self) -> float:
+        return self._inner.time_remaining()
+
+    def code(self) -> grpc.StatusCode:
+        return self._inner.code()
+
+    def details(self) -> str:
+        return self._inner.details()
+
+    def initial_metadata(self) -> _Metadata:
+        return self._inner.initial_metadata()
+
+    def trailing_metadata(self) -> _Metadata:
+        return self._inner.trailing_metadata()
+
+
+class _MappedFuture(_PassedOn, _CallFuture[ResponseT]):
     """An RPC with one answer, in flight or done, whose failure is an AppError."""
+
+    _inner: _CallFuture[ResponseT]
 
     def __init__(self, inner: _CallFuture[ResponseT]) -> None:
         self._inner = inner
@@ -151,33 +183,11 @@ class _MappedFuture(_CallFuture[ResponseT]):
     def running(self) -> bool:
         return self._inner.running()
 
-    def add_callback(self, callback: Callable[[], None]) -> bool:
-        return self._inner.add_callback(callback)
 
-    def cancel(self) -> bool:
-        return self._inner.cancel()
-
-    def is_active(self) -> bool:
-        return self._inner.is_active()
-
-    def time_remaining(self) -> float:
-        return self._inner.time_remaining()
-
-    def code(self) -> grpc.StatusCode:
-        return self._inner.code()
-
-    def details(self) -> str:
-        return self._inner.details()
-
-    def initial_metadata(self) -> _Metadata:
-        return self._inner.initial_metadata()
-
-    def trailing_metadata(self) -> _Metadata:
-        return self._inner.trailing_metadata()
-
-
-class _MappedIterator(_CallIterator[ResponseT]):
+class _MappedIterator(_PassedOn, _CallIterator[ResponseT]):
     """An RPC with many answers; iterating raises AppError where the stream fails."""
+
+    _inner: _CallIterator[ResponseT]
 
     def __init__(self, inner: _CallIterator[ResponseT]) -> None:
         self._inner = inner
@@ -190,27 +200,3 @@ class _MappedIterator(_CallIterator[ResponseT]):
             return next(self._inner)
         except grpc.RpcError as error:
             raise from_rpc_error(error) from error
-
-    def add_callback(self, callback: Callable[[], None]) -> bool:
-        return self._inner.add_callback(callback)
-
-    def cancel(self) -> bool:
-        return self._inner.cancel()
-
-    def is_active(self) -> bool:
-        return self._inner.is_active()
-
-    def time_remaining(self) -> float:
-        return self._inner.time_remaining()
-
-    def code(self) -> grpc.StatusCode:
-        return self._inner.code()
-
-    def details(self) -> str:
-        return self._inner.details()
-
-    def initial_metadata(self) -> _Metadata:
-        return self._inner.initial_metadata()
-
-    def trailing_metadata(self) -> _Metadata:
-        return self._inner.trailing_metadata()
