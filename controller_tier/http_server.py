@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import signal
 import socket
 import struct
 import sys
@@ -111,6 +112,20 @@ class StructuredLogger(Logger):  # type: ignore[misc]  # its base has no types
 
 class _Arbiter(Arbiter):  # type: ignore[misc]  # its base has no types
     """gunicorn's master, to which SIGINT is no reason to drop requests."""
+
+    def spawn_worker(self) -> int:
+        """Fork a worker that misses no SIGTERM.
+
+        Between the fork and the worker's own handlers a signal would end in a copy of the
+        master's queue, and the stop would wait for that worker until its time-out. So it stays
+        pending until the worker takes it; see EdgeWorker.init_signals.
+        """
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        try:
+            pid: int = super().spawn_worker()
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+        return pid
 
     def handle_int(self) -> None:
         """End as on SIGTERM."""

@@ -56,6 +56,8 @@ class EdgeWorker(ThreadWorker):  # type: ignore[misc]  # its base has no types
         """Leave SIGINT to the master: a terminal sends it to every process at once."""
         super().init_signals()
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        # The master forked with it blocked.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 
     def enqueue_req(self, conn: Any) -> None:
         """Have the connection's next request handled as soon as there is a thread."""

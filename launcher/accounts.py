@@ -29,16 +29,16 @@ _ADMIN_SETTINGS = {"email": "ARCANA_ADMIN_EMAIL", "password": "ARCANA_ADMIN_PASS
 # Deterministic: whoever writes a tutorial or a benchmark may rely on these.
 DEMO_PASSWORD = "Demo-Passw0rd"  # noqa: S105 - of accounts for trying things out
 DEMO_USERS = (
-    ("ada@example.com", "Ada Lovelace", ("premium",)),
-    ("alan@example.com", "Alan Turing", ()),
-    ("barbara@example.com", "Barbara Liskov", ("premium",)),
-    ("donald@example.com", "Donald Knuth", ()),
-    ("edsger@example.com", "Edsger Dijkstra", ()),
-    ("frances@example.com", "Frances Allen", ()),
-    ("grace@example.com", "Grace Hopper", ("premium",)),
-    ("john@example.com", "John Backus", ()),
-    ("katherine@example.com", "Katherine Johnson", ()),
-    ("leslie@example.com", "Leslie Lamport", ()),
+    ("ada@demo.example", "Ada Lovelace", ("premium",)),
+    ("alan@demo.example", "Alan Turing", ()),
+    ("barbara@demo.example", "Barbara Liskov", ("premium",)),
+    ("donald@demo.example", "Donald Knuth", ()),
+    ("edsger@demo.example", "Edsger Dijkstra", ()),
+    ("frances@demo.example", "Frances Allen", ()),
+    ("grace@demo.example", "Grace Hopper", ("premium",)),
+    ("john@demo.example", "John Backus", ()),
+    ("katherine@demo.example", "Katherine Johnson", ()),
+    ("leslie@demo.example", "Leslie Lamport", ()),
 )
 
 

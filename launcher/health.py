@@ -66,7 +66,9 @@ def edge_is_well(url: str) -> Condition:
         with error:
             return Condition("controller", url, _reported(error))
     except (OSError, http.client.HTTPException) as error:
-        return Condition("controller", url, f"does not answer ({error})")
+        # urllib wraps what the socket said.
+        reason = getattr(error, "reason", error)
+        return Condition("controller", url, f"does not answer ({_in_words(reason)})")
 
 
 def conditions(settings: LauncherSettings) -> list[Condition]:
@@ -97,6 +99,12 @@ def print_health(settings: LauncherSettings, console: Console) -> int:
     else:
         console.plain(f"Not well: {', '.join(ill)}.")
     return 0 if ill in ([], ["cache"]) else 1
+
+
+def _in_words(reason: object) -> str:
+    """Say what went wrong without the number and the type around it."""
+    said = reason.strerror if isinstance(reason, OSError) and reason.strerror else str(reason)
+    return said.lower()
 
 
 def _reported(error: urllib.error.HTTPError) -> str:

@@ -25,6 +25,7 @@ from repository_tier.cache.memory_store import MemoryStore
 from repository_tier.cache.redis_store import RedisStore, connect_redis
 from repository_tier.cache.user_cache import CacheTimes, UserCache
 from repository_tier.database import Database
+from repository_tier.embedded_file import own
 from repository_tier.engine import PoolSettings, make_engines, sqlite_file
 from repository_tier.migrate import (
     current_revision,
@@ -74,8 +75,12 @@ def main() -> int:
     configure_logging("repository", settings.log_level, json=settings.log_json)
     quiet_alembic()
     tier = assemble(settings, SystemClock(), SystemRandom())
+    on_stop = list(tier.on_stop)
+    file = sqlite_file(settings.database())
+    if file is not None:
+        on_stop.append(own(file))
     return serve_until_signal(
-        tier.server, drain_seconds=settings.repository_drain_seconds, on_stop=tier.on_stop
+        tier.server, drain_seconds=settings.repository_drain_seconds, on_stop=on_stop
     )
 
 

@@ -14,6 +14,7 @@ from tier_runtime.server import GrpcServerSettings
 from tier_runtime.settings import TierSettings
 
 _DATABASES = ("sqlite", "mysql+pymysql", "mariadb+pymysql")
+_RESERVED = frozenset("@:/")
 _CACHES = ("redis", "rediss", "unix")
 
 
@@ -102,6 +103,9 @@ class RepositorySettings(TierSettings):
             parsed = _parsed(url)
             if parsed is None or parsed.drivername not in _DATABASES or not parsed.database:
                 raise ValueError(f"must name a database, as one of {', '.join(_DATABASES)}")
+            # A password's own "@" or "/" ends it too early, and its tail would pass for the rest.
+            if parsed.get_backend_name() != "sqlite" and _RESERVED & set(parsed.database):
+                raise ValueError("must have '@', ':', '/' and '%' of user and password as %40 etc.")
         return url
 
     @field_validator("redis_url")

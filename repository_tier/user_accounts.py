@@ -246,9 +246,7 @@ def _unique_email() -> Iterator[None]:
         yield
     except IntegrityError as error:
         if duplicates(error, users, "email_key"):
-            raise AppError(
-                Kind.EXISTS, "EMAIL_EXISTS", "This e-mail address is registered already."
-            ) from error
+            raise AppError(Kind.EXISTS, "EMAIL_EXISTS", "Email already registered") from error
         raise
 
 

@@ -35,7 +35,7 @@ esac
 
 new_enough='import sys; sys.exit(sys.version_info < (3, 11))'
 find_python() {
-    for candidate in ${PYTHON:-} python3.14 python3.13 python3.12 python3.11 python3 python; do
+    for candidate in ${PYTHON:+"$PYTHON"} python3.14 python3.13 python3.12 python3.11 python3 python; do
         if "$candidate" -c "$new_enough" >/dev/null 2>&1; then
             command -v "$candidate"
             return 0
@@ -44,6 +44,9 @@ find_python() {
     return 1
 }
 
+if [ -n "${PYTHON:-}" ] && ! "$PYTHON" -c "$new_enough" >/dev/null 2>&1; then
+    die "PYTHON=$PYTHON is no Python of version 3.11 or newer"
+fi
 python=$(find_python) ||
     die 'Python 3.11 or newer is needed and none was found: install it (Debian: apt-get install python3 python3-venv), or name one: make PYTHON=/path/to/python'
 

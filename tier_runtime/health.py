@@ -36,6 +36,8 @@ class HealthBoard:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._serving: dict[str, bool] = {}
+        # What the log was last told of each probe.
+        self._told: dict[str, bool] = {}
         self._draining = False
         self._probes: list[_Probe] = []
         self._stopped = threading.Event()
@@ -113,4 +115,17 @@ class HealthBoard:
         except Exception as error:  # noqa: BLE001 - see above.
             serving = False
             get_logger(__name__).debug("probe_raised", name=probe.name, error=type(error).__name__)
+        self._tell_change(probe.name, serving=serving)
         self.set(probe.name, serving)
+
+    def _tell_change(self, name: str, *, serving: bool) -> None:
+        """Write a line when a neighbour goes or comes, the first time included."""
+        with self._lock:
+            if self._told.get(name) is serving or self._draining:
+                return
+            self._told[name] = serving
+        log = get_logger(__name__)
+        if serving:
+            log.info("neighbour_up", name=name)
+        else:
+            log.warning("neighbour_down", name=name)

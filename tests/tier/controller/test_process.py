@@ -414,3 +414,17 @@ def test_a_worker_that_is_killed_is_replaced(
     )
     answers = [requests.get(f"{controller.url}/health", timeout=SECONDS) for _ in range(4)]
     assert [answer.status_code for answer in answers] == [200] * 4
+
+
+def test_a_worker_that_is_just_being_forked_misses_no_stop() -> None:
+    tier = FakeServiceTier(SystemClock())
+    with served(tier) as server, ControllerProcess(f"grpc://{server.address}") as controller:
+        master = psutil.Process(controller.process.pid)
+        before = {child.pid for child in master.children()}
+        for child in master.children():
+            child.kill()
+        eventually(
+            lambda: {child.pid for child in master.children()} - before, SECONDS, "a new worker"
+        )
+        # Well below DRAIN_SECONDS, after which the master would kill what did not hear it.
+        assert controller.terminate(seconds=10) == 0

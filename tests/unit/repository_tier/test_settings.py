@@ -64,3 +64,10 @@ def test_the_url_can_come_from_a_file(tmp_path: Path) -> None:
 
 def test_every_setting_is_described() -> None:
     assert len(describe(RepositorySettings)) == len(RepositorySettings.model_fields)
+
+
+def test_a_password_that_is_not_percent_encoded_is_refused_and_not_shown() -> None:
+    told = faults(DATABASE_URL="mysql+pymysql://arcana:p@ss/w:rd@127.0.0.1:3306/arcana")
+    assert told.startswith("DATABASE_URL:")
+    assert "%40" in told
+    assert "ss/w" not in told

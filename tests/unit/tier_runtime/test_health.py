@@ -5,6 +5,7 @@ from unittest.mock import create_autospec
 
 import grpc
 from grpc_health.v1 import health_pb2  # type: ignore[import-untyped]  # ships no types
+from structlog.testing import capture_logs
 
 from tier_runtime.health import HealthBoard
 from tier_runtime.health_servicer import BoardServicer
@@ -121,3 +122,18 @@ def test_a_probe_that_hangs_delays_no_other() -> None:
     assert seen.wait(timeout=10)
     board.stop()
     release.set()
+
+
+def test_a_neighbour_that_goes_or_comes_is_told_once() -> None:
+    answers = iter([False, False, True, True, False])
+    board = HealthBoard()
+    board.add_probe("store.cache", lambda: next(answers), 60)
+    with capture_logs() as lines:
+        for _ in range(5):
+            board.poll()
+    told = [(line["event"], line["name"]) for line in lines]
+    assert told == [
+        ("neighbour_down", "store.cache"),
+        ("neighbour_up", "store.cache"),
+        ("neighbour_down", "store.cache"),
+    ]
