@@ -16,7 +16,7 @@ from tests.stores.waiting import eventually
 from tests.system.client import Edge, new_email, new_password
 from tests.system.load import all_at_once
 from tests.system.mailbox import as_stored
-from tests.system.rows import Call, Row
+from tests.system.rows import STATUS_OF, Call, Row
 from tests.system.world import World
 
 MAX_BODY_BYTES = 1_048_576
@@ -210,10 +210,10 @@ def _service_unavailable(edges: Edges, row: Row) -> requests.Response:
     world, call = edges.world, row.call(edges.world)
     if row.keeps_its_answer:
         edges.before_cold.cut()
-        return call.send(edges.cold)
+        return _once_noticed(lambda: call.send(edges.cold), "SERVICE_UNAVAILABLE")
     world.between.cut()
     try:
-        return _send(edges, call)
+        return _once_noticed(lambda: _send(edges, call), "SERVICE_UNAVAILABLE")
     finally:
         world.between.restore()
         account = world.resident
@@ -224,6 +224,21 @@ def _service_unavailable(edges: Edges, row: Row) -> requests.Response:
         )
 
 
+def _once_noticed(send: Callable[[], requests.Response], code: str) -> requests.Response:
+    """Ask until the edge has noticed what became of the tier.
+
+    A call that is under way just then may fail in the other way, and the failure to read the
+    keys is remembered for a moment.
+    """
+
+    def answers() -> list[requests.Response]:
+        # In a list, because an answer that tells of an error is falsy.
+        answer = send()
+        return [answer] if answer.status_code == STATUS_OF[code] else []
+
+    return eventually(answers, 10, f"the edge's {code}", interval=0.1)[0]
+
+
 def _deadline_exceeded(edges: Edges, row: Row) -> requests.Response:
     if row.keeps_its_answer:
         # Only a connection that stands can stall; that it does, the health shows.
@@ -231,7 +246,8 @@ def _deadline_exceeded(edges: Edges, row: Row) -> requests.Response:
         eventually(lambda: edges.cold.get("/health").status_code == 200, 5, "a connection")
         edges.before_cold.stall()
         try:
-            return row.call(edges.world).send(edges.cold)
+            call = row.call(edges.world)
+            return _once_noticed(lambda: call.send(edges.cold), "DEADLINE_EXCEEDED")
         finally:
             edges.before_cold.cut()
     return edges.stalled[str(row)]
