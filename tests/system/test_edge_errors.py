@@ -71,6 +71,8 @@ def world(stores: Stores, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         folder,
         committed_document().check,
         REQUEST_TIMEOUT_SECONDS=str(DEADLINE_SECONDS),
+        # One worker, so that whoever sees the edge back after a loss sees all of it.
+        WEB_WORKERS="1",
         WEB_THREADS="32",
     ) as world:
         yield world
