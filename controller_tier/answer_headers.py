@@ -19,6 +19,11 @@ SECURITY_HEADERS: Mapping[str, str] = MappingProxyType(
     }
 )
 
+_EVERYWHERE = tuple(
+    (name.lower(), name, value)
+    for name, value in {**SECURITY_HEADERS, "Cache-Control": "no-store"}.items()
+)
+
 EXPOSED = (
     "ETag",
     "Idempotent-Replay",
@@ -77,7 +82,10 @@ def _varying(response: Response) -> Response:
 
 
 def _secured(response: Response) -> Response:
-    for name, value in SECURITY_HEADERS.items():
-        response.headers.setdefault(name, value)
-    response.headers.setdefault("Cache-Control", "no-store")
+    headers = response.headers
+    # One look at all names: `setdefault` would go through them once for each of ours.
+    present = {name.lower() for name, _value in headers}
+    for folded, name, value in _EVERYWHERE:
+        if folded not in present:
+            headers.add(name, value)
     return response

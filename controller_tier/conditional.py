@@ -89,11 +89,11 @@ def _version_of(tag: str) -> int | None:
 
 
 def _tags_of(header: str) -> _Tags | None:
-    # A list may come as several lines; werkzeug would show the first only.
-    lines = request.headers.getlist(header)
-    if not lines:
+    # A list that came as several lines is one here: WSGI servers join them (RFC 3875, 4.1.18).
+    given = request.headers.get(header)
+    if given is None:
         return None
-    text = ", ".join(lines).strip()
+    text = given.strip()
     if text == "*":
         return _Tags(any=True)
     if _TAG_LIST.fullmatch(text) is None:

@@ -19,11 +19,8 @@ def json_answer(
     document: Any, status: int = 200, *, headers: dict[str, str] | None = None
 ) -> Response:
     """Return a document as an answer; it is not to be stored unless a header says otherwise."""
-    answer = Response(orjson.dumps(document), status, content_type=JSON_CONTENT)
-    answer.headers["Cache-Control"] = NO_STORE
-    for name, value in (headers or {}).items():
-        answer.headers[name] = value
-    return answer
+    named = {"Cache-Control": NO_STORE, **(headers or {})}
+    return Response(orjson.dumps(document), status, named, content_type=JSON_CONTENT)
 
 
 def empty_answer(status: int = 204) -> Response:

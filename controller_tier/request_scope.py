@@ -76,7 +76,8 @@ class RequestScope:
 
     def _finish(self, response: Response) -> Response:
         exchange = current_exchange()
-        response.headers.update(exchange.headers)
+        if exchange.headers:
+            response.headers.update(exchange.headers)
         response.headers[REQUEST_ID_HEADER] = exchange.request_id
         rule = request.url_rule
         fields = {} if exchange.problem_code is None else {"code": exchange.problem_code}

@@ -36,6 +36,7 @@ _OPAQUE_LENGTH = 43
 # Password hashes of werkzeug, method$salt$digest: their digests are hexadecimal, as the ids of
 # much that may be logged.
 _PASSWORD_HASH = re.compile(r"(?:scrypt|pbkdf2)(?::[A-Za-z0-9-]{1,32}){1,4}\$[A-Za-z0-9./+$=]*")
+_SPACE = re.compile(r"\s")
 _BEARER = re.compile(r"\b(bearer|basic)\s+[^\s\"',;]+", re.IGNORECASE)
 _URL_PASSWORD = re.compile(r"(?<=://)([^\s/?#@:\"']*):([^\s/?#@\"']*)@")
 
@@ -58,9 +59,12 @@ def redact_text(text: str) -> str:
     text = _encodable(text)
     if "@" in text or "%40" in text:
         text = _RUN.sub(_without_address, mask_url_password(text))
-    if len(text) > len("Basic "):
-        text = _BEARER.sub(rf"\1 {REDACTED}", text)
-        text = _JWT.sub(REDACTED, text)
+    # Most texts are short and plain; each search is made only where something could be found.
+    if not text.isalnum() and len(text) > len("Basic "):
+        if _SPACE.search(text):
+            text = _BEARER.sub(rf"\1 {REDACTED}", text)
+        if "." in text:
+            text = _JWT.sub(REDACTED, text)
     if "$" in text:
         text = _PASSWORD_HASH.sub(REDACTED, text)
     if len(text) >= _OPAQUE_LENGTH:
