@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -113,9 +114,10 @@ def _mysql_engines(url: URL, pool: PoolSettings) -> Engines:
         "connect_args": {
             "charset": "utf8mb4",
             "connect_timeout": pool.connect_seconds,
-            # Without these PyMySQL waits for a paused server for ever.
-            "read_timeout": pool.io_seconds,
-            "write_timeout": pool.io_seconds,
+            # Without these the drivers wait for a paused server for ever. mysqlclient takes whole
+            # seconds only.
+            "read_timeout": math.ceil(pool.io_seconds),
+            "write_timeout": math.ceil(pool.io_seconds),
             "init_command": "SET SESSION time_zone = '+00:00', SESSION sql_mode = 'TRADITIONAL', "
             f"SESSION innodb_lock_wait_timeout = {LOCK_WAIT_SECONDS}",
         },

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Self
 
@@ -11,14 +12,14 @@ from sqlalchemy.exc import ArgumentError
 
 from tier_runtime.addresses import Bind
 from tier_runtime.server import GrpcServerSettings
-from tier_runtime.settings import TierSettings
+from tier_runtime.tier import ServedSettings, Serving
 
-_DATABASES = ("sqlite", "mysql+pymysql", "mariadb+pymysql")
+_DATABASES = ("sqlite", "mysql+pymysql", "mariadb+pymysql", "mysql+mysqldb", "mariadb+mysqldb")
 _RESERVED = frozenset("@:/")
 _CACHES = ("redis", "rediss", "unix")
 
 
-class RepositorySettings(TierSettings):
+class RepositorySettings(ServedSettings):
     """Settings of the repository tier. Unset stores mean the embedded ones under ARCANA_HOME."""
 
     repository_bind: Bind = Field(
@@ -29,8 +30,9 @@ class RepositorySettings(TierSettings):
     )
     database_url: SecretStr | None = Field(
         default=None,
-        description="`mysql+pymysql://user:password@host:port/name` (MySQL or MariaDB) or "
-        "`sqlite:////path`; a SQLite file under ARCANA_HOME when unset.",
+        description="`mysql+pymysql://user:password@host:port/name` (MySQL or MariaDB), "
+        "`mysql+mysqldb://…` with the faster mysqlclient installed, or `sqlite:////path`; a SQLite "
+        "file under ARCANA_HOME when unset.",
     )
     redis_url: SecretStr | None = Field(
         default=None,
@@ -103,6 +105,8 @@ class RepositorySettings(TierSettings):
             parsed = _parsed(url)
             if parsed is None or parsed.drivername not in _DATABASES or not parsed.database:
                 raise ValueError(f"must name a database, as one of {', '.join(_DATABASES)}")
+            if parsed.get_driver_name() == "mysqldb" and find_spec("MySQLdb") is None:
+                raise ValueError("needs mysqlclient: see requirements/mysqlclient.lock")
             # A password's own "@" or "/" ends it too early, and its tail would pass for the rest.
             if parsed.get_backend_name() != "sqlite" and _RESERVED & set(parsed.database):
                 raise ValueError("must have '@', ':', '/' and '%' of user and password as %40 etc.")
@@ -121,6 +125,15 @@ class RepositorySettings(TierSettings):
     def _pools_feed_all_threads(self) -> Self:
         if self.database_pool_size < self.repository_threads:
             raise ValueError("DATABASE_POOL_SIZE must be at least REPOSITORY_THREADS.")
+        return self
+
+    @model_validator(mode="after")
+    def _one_process_owns_the_file(self) -> Self:
+        if self.workers > 1 and self.database().startswith("sqlite"):
+            raise ValueError(
+                "WORKERS: must be 1 on the embedded database, whose file one process owns; name "
+                "a MySQL or MariaDB by DATABASE_URL."
+            )
         return self
 
     def database(self) -> str:
@@ -145,6 +158,10 @@ class RepositorySettings(TierSettings):
             # Every worker of the edge asks it four times a second.
             quiet_methods=("/arcana.repository.v1.SessionRepository/ListAccessChanges",),
         )
+
+    def serving(self) -> Serving:
+        """Return how the tier is served."""
+        return Serving("repository", self.communication_protocol, self.workers, self.grpc())
 
 
 def _parsed(url: SecretStr) -> URL | None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,15 @@ def test_another_database_is_refused_without_telling_its_password(url: str) -> N
     told = faults(DATABASE_URL=url)
     assert told.startswith("DATABASE_URL: must name a database")
     assert "hunter2" not in told
+
+
+def test_the_faster_driver_is_taken_only_where_it_is_installed() -> None:
+    environ = {"DATABASE_URL": "mysql+mysqldb://user:hunter2@db/arcana"}
+    if find_spec("MySQLdb") is None:
+        assert "DATABASE_URL: needs mysqlclient" in faults(**environ)
+        assert "hunter2" not in faults(**environ)
+    else:
+        assert load(RepositorySettings, environ).database() == environ["DATABASE_URL"]
 
 
 def test_another_cache_is_refused() -> None:
