@@ -24,6 +24,11 @@ HERE = Path(__file__).resolve().parent
 PROTO_ROOT = HERE / "arcana"
 BUF_CONFIG = HERE / "buf.yaml"
 RELEASED_IMAGE = HERE / "released.binpb"
+# What our contracts import of others, and what that imports.
+GOOGLE_PROTOS = {
+    "google.api": ("annotations.proto", "http.proto"),
+    "google.rpc": ("status.proto",),
+}
 GENERATED = ("*_pb2.py", "*_pb2.pyi", "*_pb2_grpc.py", "*_pb2_grpc.pyi")
 
 
@@ -108,10 +113,11 @@ def _buf(arguments: list[str]) -> None:
         shutil.copytree(
             PROTO_ROOT, workspace / "arcana", ignore=shutil.ignore_patterns("*.py", "*.pyi")
         )
-        google_api = workspace / "google" / "api"
-        google_api.mkdir(parents=True)
-        for name in ("annotations.proto", "http.proto"):
-            shutil.copy(_package_folder("google.api") / name, google_api / name)
+        for package, names in GOOGLE_PROTOS.items():
+            folder_of_package = workspace.joinpath(*package.split("."))
+            folder_of_package.mkdir(parents=True)
+            for name in names:
+                shutil.copy(_package_folder(package) / name, folder_of_package / name)
         shutil.copy(BUF_CONFIG, workspace / "buf.yaml")
         command = [str(Path(sys.executable).parent / "buf"), *arguments, "--path", "arcana"]
         if subprocess.run(command, cwd=workspace, check=False).returncode != 0:

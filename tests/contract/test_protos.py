@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from google.api import annotations_pb2
@@ -74,8 +75,9 @@ def test_contracts_pass_lint_and_break_no_released_contract() -> None:
 
 
 @pytest.mark.parametrize("method", _methods(), ids=lambda method: method.full_name)
-def test_every_unary_method_has_a_verb_and_path_of_its_own(method: MethodDescriptor) -> None:
-    if method.client_streaming or method.server_streaming:
+def test_every_method_has_a_verb_and_path_of_its_own(method: MethodDescriptor) -> None:
+    # No verb of HTTP sends a stream of messages, so such a method has the path of its name.
+    if method.client_streaming:
         assert not method.GetOptions().HasExtension(annotations_pb2.http)
         return
     rule = method.GetOptions().Extensions[annotations_pb2.http]
@@ -113,6 +115,10 @@ def test_every_method_has_a_request_and_response_of_its_own(method: MethodDescri
         (service_user_pb2.User, repository_user_pb2.User),
         (service_user_pb2.UserProfile, repository_user_pb2.UserProfile),
         (user_service_pb2.UserFilter, user_repository_pb2.UserFilter),
+        (user_service_pb2.GetUserResponse, user_repository_pb2.GetUserResponse),
+        (user_service_pb2.BatchGetUsersResult, user_repository_pb2.BatchGetUsersResult),
+        (user_service_pb2.BatchGetUsersResponse, user_repository_pb2.BatchGetUsersResponse),
+        (user_service_pb2.ListUsersResponse, user_repository_pb2.ListUsersResponse),
         (auth_service_pb2.Session, session_repository_pb2.Session),
         (auth_service_pb2.EndedSession, session_repository_pb2.EndedSession),
         (auth_service_pb2.RoleChange, session_repository_pb2.RoleChange),
@@ -131,6 +137,13 @@ def test_messages_that_pass_through_have_equal_fields_on_both_boundaries(
         ]
 
     assert shape(service) == shape(repository)
+
+
+@pytest.mark.parametrize("module", [user_service_pb2, user_repository_pb2])
+def test_a_found_user_of_a_batch_has_the_bytes_of_an_answer_of_its_own(module: ModuleType) -> None:
+    user = {"id": "0192", "name": "Ann", "roles": ["admin", "user"], "version": 7}
+    single = module.GetUserResponse(user=user)
+    assert module.BatchGetUsersResult(user=user).SerializeToString() == single.SerializeToString()
 
 
 def test_user_status_has_equal_values_on_both_boundaries() -> None:

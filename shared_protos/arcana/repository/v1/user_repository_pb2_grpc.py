@@ -44,6 +44,11 @@ class UserRepositoryStub:
                 request_serializer=arcana_dot_repository_dot_v1_dot_user__repository__pb2.GetUserRequest.SerializeToString,
                 response_deserializer=arcana_dot_repository_dot_v1_dot_user__repository__pb2.GetUserResponse.FromString,
                 _registered_method=True)
+        self.BatchGetUsers = channel.unary_unary(
+                '/arcana.repository.v1.UserRepository/BatchGetUsers',
+                request_serializer=arcana_dot_repository_dot_v1_dot_user__repository__pb2.BatchGetUsersRequest.SerializeToString,
+                response_deserializer=arcana_dot_repository_dot_v1_dot_user__repository__pb2.BatchGetUsersResponse.FromString,
+                _registered_method=True)
         self.GetCredentials = channel.unary_unary(
                 '/arcana.repository.v1.UserRepository/GetCredentials',
                 request_serializer=arcana_dot_repository_dot_v1_dot_user__repository__pb2.GetCredentialsRequest.SerializeToString,
@@ -128,6 +133,16 @@ class UserRepositoryServicer:
         """Reads one user, from the cache where it can.
 
         Read only. Errors: NOT_FOUND/USER_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BatchGetUsers(self, request, context):
+        """Reads several users at once, from the cache where it can, as GetUser would one by one. What
+        stands against one of them is its own result and leaves the others alone.
+
+        Read only. It fails as a whole only for a bad number of ids and by the errors of every RPC.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -289,6 +304,11 @@ def add_UserRepositoryServicer_to_server(servicer, server):
                     request_deserializer=arcana_dot_repository_dot_v1_dot_user__repository__pb2.GetUserRequest.FromString,
                     response_serializer=arcana_dot_repository_dot_v1_dot_user__repository__pb2.GetUserResponse.SerializeToString,
             ),
+            'BatchGetUsers': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchGetUsers,
+                    request_deserializer=arcana_dot_repository_dot_v1_dot_user__repository__pb2.BatchGetUsersRequest.FromString,
+                    response_serializer=arcana_dot_repository_dot_v1_dot_user__repository__pb2.BatchGetUsersResponse.SerializeToString,
+            ),
             'GetCredentials': grpc.unary_unary_rpc_method_handler(
                     servicer.GetCredentials,
                     request_deserializer=arcana_dot_repository_dot_v1_dot_user__repository__pb2.GetCredentialsRequest.FromString,
@@ -392,6 +412,33 @@ class UserRepository:
             '/arcana.repository.v1.UserRepository/GetUser',
             arcana_dot_repository_dot_v1_dot_user__repository__pb2.GetUserRequest.SerializeToString,
             arcana_dot_repository_dot_v1_dot_user__repository__pb2.GetUserResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchGetUsers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/arcana.repository.v1.UserRepository/BatchGetUsers',
+            arcana_dot_repository_dot_v1_dot_user__repository__pb2.BatchGetUsersRequest.SerializeToString,
+            arcana_dot_repository_dot_v1_dot_user__repository__pb2.BatchGetUsersResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -43,6 +43,12 @@ class UserRepositoryStub:
 
     Read only. Errors: NOT_FOUND/USER_NOT_FOUND.
     """
+    BatchGetUsers: _grpc.UnaryUnaryMultiCallable[_user_repository_pb2.BatchGetUsersRequest, _user_repository_pb2.BatchGetUsersResponse]
+    """Reads several users at once, from the cache where it can, as GetUser would one by one. What
+    stands against one of them is its own result and leaves the others alone.
+
+    Read only. It fails as a whole only for a bad number of ids and by the errors of every RPC.
+    """
     GetCredentials: _grpc.UnaryUnaryMultiCallable[_user_repository_pb2.GetCredentialsRequest, _user_repository_pb2.GetCredentialsResponse]
     """Reads the credentials of one user and the user with them, from the database.
 
@@ -150,6 +156,12 @@ class UserRepositoryAsyncStub(UserRepositoryStub):
     """Reads one user, from the cache where it can.
 
     Read only. Errors: NOT_FOUND/USER_NOT_FOUND.
+    """
+    BatchGetUsers: _aio.UnaryUnaryMultiCallable[_user_repository_pb2.BatchGetUsersRequest, _user_repository_pb2.BatchGetUsersResponse]  # type: ignore[assignment]
+    """Reads several users at once, from the cache where it can, as GetUser would one by one. What
+    stands against one of them is its own result and leaves the others alone.
+
+    Read only. It fails as a whole only for a bad number of ids and by the errors of every RPC.
     """
     GetCredentials: _aio.UnaryUnaryMultiCallable[_user_repository_pb2.GetCredentialsRequest, _user_repository_pb2.GetCredentialsResponse]  # type: ignore[assignment]
     """Reads the credentials of one user and the user with them, from the database.
@@ -261,6 +273,18 @@ class UserRepositoryServicer(metaclass=_abc_1.ABCMeta):
         """Reads one user, from the cache where it can.
 
         Read only. Errors: NOT_FOUND/USER_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def BatchGetUsers(
+        self,
+        request: _user_repository_pb2.BatchGetUsersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_user_repository_pb2.BatchGetUsersResponse, _abc.Awaitable[_user_repository_pb2.BatchGetUsersResponse]]:
+        """Reads several users at once, from the cache where it can, as GetUser would one by one. What
+        stands against one of them is its own result and leaves the others alone.
+
+        Read only. It fails as a whole only for a bad number of ids and by the errors of every RPC.
         """
 
     @_abc_1.abstractmethod

@@ -22,13 +22,15 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from arcana.common.v1 import actor_pb2 as arcana_dot_common_dot_v1_dot_actor__pb2
 from arcana.common.v1 import paging_pb2 as arcana_dot_common_dot_v1_dot_paging__pb2
 from arcana.service.v1 import user_pb2 as arcana_dot_service_dot_v1_dot_user__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$arcana/service/v1/user_service.proto\x12\x11\x61rcana.service.v1\x1a\x1d\x61rcana/common/v1/paging.proto\x1a\x1c\x61rcana/service/v1/user.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xca\x01\n\nUserFilter\x12-\n\x06status\x18\x01 \x01(\x0e\x32\x1d.arcana.service.v1.UserStatus\x12\x0c\n\x04role\x18\x02 \x01(\t\x12\x36\n\x12\x63reated_after_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x37\n\x13\x63reated_before_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06search\x18\x05 \x01(\t\"!\n\x0eGetUserRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"8\n\x0fGetUserResponse\x12%\n\x04user\x18\x01 \x01(\x0b\x32\x17.arcana.service.v1.User\"\x9e\x01\n\x10ListUsersRequest\x12-\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x1d.arcana.service.v1.UserFilter\x12+\n\x04page\x18\x02 \x01(\x0b\x32\x1d.arcana.common.v1.PageRequest\x12.\n\x04sort\x18\x03 \x01(\x0e\x32 .arcana.service.v1.UserSortField\"g\n\x11ListUsersResponse\x12&\n\x05users\x18\x01 \x03(\x0b\x32\x17.arcana.service.v1.User\x12*\n\x04page\x18\x02 \x01(\x0b\x32\x1c.arcana.common.v1.PageResult\"C\n\x12StreamUsersRequest\x12-\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x1d.arcana.service.v1.UserFilter\"<\n\x13StreamUsersResponse\x12%\n\x04user\x18\x01 \x01(\x0b\x32\x17.arcana.service.v1.User\"\x94\x01\n\x11\x43reateUserRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\r\n\x05\x65mail\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x10\n\x08password\x18\x04 \x01(\t\x12\r\n\x05roles\x18\x05 \x03(\t\x12-\n\x06status\x18\x06 \x01(\x0e\x32\x1d.arcana.service.v1.UserStatus\"M\n\x12\x43reateUserResponse\x12%\n\x04user\x18\x01 \x01(\x0b\x32\x17.arcana.service.v1.User\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"x\n\x11UpdateUserRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x18\n\x10\x65xpected_version\x18\x02 \x01(\x03\x12\x11\n\x04name\x18\x03 \x01(\tH\x00\x88\x01\x01\x12\x12\n\x05\x65mail\x18\x04 \x01(\tH\x01\x88\x01\x01\x42\x07\n\x05_nameB\x08\n\x06_email\";\n\x12UpdateUserResponse\x12%\n\x04user\x18\x01 \x01(\x0b\x32\x17.arcana.service.v1.User\"s\n\x17UpdateUserStatusRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x18\n\x10\x65xpected_version\x18\x02 \x01(\x03\x12-\n\x06status\x18\x03 \x01(\x0e\x32\x1d.arcana.service.v1.UserStatus\"A\n\x18UpdateUserStatusResponse\x12%\n\x04user\x18\x01 \x01(\x0b\x32\x17.arcana.service.v1.User\"S\n\x17ReplaceUserRolesRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x18\n\x10\x65xpected_version\x18\x02 \x01(\x03\x12\r\n\x05roles\x18\x03 \x03(\t\"A\n\x18ReplaceUserRolesResponse\x12%\n\x04user\x18\x01 \x01(\x0b\x32\x17.arcana.service.v1.User\">\n\x11\x44\x65leteUserRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x18\n\x10\x65xpected_version\x18\x02 \x01(\x03\"\x14\n\x12\x44\x65leteUserResponse\"(\n\x15GetUserProfileRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"I\n\x16GetUserProfileResponse\x12/\n\x07profile\x18\x01 \x01(\x0b\x32\x1e.arcana.service.v1.UserProfile\"\x90\x01\n\x19ReplaceUserProfileRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x1d\n\x10\x65xpected_version\x18\x02 \x01(\x03H\x00\x88\x01\x01\x12\x12\n\navatar_url\x18\x03 \x01(\t\x12\x0b\n\x03\x62io\x18\x04 \x01(\t\x12\r\n\x05phone\x18\x05 \x01(\tB\x13\n\x11_expected_version\"M\n\x1aReplaceUserProfileResponse\x12/\n\x07profile\x18\x01 \x01(\x0b\x32\x1e.arcana.service.v1.UserProfile*\xa9\x01\n\rUserSortField\x12\x1f\n\x1bUSER_SORT_FIELD_UNSPECIFIED\x10\x00\x12 \n\x1cUSER_SORT_FIELD_CREATED_TIME\x10\x01\x12 \n\x1cUSER_SORT_FIELD_UPDATED_TIME\x10\x02\x12\x18\n\x14USER_SORT_FIELD_NAME\x10\x03\x12\x19\n\x15USER_SORT_FIELD_EMAIL\x10\x04\x32\xc6\n\n\x0bUserService\x12u\n\x07GetUser\x12!.arcana.service.v1.GetUserRequest\x1a\".arcana.service.v1.GetUserResponse\"#\x82\xd3\xe4\x93\x02\x1d\x12\x1b/service/v1/users/{user_id}\x12q\n\tListUsers\x12#.arcana.service.v1.ListUsersRequest\x1a$.arcana.service.v1.ListUsersResponse\"\x19\x82\xd3\xe4\x93\x02\x13\x12\x11/service/v1/users\x12^\n\x0bStreamUsers\x12%.arcana.service.v1.StreamUsersRequest\x1a&.arcana.service.v1.StreamUsersResponse0\x01\x12w\n\nCreateUser\x12$.arcana.service.v1.CreateUserRequest\x1a%.arcana.service.v1.CreateUserResponse\"\x1c\x82\xd3\xe4\x93\x02\x16\"\x11/service/v1/users:\x01*\x12\x81\x01\n\nUpdateUser\x12$.arcana.service.v1.UpdateUserRequest\x1a%.arcana.service.v1.UpdateUserResponse\"&\x82\xd3\xe4\x93\x02 2\x1b/service/v1/users/{user_id}:\x01*\x12\x9a\x01\n\x10UpdateUserStatus\x12*.arcana.service.v1.UpdateUserStatusRequest\x1a+.arcana.service.v1.UpdateUserStatusResponse\"-\x82\xd3\xe4\x93\x02\'2\"/service/v1/users/{user_id}/status:\x01*\x12\x99\x01\n\x10ReplaceUserRoles\x12*.arcana.service.v1.ReplaceUserRolesRequest\x1a+.arcana.service.v1.ReplaceUserRolesResponse\",\x82\xd3\xe4\x93\x02&\x1a!/service/v1/users/{user_id}/roles:\x01*\x12~\n\nDeleteUser\x12$.arcana.service.v1.DeleteUserRequest\x1a%.arcana.service.v1.DeleteUserResponse\"#\x82\xd3\xe4\x93\x02\x1d*\x1b/service/v1/users/{user_id}\x12\x92\x01\n\x0eGetUserProfile\x12(.arcana.service.v1.GetUserProfileRequest\x1a).arcana.service.v1.GetUserProfileResponse\"+\x82\xd3\xe4\x93\x02%\x12#/service/v1/users/{user_id}/profile\x12\xa1\x01\n\x12ReplaceUserProfile\x12,.arcana.service.v1.ReplaceUserProfileRequest\x1a-.arcana.service.v1.ReplaceUserProfileResponse\".\x82\xd3\xe4\x93\x02(\x1a#/service/v1/users/{user_id}/profile:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$arcana/service/v1/user_service.proto\x12\x11\x61rcana.service.v1\x1a\x1c\x61rcana/common/v1/actor.proto\x1a\x1d\x61rcana/common/v1/paging.proto\x1a\x1c\x61rcana/service/v1/user.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"\xca\x01\n\nUserFilter\x12-\n\x06status\x18\x01 \x01(\x0e\x32\x1d.arcana.service.v1.UserStatus\x12\x0c\n\x04role\x18\x02 \x01(\t\x12\x36\n\x12\x63reated_after_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x37\n\x13\x63reated_before_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06search\x18\x05 \x01(\t\"!\n\x0eGetUserRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"8\n\x0fGetUserResponse\x12%\n\x04user\x18\x01 \x01(\x0b\x32\x17.arcana.service.v1.User\"a\n\x11\x42\x61tchGetUsersItem\x12&\n\x05\x61\x63tor\x18\x01 \x01(\x0b\x32\x17.arcana.common.v1.Actor\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x13\n\x0brequest_ids\x18\x03 \x03(\t\"K\n\x14\x42\x61tchGetUsersRequest\x12\x33\n\x05items\x18\x01 \x03(\x0b\x32$.arcana.service.v1.BatchGetUsersItem\"n\n\x13\x42\x61tchGetUsersResult\x12\'\n\x04user\x18\x01 \x01(\x0b\x32\x17.arcana.service.v1.UserH\x00\x12#\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\t\n\x07outcome\"P\n\x15\x42\x61tchGetUsersResponse\x12\x37\n\x07results\x18\x01 \x03(\x0b\x32&.arcana.service.v1.BatchGetUsersResult\"\x9e\x01\n\x10ListUsersRequest\x12-\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x1d.arcana.service.v1.UserFilter\x12+\n\x04page\x18\x02 \x01(\x0b\x32\x1d.arcana.common.v1.PageRequest\x12.\n\x04sort\x18\x03 \x01(\x0e\x32 .arcana.service.v1.UserSortField\"g\n\x11ListUsersResponse\x12&\n\x05users\x18\x01 \x03(\x0b\x32\x17.arcana.service.v1.User\x12*\n\x04page\x18\x02 \x01(\x0b\x32\x1c.arcana.common.v1.PageResult\"C\n\x12StreamUsersRequest\x12-\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x1d.arcana.service.v1.UserFilter\"<\n\x13StreamUsersResponse\x12%\n\x04user\x18\x01 \x01(\x0b\x32\x17.arcana.service.v1.User\"\x94\x01\n\x11\x43reateUserRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\r\n\x05\x65mail\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x10\n\x08password\x18\x04 \x01(\t\x12\r\n\x05roles\x18\x05 \x03(\t\x12-\n\x06status\x18\x06 \x01(\x0e\x32\x1d.arcana.service.v1.UserStatus\"M\n\x12\x43reateUserResponse\x12%\n\x04user\x18\x01 \x01(\x0b\x32\x17.arcana.service.v1.User\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"x\n\x11UpdateUserRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x18\n\x10\x65xpected_version\x18\x02 \x01(\x03\x12\x11\n\x04name\x18\x03 \x01(\tH\x00\x88\x01\x01\x12\x12\n\x05\x65mail\x18\x04 \x01(\tH\x01\x88\x01\x01\x42\x07\n\x05_nameB\x08\n\x06_email\";\n\x12UpdateUserResponse\x12%\n\x04user\x18\x01 \x01(\x0b\x32\x17.arcana.service.v1.User\"s\n\x17UpdateUserStatusRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x18\n\x10\x65xpected_version\x18\x02 \x01(\x03\x12-\n\x06status\x18\x03 \x01(\x0e\x32\x1d.arcana.service.v1.UserStatus\"A\n\x18UpdateUserStatusResponse\x12%\n\x04user\x18\x01 \x01(\x0b\x32\x17.arcana.service.v1.User\"S\n\x17ReplaceUserRolesRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x18\n\x10\x65xpected_version\x18\x02 \x01(\x03\x12\r\n\x05roles\x18\x03 \x03(\t\"A\n\x18ReplaceUserRolesResponse\x12%\n\x04user\x18\x01 \x01(\x0b\x32\x17.arcana.service.v1.User\">\n\x11\x44\x65leteUserRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x18\n\x10\x65xpected_version\x18\x02 \x01(\x03\"\x14\n\x12\x44\x65leteUserResponse\"(\n\x15GetUserProfileRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"I\n\x16GetUserProfileResponse\x12/\n\x07profile\x18\x01 \x01(\x0b\x32\x1e.arcana.service.v1.UserProfile\"\x90\x01\n\x19ReplaceUserProfileRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x1d\n\x10\x65xpected_version\x18\x02 \x01(\x03H\x00\x88\x01\x01\x12\x12\n\navatar_url\x18\x03 \x01(\t\x12\x0b\n\x03\x62io\x18\x04 \x01(\t\x12\r\n\x05phone\x18\x05 \x01(\tB\x13\n\x11_expected_version\"M\n\x1aReplaceUserProfileResponse\x12/\n\x07profile\x18\x01 \x01(\x0b\x32\x1e.arcana.service.v1.UserProfile*\xa9\x01\n\rUserSortField\x12\x1f\n\x1bUSER_SORT_FIELD_UNSPECIFIED\x10\x00\x12 \n\x1cUSER_SORT_FIELD_CREATED_TIME\x10\x01\x12 \n\x1cUSER_SORT_FIELD_UPDATED_TIME\x10\x02\x12\x18\n\x14USER_SORT_FIELD_NAME\x10\x03\x12\x19\n\x15USER_SORT_FIELD_EMAIL\x10\x04\x32\xf6\x0b\n\x0bUserService\x12u\n\x07GetUser\x12!.arcana.service.v1.GetUserRequest\x1a\".arcana.service.v1.GetUserResponse\"#\x82\xd3\xe4\x93\x02\x1d\x12\x1b/service/v1/users/{user_id}\x12\x8a\x01\n\rBatchGetUsers\x12\'.arcana.service.v1.BatchGetUsersRequest\x1a(.arcana.service.v1.BatchGetUsersResponse\"&\x82\xd3\xe4\x93\x02 \"\x1b/service/v1/users:batch-get:\x01*\x12q\n\tListUsers\x12#.arcana.service.v1.ListUsersRequest\x1a$.arcana.service.v1.ListUsersResponse\"\x19\x82\xd3\xe4\x93\x02\x13\x12\x11/service/v1/users\x12\x80\x01\n\x0bStreamUsers\x12%.arcana.service.v1.StreamUsersRequest\x1a&.arcana.service.v1.StreamUsersResponse\" \x82\xd3\xe4\x93\x02\x1a\x12\x18/service/v1/users:stream0\x01\x12w\n\nCreateUser\x12$.arcana.service.v1.CreateUserRequest\x1a%.arcana.service.v1.CreateUserResponse\"\x1c\x82\xd3\xe4\x93\x02\x16\"\x11/service/v1/users:\x01*\x12\x81\x01\n\nUpdateUser\x12$.arcana.service.v1.UpdateUserRequest\x1a%.arcana.service.v1.UpdateUserResponse\"&\x82\xd3\xe4\x93\x02 2\x1b/service/v1/users/{user_id}:\x01*\x12\x9a\x01\n\x10UpdateUserStatus\x12*.arcana.service.v1.UpdateUserStatusRequest\x1a+.arcana.service.v1.UpdateUserStatusResponse\"-\x82\xd3\xe4\x93\x02\'2\"/service/v1/users/{user_id}/status:\x01*\x12\x99\x01\n\x10ReplaceUserRoles\x12*.arcana.service.v1.ReplaceUserRolesRequest\x1a+.arcana.service.v1.ReplaceUserRolesResponse\",\x82\xd3\xe4\x93\x02&\x1a!/service/v1/users/{user_id}/roles:\x01*\x12~\n\nDeleteUser\x12$.arcana.service.v1.DeleteUserRequest\x1a%.arcana.service.v1.DeleteUserResponse\"#\x82\xd3\xe4\x93\x02\x1d*\x1b/service/v1/users/{user_id}\x12\x92\x01\n\x0eGetUserProfile\x12(.arcana.service.v1.GetUserProfileRequest\x1a).arcana.service.v1.GetUserProfileResponse\"+\x82\xd3\xe4\x93\x02%\x12#/service/v1/users/{user_id}/profile\x12\xa1\x01\n\x12ReplaceUserProfile\x12,.arcana.service.v1.ReplaceUserProfileRequest\x1a-.arcana.service.v1.ReplaceUserProfileResponse\".\x82\xd3\xe4\x93\x02(\x1a#/service/v1/users/{user_id}/profile:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,8 +39,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_USERSERVICE'].methods_by_name['GetUser']._loaded_options = None
   _globals['_USERSERVICE'].methods_by_name['GetUser']._serialized_options = b'\202\323\344\223\002\035\022\033/service/v1/users/{user_id}'
+  _globals['_USERSERVICE'].methods_by_name['BatchGetUsers']._loaded_options = None
+  _globals['_USERSERVICE'].methods_by_name['BatchGetUsers']._serialized_options = b'\202\323\344\223\002 \"\033/service/v1/users:batch-get:\001*'
   _globals['_USERSERVICE'].methods_by_name['ListUsers']._loaded_options = None
   _globals['_USERSERVICE'].methods_by_name['ListUsers']._serialized_options = b'\202\323\344\223\002\023\022\021/service/v1/users'
+  _globals['_USERSERVICE'].methods_by_name['StreamUsers']._loaded_options = None
+  _globals['_USERSERVICE'].methods_by_name['StreamUsers']._serialized_options = b'\202\323\344\223\002\032\022\030/service/v1/users:stream'
   _globals['_USERSERVICE'].methods_by_name['CreateUser']._loaded_options = None
   _globals['_USERSERVICE'].methods_by_name['CreateUser']._serialized_options = b'\202\323\344\223\002\026\"\021/service/v1/users:\001*'
   _globals['_USERSERVICE'].methods_by_name['UpdateUser']._loaded_options = None
@@ -53,50 +59,58 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_USERSERVICE'].methods_by_name['GetUserProfile']._serialized_options = b'\202\323\344\223\002%\022#/service/v1/users/{user_id}/profile'
   _globals['_USERSERVICE'].methods_by_name['ReplaceUserProfile']._loaded_options = None
   _globals['_USERSERVICE'].methods_by_name['ReplaceUserProfile']._serialized_options = b'\202\323\344\223\002(\032#/service/v1/users/{user_id}/profile:\001*'
-  _globals['_USERSORTFIELD']._serialized_start=2057
-  _globals['_USERSORTFIELD']._serialized_end=2226
-  _globals['_USERFILTER']._serialized_start=184
-  _globals['_USERFILTER']._serialized_end=386
-  _globals['_GETUSERREQUEST']._serialized_start=388
-  _globals['_GETUSERREQUEST']._serialized_end=421
-  _globals['_GETUSERRESPONSE']._serialized_start=423
-  _globals['_GETUSERRESPONSE']._serialized_end=479
-  _globals['_LISTUSERSREQUEST']._serialized_start=482
-  _globals['_LISTUSERSREQUEST']._serialized_end=640
-  _globals['_LISTUSERSRESPONSE']._serialized_start=642
-  _globals['_LISTUSERSRESPONSE']._serialized_end=745
-  _globals['_STREAMUSERSREQUEST']._serialized_start=747
-  _globals['_STREAMUSERSREQUEST']._serialized_end=814
-  _globals['_STREAMUSERSRESPONSE']._serialized_start=816
-  _globals['_STREAMUSERSRESPONSE']._serialized_end=876
-  _globals['_CREATEUSERREQUEST']._serialized_start=879
-  _globals['_CREATEUSERREQUEST']._serialized_end=1027
-  _globals['_CREATEUSERRESPONSE']._serialized_start=1029
-  _globals['_CREATEUSERRESPONSE']._serialized_end=1106
-  _globals['_UPDATEUSERREQUEST']._serialized_start=1108
-  _globals['_UPDATEUSERREQUEST']._serialized_end=1228
-  _globals['_UPDATEUSERRESPONSE']._serialized_start=1230
-  _globals['_UPDATEUSERRESPONSE']._serialized_end=1289
-  _globals['_UPDATEUSERSTATUSREQUEST']._serialized_start=1291
-  _globals['_UPDATEUSERSTATUSREQUEST']._serialized_end=1406
-  _globals['_UPDATEUSERSTATUSRESPONSE']._serialized_start=1408
-  _globals['_UPDATEUSERSTATUSRESPONSE']._serialized_end=1473
-  _globals['_REPLACEUSERROLESREQUEST']._serialized_start=1475
-  _globals['_REPLACEUSERROLESREQUEST']._serialized_end=1558
-  _globals['_REPLACEUSERROLESRESPONSE']._serialized_start=1560
-  _globals['_REPLACEUSERROLESRESPONSE']._serialized_end=1625
-  _globals['_DELETEUSERREQUEST']._serialized_start=1627
-  _globals['_DELETEUSERREQUEST']._serialized_end=1689
-  _globals['_DELETEUSERRESPONSE']._serialized_start=1691
-  _globals['_DELETEUSERRESPONSE']._serialized_end=1711
-  _globals['_GETUSERPROFILEREQUEST']._serialized_start=1713
-  _globals['_GETUSERPROFILEREQUEST']._serialized_end=1753
-  _globals['_GETUSERPROFILERESPONSE']._serialized_start=1755
-  _globals['_GETUSERPROFILERESPONSE']._serialized_end=1828
-  _globals['_REPLACEUSERPROFILEREQUEST']._serialized_start=1831
-  _globals['_REPLACEUSERPROFILEREQUEST']._serialized_end=1975
-  _globals['_REPLACEUSERPROFILERESPONSE']._serialized_start=1977
-  _globals['_REPLACEUSERPROFILERESPONSE']._serialized_end=2054
-  _globals['_USERSERVICE']._serialized_start=2229
-  _globals['_USERSERVICE']._serialized_end=3579
+  _globals['_USERSORTFIELD']._serialized_start=2482
+  _globals['_USERSORTFIELD']._serialized_end=2651
+  _globals['_USERFILTER']._serialized_start=239
+  _globals['_USERFILTER']._serialized_end=441
+  _globals['_GETUSERREQUEST']._serialized_start=443
+  _globals['_GETUSERREQUEST']._serialized_end=476
+  _globals['_GETUSERRESPONSE']._serialized_start=478
+  _globals['_GETUSERRESPONSE']._serialized_end=534
+  _globals['_BATCHGETUSERSITEM']._serialized_start=536
+  _globals['_BATCHGETUSERSITEM']._serialized_end=633
+  _globals['_BATCHGETUSERSREQUEST']._serialized_start=635
+  _globals['_BATCHGETUSERSREQUEST']._serialized_end=710
+  _globals['_BATCHGETUSERSRESULT']._serialized_start=712
+  _globals['_BATCHGETUSERSRESULT']._serialized_end=822
+  _globals['_BATCHGETUSERSRESPONSE']._serialized_start=824
+  _globals['_BATCHGETUSERSRESPONSE']._serialized_end=904
+  _globals['_LISTUSERSREQUEST']._serialized_start=907
+  _globals['_LISTUSERSREQUEST']._serialized_end=1065
+  _globals['_LISTUSERSRESPONSE']._serialized_start=1067
+  _globals['_LISTUSERSRESPONSE']._serialized_end=1170
+  _globals['_STREAMUSERSREQUEST']._serialized_start=1172
+  _globals['_STREAMUSERSREQUEST']._serialized_end=1239
+  _globals['_STREAMUSERSRESPONSE']._serialized_start=1241
+  _globals['_STREAMUSERSRESPONSE']._serialized_end=1301
+  _globals['_CREATEUSERREQUEST']._serialized_start=1304
+  _globals['_CREATEUSERREQUEST']._serialized_end=1452
+  _globals['_CREATEUSERRESPONSE']._serialized_start=1454
+  _globals['_CREATEUSERRESPONSE']._serialized_end=1531
+  _globals['_UPDATEUSERREQUEST']._serialized_start=1533
+  _globals['_UPDATEUSERREQUEST']._serialized_end=1653
+  _globals['_UPDATEUSERRESPONSE']._serialized_start=1655
+  _globals['_UPDATEUSERRESPONSE']._serialized_end=1714
+  _globals['_UPDATEUSERSTATUSREQUEST']._serialized_start=1716
+  _globals['_UPDATEUSERSTATUSREQUEST']._serialized_end=1831
+  _globals['_UPDATEUSERSTATUSRESPONSE']._serialized_start=1833
+  _globals['_UPDATEUSERSTATUSRESPONSE']._serialized_end=1898
+  _globals['_REPLACEUSERROLESREQUEST']._serialized_start=1900
+  _globals['_REPLACEUSERROLESREQUEST']._serialized_end=1983
+  _globals['_REPLACEUSERROLESRESPONSE']._serialized_start=1985
+  _globals['_REPLACEUSERROLESRESPONSE']._serialized_end=2050
+  _globals['_DELETEUSERREQUEST']._serialized_start=2052
+  _globals['_DELETEUSERREQUEST']._serialized_end=2114
+  _globals['_DELETEUSERRESPONSE']._serialized_start=2116
+  _globals['_DELETEUSERRESPONSE']._serialized_end=2136
+  _globals['_GETUSERPROFILEREQUEST']._serialized_start=2138
+  _globals['_GETUSERPROFILEREQUEST']._serialized_end=2178
+  _globals['_GETUSERPROFILERESPONSE']._serialized_start=2180
+  _globals['_GETUSERPROFILERESPONSE']._serialized_end=2253
+  _globals['_REPLACEUSERPROFILEREQUEST']._serialized_start=2256
+  _globals['_REPLACEUSERPROFILEREQUEST']._serialized_end=2400
+  _globals['_REPLACEUSERPROFILERESPONSE']._serialized_start=2402
+  _globals['_REPLACEUSERPROFILERESPONSE']._serialized_end=2479
+  _globals['_USERSERVICE']._serialized_start=2654
+  _globals['_USERSERVICE']._serialized_end=4180
 # @@protoc_insertion_point(module_scope)

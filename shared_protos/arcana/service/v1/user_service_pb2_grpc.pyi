@@ -44,6 +44,17 @@ class UserServiceStub:
 
     Read only. Errors: NOT_FOUND/USER_NOT_FOUND.
     """
+    BatchGetUsers: _grpc.UnaryUnaryMultiCallable[_user_service_pb2.BatchGetUsersRequest, _user_service_pb2.BatchGetUsersResponse]
+    """Reads several users at once, each on behalf of an actor of its own, as GetUser would one by
+    one: this is how the edge sends the reads of several requests in one RPC. What stands against
+    one of them is its own result and leaves the others alone. The actor in the RPC's metadata
+    decides nothing here.
+
+    For the tier in front of this one: never offered to consumers, who could name any actor.
+
+    Read only. It fails as a whole only for a bad number of items and when the repository tier is
+    down or slow.
+    """
     ListUsers: _grpc.UnaryUnaryMultiCallable[_user_service_pb2.ListUsersRequest, _user_service_pb2.ListUsersResponse]
     """Lists users page by page. For admins.
 
@@ -121,6 +132,17 @@ class UserServiceAsyncStub(UserServiceStub):
     """Reads one user. For the user itself and for admins.
 
     Read only. Errors: NOT_FOUND/USER_NOT_FOUND.
+    """
+    BatchGetUsers: _aio.UnaryUnaryMultiCallable[_user_service_pb2.BatchGetUsersRequest, _user_service_pb2.BatchGetUsersResponse]  # type: ignore[assignment]
+    """Reads several users at once, each on behalf of an actor of its own, as GetUser would one by
+    one: this is how the edge sends the reads of several requests in one RPC. What stands against
+    one of them is its own result and leaves the others alone. The actor in the RPC's metadata
+    decides nothing here.
+
+    For the tier in front of this one: never offered to consumers, who could name any actor.
+
+    Read only. It fails as a whole only for a bad number of items and when the repository tier is
+    down or slow.
     """
     ListUsers: _aio.UnaryUnaryMultiCallable[_user_service_pb2.ListUsersRequest, _user_service_pb2.ListUsersResponse]  # type: ignore[assignment]
     """Lists users page by page. For admins.
@@ -202,6 +224,23 @@ class UserServiceServicer(metaclass=_abc_1.ABCMeta):
         """Reads one user. For the user itself and for admins.
 
         Read only. Errors: NOT_FOUND/USER_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def BatchGetUsers(
+        self,
+        request: _user_service_pb2.BatchGetUsersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_user_service_pb2.BatchGetUsersResponse, _abc.Awaitable[_user_service_pb2.BatchGetUsersResponse]]:
+        """Reads several users at once, each on behalf of an actor of its own, as GetUser would one by
+        one: this is how the edge sends the reads of several requests in one RPC. What stands against
+        one of them is its own result and leaves the others alone. The actor in the RPC's metadata
+        decides nothing here.
+
+        For the tier in front of this one: never offered to consumers, who could name any actor.
+
+        Read only. It fails as a whole only for a bad number of items and when the repository tier is
+        down or slow.
         """
 
     @_abc_1.abstractmethod
