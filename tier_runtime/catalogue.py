@@ -33,7 +33,7 @@ _ENTRIES = (
         (Kind.INVALID,),
         "Malformed body",
         "The body is not well-formed JSON, or JSON that this API refuses: duplicate keys, NaN, "
-        "too deep a nesting, broken Unicode.",
+        "too deep a nesting, broken Unicode. Over gRPC: bytes that are no message of the RPC.",
     ),
     ErrorCode(
         "MALFORMED_REQUEST",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -11,36 +13,37 @@ from typing import Annotated, Any
 import grpc
 from pydantic import AfterValidator
 
+from tier_runtime.breaking import BreakingInterceptor
+from tier_runtime.channel_settings import ChannelSettings as ChannelSettings  # noqa: PLC0414 - given with every URL, so it is offered here too.
 from tier_runtime.client_interceptors import CallClientInterceptor
+from tier_runtime.inproc import InprocChannel, LocalServer
+from tier_runtime.rest.channel import RestChannel
 from tier_runtime.startup import StartupError
 
 
-@dataclass(frozen=True, slots=True)
-class ChannelSettings:
-    """How a tier calls another. Times are in seconds, sizes in bytes."""
-
-    # The deadline of an RPC made outside of any call.
-    default_deadline_seconds: float = 5.0
-    # What a hop keeps of its caller's deadline, to answer in time itself.
-    hop_margin_seconds: float = 0.01
-    # Largest message, in and out.
-    max_message_bytes: int = 4 * 1024 * 1024
-    # Methods that are safe to send twice, as "package.Service/Method" or "package.Service": only
-    # these are sent again when the peer is unavailable.
-    retried_methods: tuple[str, ...] = ()
-    # Sendings of one RPC in all; gRPC takes no more than 5.
-    max_attempts: int = 3
-
-
-def open_channel(url: str, settings: ChannelSettings | None = None) -> grpc.Channel:
+def open_channel(
+    url: str,
+    settings: ChannelSettings | None = None,
+    *,
+    in_process: Mapping[str, LocalServer] | None = None,
+) -> grpc.Channel:
     """Return a channel whose stubs speak for the current call and raise AppError only.
 
-    `grpc://host:port` is one peer. `dns:///name:port` is all peers behind a name: calls go to
-    each healthy one in turn. Nothing is connected until the first RPC. Never carry a channel
-    across a fork; the caller closes it.
+    The scheme picks the transport, and stubs never know:
+
+    - `grpc://host:port[,host:port...]`: one peer, or several that are named one by one. Several
+      must be IP addresses; calls go to each healthy one in turn.
+    - `dns:///name:port`, `dns://resolver:port/name:port`: all peers behind a name, each healthy
+      one in turn; new ones are seen within seconds of a connection's end.
+    - `http://host:port[,host:port...]`: REST hops.
+    - `inproc:name`: the server of that name in `in_process`.
+
+    Nothing is connected until the first RPC. Never carry a channel across a fork; the caller
+    closes it.
 
     Raises:
-        StartupError: the URL's scheme is not known, or the URL has not its scheme's form.
+        StartupError: the URL's scheme is not known, or the URL has not its scheme's form; or
+            there is no server of that name in this process.
     """
     settings = settings or ChannelSettings()
     transport, target = _read(url)
@@ -48,36 +51,110 @@ def open_channel(url: str, settings: ChannelSettings | None = None) -> grpc.Chan
         default_deadline_seconds=settings.default_deadline_seconds,
         hop_margin_seconds=settings.hop_margin_seconds,
     )
-    return grpc.intercept_channel(transport.open(target, settings), interceptor)
+    channel = transport.open(target, settings, in_process or {})
+    if settings.breaker is not None:
+        # Next to the transport: what it must know of an error is gone once that is mapped.
+        channel = grpc.intercept_channel(channel, BreakingInterceptor(settings.breaker))
+    return grpc.intercept_channel(channel, interceptor)
 
 
-def _open_grpc(target: str, settings: ChannelSettings) -> grpc.Channel:
-    return grpc.insecure_channel(target, options=_options(settings, {}))
+InProcess = Mapping[str, LocalServer]
 
-
-def _open_dns(target: str, settings: ChannelSettings) -> grpc.Channel:
-    balanced = {
+_BALANCED: Mapping[str, Any] = MappingProxyType(
+    {
         "loadBalancingConfig": [{"round_robin": {}}],
         "healthCheckConfig": {"serviceName": ""},
     }
-    return grpc.insecure_channel(f"dns:///{target}", options=_options(settings, balanced))
+)
+
+
+def _open_grpc(target: str, settings: ChannelSettings, _in_process: InProcess) -> grpc.Channel:
+    addresses = target.split(",")
+    if len(addresses) == 1:
+        return grpc.insecure_channel(target, options=_options(settings, {}))
+    scheme = "ipv6" if target.startswith("[") else "ipv4"
+    return grpc.insecure_channel(f"{scheme}:{target}", options=_options(settings, _BALANCED))
+
+
+def _open_dns(target: str, settings: ChannelSettings, _in_process: InProcess) -> grpc.Channel:
+    return grpc.insecure_channel(f"dns://{target}", options=_options(settings, _BALANCED))
+
+
+def _open_http(target: str, settings: ChannelSettings, _in_process: InProcess) -> grpc.Channel:
+    return RestChannel(target.split(","), settings)
+
+
+def _open_inproc(name: str, _settings: ChannelSettings, in_process: InProcess) -> grpc.Channel:
+    server = in_process.get(name)
+    if server is None:
+        raise StartupError(f"Cannot open a channel to 'inproc:{name}': it is not in this process.")
+    return InprocChannel(server)
 
 
 @dataclass(frozen=True, slots=True)
 class _Transport:
     """What a scheme stands for: how its URLs are written, and how they are opened."""
 
-    # All before "host:port".
     prefix: str
     form: str
-    open: Callable[[str, ChannelSettings], grpc.Channel]
+    fits: Callable[[str], bool]
+    # What stands after the prefix, how to call, and the servers of this process.
+    open: Callable[[str, ChannelSettings, InProcess], grpc.Channel]
 
 
-# The next transports, `http` and `inproc`, are entries here.
+def _is_address(text: str) -> bool:
+    host, _, port = text.rpartition(":")
+    named = bool(host) and not set(host) & set("/,")
+    return named and port.isdecimal() and 0 < int(port) < 65536
+
+
+def _are_addresses(text: str) -> bool:
+    return all(_is_address(each) for each in text.split(","))
+
+
+def _are_grpc_addresses(text: str) -> bool:
+    if not _are_addresses(text):
+        return False
+    hosts = [each.rpartition(":")[0] for each in text.split(",")]
+    # gRPC takes a list of addresses of one family; a name would have to be looked up again and
+    # again, which is what dns:/// is for.
+    return len(hosts) == 1 or {_family(host) for host in hosts} in ({4}, {6})
+
+
+def _family(host: str) -> int | None:
+    try:
+        return ipaddress.ip_address(host.removeprefix("[").removesuffix("]")).version
+    except ValueError:
+        return None
+
+
+def _is_name_behind_resolver(text: str) -> bool:
+    resolver, slash, name = text.partition("/")
+    return bool(slash) and (not resolver or _is_address(resolver)) and _is_address(name)
+
+
+def _is_word(text: str) -> bool:
+    return re.fullmatch(r"[a-z][a-z0-9_-]*", text) is not None
+
+
 _TRANSPORTS: Mapping[str, _Transport] = MappingProxyType(
     {
-        "grpc": _Transport("grpc://", "grpc://host:port", _open_grpc),
-        "dns": _Transport("dns:///", "dns:///name:port", _open_dns),
+        "grpc": _Transport(
+            "grpc://",
+            "grpc://host:port, or grpc://ip:port,ip:port,... with addresses of one family",
+            _are_grpc_addresses,
+            _open_grpc,
+        ),
+        "dns": _Transport(
+            "dns://",
+            "dns:///name:port or dns://resolver:port/name:port",
+            _is_name_behind_resolver,
+            _open_dns,
+        ),
+        "http": _Transport(
+            "http://", "http://host:port[,host:port...]", _are_addresses, _open_http
+        ),
+        "inproc": _Transport("inproc:", "inproc:name", _is_word, _open_inproc),
     }
 )
 
@@ -89,9 +166,7 @@ def _read(url: str) -> tuple[_Transport, str]:
         known = ", ".join(sorted(_TRANSPORTS))
         raise StartupError(f"Cannot open a channel to {url!r}: its scheme must be one of {known}.")
     target = url.removeprefix(transport.prefix)
-    host, _, port = target.rpartition(":")
-    fits = target != url and host and "/" not in host and port.isdecimal()
-    if not fits or not 0 < int(port) < 65536:
+    if target == url or not transport.fits(target):
         raise StartupError(
             f"Cannot open a channel to {url!r}: it must be written {transport.form}."
         )
@@ -119,6 +194,9 @@ def _options(
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.min_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", 1000),
+        # A server ends its connections now and then, and the name is looked up again then. The
+        # default would wait for 30 s before a name is looked up a second time.
+        ("grpc.dns_min_time_between_resolutions_ms", 2000),
         # A peer that vanished without a word while calls wait for it is found out within 40 s.
         ("grpc.keepalive_time_ms", 30_000),
         ("grpc.keepalive_timeout_ms", 10_000),

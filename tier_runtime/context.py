@@ -22,9 +22,16 @@ class RpcContext(grpc.ServicerContext):
     the parameter's type, and `rpc_context(context)` makes it this one.
     """
 
-    def __init__(self, inner: grpc.ServicerContext, call: Call) -> None:
+    def __init__(
+        self, inner: grpc.ServicerContext, call: Call, notes: dict[str, object] | None = None
+    ) -> None:
         self._inner = inner
         self.call = call
+        self._notes = {} if notes is None else notes
+
+    def note(self, **fields: object) -> None:
+        """Add fields to the RPC's line in the log, such as how many items it was about."""
+        self._notes.update(fields)
 
     @property
     def actor(self) -> Actor:

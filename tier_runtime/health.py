@@ -17,6 +17,9 @@ from tier_runtime.health_servicer import BoardServicer
 from tier_runtime.logs import get_logger
 
 THIS_TIER = ""
+HEALTH_SERVICE = "grpc.health.v1.Health"
+# Each of our channels that balances watches; strangers have a bound of their own.
+MAX_WATCHES = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,18 +33,20 @@ class HealthBoard:
     """Holds what serves and what does not, and answers Check and Watch about it.
 
     This tier does not serve until its server has started. A name with a probe does not serve
-    until its probe has said so. Safe to use from several threads.
+    until its probe has said so. Safe to use from several threads. Of watchers at most
+    `max_watches` are told; who comes after those gets RESOURCE_EXHAUSTED.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, max_watches: int = MAX_WATCHES) -> None:
         self._lock = threading.Lock()
         self._serving: dict[str, bool] = {}
         # What the log was last told of each probe.
         self._told: dict[str, bool] = {}
         self._draining = False
+        self._is_started = False
         self._probes: list[_Probe] = []
         self._stopped = threading.Event()
-        self._servicer = BoardServicer(self._known)
+        self._servicer = BoardServicer(self._known, max_watches)
         self.set(THIS_TIER, serving=False)
 
     def set(self, name: str, serving: bool) -> None:
@@ -75,7 +80,12 @@ class HealthBoard:
             self._run(probe)
 
     def start(self) -> None:
-        """Begin to poll the probes and to tell watchers, in daemon threads."""
+        """Begin to poll the probes and to tell watchers, in daemon threads; once is enough."""
+        with self._lock:
+            # A tier may be served here and over the wire at the same time, from one board.
+            if self._is_started:
+                return
+            self._is_started = True
         self._servicer.start()
         for probe in self._probes:
             threading.Thread(

@@ -32,10 +32,15 @@ class _Watcher:
 
 
 class BoardServicer(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # ships no types
-    """Tells what `is_serving` says of a name: True, False, or None when it is unknown."""
+    """Tells what `is_serving` says of a name: True, False, or None when it is unknown.
 
-    def __init__(self, is_serving: Callable[[str], bool | None]) -> None:
+    An open Watch costs memory, and a round of the sending thread at each change: there are at most
+    `max_watches`.
+    """
+
+    def __init__(self, is_serving: Callable[[str], bool | None], max_watches: int) -> None:
         self._is_serving = is_serving
+        self._max_watches = max_watches
         self._watchers: set[_Watcher] = set()
         self._news = threading.Condition()
         self._has_news = False
@@ -54,15 +59,22 @@ class BoardServicer(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # sh
     def Watch(
         self, request: health_pb2.HealthCheckRequest, context: grpc.ServicerContext, send: Send
     ) -> None:
-        """Tell of one name now and whenever it changes, until the server stops."""
+        """Tell of one name now and whenever it changes, until the server stops.
+
+        RESOURCE_EXHAUSTED when there are as many watchers as there may be.
+        """
         watcher = _Watcher(request.service, send)
         with self._news:
             closed = self._closed
-            if not closed:
+            is_full = len(self._watchers) >= self._max_watches
+            if not closed and not is_full:
                 self._watchers.add(watcher)
                 self._has_news = True
                 self._news.notify_all()
-        if closed or not context.add_callback(lambda: self._forget(watcher)):
+        if is_full and not closed:
+            context.set_code(grpc.StatusCode.RESOURCE_EXHAUSTED)
+            context.set_details("Too many watchers.")
+        if closed or is_full or not context.add_callback(lambda: self._forget(watcher)):
             self._forget(watcher)
             send(None)
 

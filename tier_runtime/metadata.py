@@ -40,12 +40,7 @@ def is_traceparent(text: str) -> bool:
 
 def metadata_of(call: Call) -> list[tuple[str, str | bytes]]:
     """Return what an outgoing RPC of this call carries."""
-    actor = actor_pb2.Actor(
-        subject=call.actor.subject,
-        roles=sorted(call.actor.roles),
-        session_id=call.actor.session_id,
-        request_id=call.request_id,
-    )
+    actor = actor_to_proto(call.actor, call.request_id)
     carried: list[tuple[str, str | bytes]] = [
         (ACTOR_KEY, actor.SerializeToString()),
         (REQUEST_ID_KEY, call.request_id),
@@ -88,6 +83,25 @@ def actor_from(metadata: Metadata) -> Actor:
         message = actor_pb2.Actor.FromString(value)
     except DecodeError as error:
         raise _unreadable() from error
+    return actor_of(message)
+
+
+def actor_to_proto(actor: Actor, request_id: str) -> actor_pb2.Actor:
+    """Return an actor as it travels, in metadata or in a message."""
+    return actor_pb2.Actor(
+        subject=actor.subject,
+        roles=sorted(actor.roles),
+        session_id=actor.session_id,
+        request_id=request_id,
+    )
+
+
+def actor_of(message: actor_pb2.Actor) -> Actor:
+    """Return the actor in a message; anonymous when it names none.
+
+    Raises:
+        AppError: UNAUTHENTICATED/UNAUTHENTICATED, when it exceeds the bounds.
+    """
     texts = (message.subject, message.session_id, *message.roles)
     if len(message.roles) > MAX_ROLES or any(len(text) > MAX_TEXT for text in texts):
         raise _unreadable()

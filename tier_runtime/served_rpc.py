@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Never
+from typing import TYPE_CHECKING, Any, Never
 
 import grpc
 import structlog
-from grpc_status import rpc_status  # type: ignore[import-untyped]  # ships no types
 
 from tier_runtime.call import Actor, Call, call_scope
 from tier_runtime.clock import Clock
@@ -18,10 +17,21 @@ from tier_runtime.deadline import Deadline, deadline_exceeded
 from tier_runtime.errors import AppError, Kind
 from tier_runtime.ids import IdSource
 from tier_runtime.metadata import actor_from, request_id_from, traceparent_from
-from tier_runtime.status import STATUS_CODES, internal_error, to_status
+from tier_runtime.status import DETAILS_KEY, STATUS_CODES, internal_error, to_status
+
+if TYPE_CHECKING:
+    from grpc import _Metadata
+
+# Stands in a stream of requests for a message that is none of the method's.
+UNREADABLE = object()
 
 # gRPC tells "no deadline" as centuries.
 NO_DEADLINE_SECONDS = 1e8
+
+# gRFC A6: a negative number tells the caller's channel not to send the RPC again. An error of ours
+# was tried as often as it may be by the one who saw the transport fail; a caller that repeated it
+# would multiply the attempts with each hop.
+_DO_NOT_RETRY = (("grpc-retry-pushback-ms", "-1"),)
 
 _WARNED = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED"})
 
@@ -33,6 +43,17 @@ class CallLimits:
     default_deadline_seconds: float
     min_deadline_seconds: float
     max_open_streams: int
+    # The longest that a caller may ask for; more is cut to it.
+    max_deadline_seconds: float = NO_DEADLINE_SECONDS
+
+
+# Says who calls, from the method ("/package.Service/Method"), the metadata and the call, whose
+# actor is not known yet; raises AppError for whom it does not let in.
+FindActor = Callable[[str, "_Metadata", Call], Actor]
+
+
+def _peers_actor(_method: str, metadata: _Metadata, _call: Call) -> Actor:
+    return actor_from(metadata)
 
 
 class RpcDesk:
@@ -46,8 +67,11 @@ class RpcDesk:
         log: structlog.stdlib.BoundLogger,
         *,
         quiet_methods: Collection[str] = (),
+        find_actor: FindActor = _peers_actor,
     ) -> None:
         self.limits = limits
+        # By default a peer is believed whom it speaks for; a server for strangers has its own.
+        self.find_actor = find_actor
         # Full names, as "/package.Service/Method", of what is polled: their successes are told
         # at debug level only.
         self.quiet_methods = frozenset(quiet_methods)
@@ -55,6 +79,15 @@ class RpcDesk:
         self.ids = ids
         self.log = log
         self.stream_slots = threading.BoundedSemaphore(limits.max_open_streams)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ending(grpc.Status):
+    """How an RPC ends that fails."""
+
+    code: grpc.StatusCode
+    details: str
+    trailing_metadata: _Metadata
 
 
 class TooManyStreamsError(Exception):
@@ -76,11 +109,20 @@ class ServedRpc:
         self._timer: threading.Timer | None = None
         self._code = ""
         self._fields: dict[str, Any] = {}
+        # What the servicer adds to the line.
+        self._notes: dict[str, object] = {}
 
         self._metadata = tuple(inner.invocation_metadata() or ())
         left = inner.time_remaining()
-        self._has_deadline = left < NO_DEADLINE_SECONDS
-        seconds = left if self._has_deadline else desk.limits.default_deadline_seconds
+        # Otherwise gRPC does not know of the end that is set here.
+        self._ends_by_itself = left <= desk.limits.max_deadline_seconds and (
+            left < NO_DEADLINE_SECONDS
+        )
+        seconds = (
+            min(left, desk.limits.max_deadline_seconds)
+            if left < NO_DEADLINE_SECONDS
+            else desk.limits.default_deadline_seconds
+        )
         self.call = Call(
             actor=Actor(),
             request_id=request_id_from(self._metadata, desk.ids),
@@ -97,21 +139,22 @@ class ServedRpc:
         """
         if self.call.deadline.remaining() < self._desk.limits.min_deadline_seconds:
             raise deadline_exceeded()
-        self.call = replace(self.call, actor=actor_from(self._metadata))
+        actor = self._desk.find_actor(self._method, self._metadata, self.call)
+        self.call = replace(self.call, actor=actor)
         if self._streaming:
             # An open stream holds a thread of the pool. Without a bound of their own, as many
             # streams as threads would leave none for unary calls.
             if not self._desk.stream_slots.acquire(blocking=False):
                 raise TooManyStreamsError
             self._holds_slot = True
-            if not self._has_deadline:
+            if not self._ends_by_itself:
                 # A peer without a deadline that stops sending would hold its slot for ever.
                 # A millisecond later, so that whoever looks then finds the deadline passed.
                 seconds = self.call.deadline.remaining() + 0.001
                 self._timer = threading.Timer(seconds, self._inner.cancel)
                 self._timer.daemon = True
                 self._timer.start()
-        return RpcContext(self._inner, self.call)
+        return RpcContext(self._inner, self.call, self._notes)
 
     def requests(self, messages: Iterator[Any]) -> Iterator[Any]:
         """Yield the caller's messages while there is time left.
@@ -119,9 +162,14 @@ class ServedRpc:
         To gRPC's iterator a cancelled stream can look like one that ended well. This tells the
         two apart when it was the time that ended it; a caller that leaves by itself can still
         look finished, so what must be whole needs a mark of its end in the messages.
+
+        Raises:
+            AppError: the time is over, or a message cannot be read.
         """
         for message in messages:
             self.call.deadline.check()
+            if message is UNREADABLE:
+                raise AppError(Kind.INVALID, "MALFORMED_BODY", "A message cannot be read.")
             yield message
         self.call.deadline.check()
 
@@ -153,14 +201,18 @@ class ServedRpc:
             self._inner.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "Too many open streams.")
         if isinstance(error, grpc.RpcError) and not self._inner.is_active():
             # How gRPC tells a handler that reads requests that its caller has gone.
-            self._code = "CANCELLED"
+            self._code = self._code_of_the_gone()
             raise error
         shown = error if isinstance(error, AppError) else internal_error()
         if shown.kind is Kind.INTERNAL:
             self._fields["exc_info"] = error
         self._code = STATUS_CODES[shown.kind].name
         self._fields["error"] = shown.code
-        self._inner.abort_with_status(rpc_status.to_status(to_status(shown)))
+        status = to_status(shown)
+        trailing: _Metadata = ((DETAILS_KEY, status.SerializeToString()),)
+        if shown.kind is Kind.UNAVAILABLE:
+            trailing += _DO_NOT_RETRY
+        self._inner.abort_with_status(_Ending(STATUS_CODES[shown.kind], status.message, trailing))
 
     def close(self) -> None:
         """Give back what the RPC holds and write its line."""
@@ -180,14 +232,15 @@ class ServedRpc:
                 write = log.warning
             elif code == "OK" and self._method in self._desk.quiet_methods:
                 write = log.debug
-            write(
-                "rpc",
-                method=self._method,
-                code=code,
-                duration_ms=round(elapsed * 1000, 3),
-                actor=self.call.actor.subject or None,
+            fields = {
+                **self._notes,
+                "method": self._method,
+                "code": code,
+                "duration_ms": round(elapsed * 1000, 3),
+                "actor": self.call.actor.subject or None,
                 **self._fields,
-            )
+            }
+            write("rpc", **fields)
 
     def _code_of_the_gone(self) -> str:
         return "CANCELLED" if self.call.deadline.remaining() else "DEADLINE_EXCEEDED"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import queue
 import signal
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent import futures
 from contextlib import ExitStack
@@ -17,18 +19,21 @@ from grpc_reflection.v1alpha import reflection  # type: ignore[import-untyped]  
 
 from tier_runtime.addresses import Address
 from tier_runtime.clock import Clock, SystemClock
-from tier_runtime.health import THIS_TIER, HealthBoard
+from tier_runtime.handlers import Registration as Registration  # noqa: PLC0414 - given to every server, so it is offered here too.
+from tier_runtime.health import HEALTH_SERVICE, THIS_TIER, HealthBoard
 from tier_runtime.ids import IdSource, Uuid7Source
 from tier_runtime.served_rpc import CallLimits, RpcDesk
 from tier_runtime.server_interceptors import CallServerInterceptor
 from tier_runtime.startup import StartupError
 
-# No signal has this number.
+# No signal has these numbers.
 _ALL_ENDED = 0
+_NOTHING = -1
+# How long RPCs may take to end that have been cancelled. gRPC can lose count of one, and would
+# keep the process for ever.
+_CANCELLED_SECONDS = 5.0
 # How late a signal may be noticed that another thread took.
 _SIGNAL_POLL_SECONDS = 0.2
-
-_HEALTH_SERVICE = "grpc.health.v1.Health"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +63,10 @@ class GrpcServerSettings:
     default_deadline_seconds: float = 5.0
     # A call with less time left than this is refused: its answer would come too late.
     min_deadline_seconds: float = 0.005
-    # After this time a connection is asked to reconnect, which lets balancers see new servers.
-    max_connection_age_seconds: float = 300.0
+    # After this time a connection is asked to reconnect, which lets balancers see new servers: a
+    # name is looked up again then. What is in flight may take the grace to end.
+    max_connection_age_seconds: float = 20.0
+    max_connection_age_grace_seconds: float = 30.0
     # Whether grpc.reflection.v1alpha tells what is served.
     reflection: bool = True
     # Polled methods, as "/package.Service/Method": their successes are logged at debug level.
@@ -76,14 +83,6 @@ class GrpcServerSettings:
     def stream_limit(self) -> int:
         """How many streams may be open at the same time."""
         return self.threads // 2 if self.max_open_streams is None else self.max_open_streams
-
-
-@dataclass(frozen=True, slots=True)
-class Registration:
-    """One service: its full name, and what adds its servicer to a server."""
-
-    service_full_name: str
-    add: Callable[[grpc.Server], None]
 
 
 class TierServer:
@@ -154,18 +153,7 @@ def build_server(
     ids: IdSource | None = None,
 ) -> TierServer:
     """Return a server of these services, of health and of reflection; it does not listen yet."""
-    limits = CallLimits(
-        default_deadline_seconds=settings.default_deadline_seconds,
-        min_deadline_seconds=settings.min_deadline_seconds,
-        max_open_streams=settings.stream_limit,
-    )
-    desk = RpcDesk(
-        limits,
-        clock or SystemClock(),
-        ids or Uuid7Source(),
-        log,
-        quiet_methods=settings.quiet_methods,
-    )
+    desk = make_desk(settings, log, clock=clock, ids=ids)
     server = grpc.server(
         futures.ThreadPoolExecutor(settings.threads, thread_name_prefix="rpc"),
         interceptors=[CallServerInterceptor(desk)],
@@ -176,6 +164,10 @@ def build_server(
             ("grpc.max_receive_message_length", settings.max_message_bytes),
             ("grpc.max_send_message_length", settings.max_message_bytes),
             ("grpc.max_connection_age_ms", int(settings.max_connection_age_seconds * 1000)),
+            (
+                "grpc.max_connection_age_grace_ms",
+                int(settings.max_connection_age_grace_seconds * 1000),
+            ),
             # Our channels ping every 30 s; the default would take that for an attack.
             ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
         ),
@@ -185,9 +177,31 @@ def build_server(
         registration.add(server)
     health.add_to(server)
     if settings.reflection:
-        names = (*services, _HEALTH_SERVICE, reflection.SERVICE_NAME)
+        names = (*services, HEALTH_SERVICE, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, server)
     return TierServer(server, settings, services, health, log)
+
+
+def make_desk(
+    settings: GrpcServerSettings,
+    log: structlog.stdlib.BoundLogger,
+    *,
+    clock: Clock | None = None,
+    ids: IdSource | None = None,
+) -> RpcDesk:
+    """Return what all RPCs of a server share, whatever carries them to it."""
+    limits = CallLimits(
+        default_deadline_seconds=settings.default_deadline_seconds,
+        min_deadline_seconds=settings.min_deadline_seconds,
+        max_open_streams=settings.stream_limit,
+    )
+    return RpcDesk(
+        limits,
+        clock or SystemClock(),
+        ids or Uuid7Source(),
+        log,
+        quiet_methods=settings.quiet_methods,
+    )
 
 
 def serve_until_signal(
@@ -195,8 +209,10 @@ def serve_until_signal(
     *,
     drain_seconds: float,
     on_stop: Sequence[Callable[[], None]] = (),
+    on_start: Callable[[], None] | None = None,
+    signals: Sequence[signal.Signals] = (signal.SIGTERM, signal.SIGINT),
 ) -> int:
-    """Serve until SIGTERM or SIGINT, end without losing a call, and return 0.
+    """Serve until one of the signals, end without losing a call, and return 0.
 
     In this order: health says NOT_SERVING, a short wait for balancers to see it, no new RPCs and
     `drain_seconds` for those in flight, then `on_stop` in its order. A second signal cancels what
@@ -215,9 +231,11 @@ def serve_until_signal(
     with ExitStack() as stack:
         for callback in reversed(on_stop):
             stack.callback(callback)
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in signals:
             stack.callback(signal.signal, number, signal.signal(number, wake))
         server.start()
+        if on_start is not None:
+            on_start()
         server.log.info("draining", signal=signal.Signals(_next(wakes)).name)
         _drain(server, wakes, drain_seconds)
         server.log.info("stopped")
@@ -226,15 +244,13 @@ def serve_until_signal(
 
 def _drain(server: TierServer, wakes: queue.SimpleQueue[int], drain_seconds: float) -> None:
     server.health.drain()
-    try:
-        wakes.get(timeout=server.settings.notserving_wait_seconds)
-    except queue.Empty:
-        ended = server.begin_stop(drain_seconds)
-    else:
-        ended = server.begin_stop(0.0)
+    is_in_a_hurry = _next(wakes, server.settings.notserving_wait_seconds) != _NOTHING
+    grace_seconds = 0.0 if is_in_a_hurry else drain_seconds
+    ended = server.begin_stop(grace_seconds)
 
     def tell_when_ended() -> None:
-        ended.wait()
+        if not ended.wait(grace_seconds + _CANCELLED_SECONDS):
+            server.log.warning("rpcs_left")
         wakes.put(_ALL_ENDED)
 
     threading.Thread(target=tell_when_ended, name="drain", daemon=True).start()
@@ -242,17 +258,19 @@ def _drain(server: TierServer, wakes: queue.SimpleQueue[int], drain_seconds: flo
         server.stop(0.0)
 
 
-def _next(wakes: queue.SimpleQueue[int]) -> int:
-    """Return the next wake.
+def _next(wakes: queue.SimpleQueue[int], seconds: float = math.inf) -> int:
+    """Return the next wake; _NOTHING when there was none for so long.
 
     The kernel may hand a signal to any thread, and Python runs its handler in the main thread the
-    next time that one comes round: a wait without end would sleep through it.
+    next time that one comes round: a single long wait would sleep through it.
     """
-    while True:
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0:
         try:
-            return wakes.get(timeout=_SIGNAL_POLL_SECONDS)
+            return wakes.get(timeout=min(left, _SIGNAL_POLL_SECONDS))
         except queue.Empty:
             continue
+    return _NOTHING
 
 
 def _address(bind: str) -> Address:

@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar, cast
 
 import grpc
+from google.protobuf.message import DecodeError
 
 from tier_runtime.call import call_scope
-from tier_runtime.served_rpc import RpcDesk, ServedRpc
+from tier_runtime.served_rpc import UNREADABLE, RpcDesk, ServedRpc
 
 RequestT = TypeVar("RequestT")
 ResponseT = TypeVar("ResponseT")
@@ -30,6 +31,8 @@ class CallServerInterceptor(grpc.ServerInterceptor):
 
     def __init__(self, desk: RpcDesk) -> None:
         self._desk = desk
+        # By method: the handler as it is and wrapped. There are no more of them than methods.
+        self._known: dict[str, tuple[Any, Any]] = {}
 
     def intercept_service(
         self,
@@ -40,15 +43,27 @@ class CallServerInterceptor(grpc.ServerInterceptor):
     ) -> grpc.RpcMethodHandler[RequestT, ResponseT] | None:
         """Return the wrapped handler, or None where there is none."""
         handler = continuation(handler_call_details)
+        if handler is None:
+            return None
+        # gRPC asks for every RPC anew.
         method = handler_call_details.method
-        if handler is None or method.startswith(_UNTOUCHED):
+        known = self._known.get(method)
+        if known is None or known[0] is not handler:
+            known = self._known[method] = (handler, _reading_all(self.wrapped(method, handler)))
+        return cast("grpc.RpcMethodHandler[RequestT, ResponseT]", known[1])
+
+    def wrapped(
+        self, method: str, handler: grpc.RpcMethodHandler[RequestT, ResponseT]
+    ) -> grpc.RpcMethodHandler[RequestT, ResponseT]:
+        """Return the handler of "/package.Service/Method" with all that is done around it."""
+        if method.startswith(_UNTOUCHED):
             return handler
         make_handler, behaviour = _arity(handler)
         wrap = self._many_answers if handler.response_streaming else self._one_answer
         return make_handler(
             wrap(method, behaviour, request_streaming=handler.request_streaming),
             handler.request_deserializer,
-            handler.response_serializer,
+            _unless_bytes(handler.response_serializer),
         )
 
     def _one_answer(
@@ -87,6 +102,45 @@ class CallServerInterceptor(grpc.ServerInterceptor):
                 rpc.close()
 
         return answer
+
+
+def _reading_all(
+    handler: grpc.RpcMethodHandler[RequestT, ResponseT],
+) -> grpc.RpcMethodHandler[RequestT, ResponseT]:
+    """Return the handler with messages of a stream that cannot be read as UNREADABLE.
+
+    gRPC would fail the RPC behind the handler's back: to it the stream looks like one that ended
+    well, and now and then such an RPC does not end at all and its server can never stop.
+    """
+    deserialize = handler.request_deserializer
+    if not handler.request_streaming or deserialize is None:
+        return handler
+
+    def deserialized(message: bytes) -> Any:
+        try:
+            return deserialize(message)
+        except DecodeError:
+            return UNREADABLE
+
+    make_handler, behaviour = _arity(handler)
+    return make_handler(behaviour, deserialized, handler.response_serializer)
+
+
+def _unless_bytes(
+    serialize: Callable[[ResponseT], bytes] | None,
+) -> Callable[[ResponseT], bytes] | None:
+    """Return a serializer that lets pass what a servicer answers in serialized form.
+
+    A cached answer, or one of the next tier that this one need not read, is not decoded only to
+    be encoded again.
+    """
+    if serialize is None:
+        return None
+
+    def serialized(answer: ResponseT) -> bytes:
+        return answer if isinstance(answer, bytes) else serialize(answer)
+
+    return serialized
 
 
 def _arity(

@@ -54,6 +54,9 @@ STATUS_CODES: Mapping[Kind, grpc.StatusCode] = MappingProxyType(
     }
 )
 _KINDS = {code: kind for kind, code in STATUS_CODES.items()}
+_KINDS_BY_NUMBER: Mapping[int, Kind] = MappingProxyType(
+    {code.value[0]: kind for code, kind in _KINDS.items()}
+)
 
 
 def to_status(error: AppError) -> Status:
@@ -108,6 +111,16 @@ def from_rpc_error(error: grpc.RpcError) -> AppError:
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
         return _unavailable(OVERLOAD_RETRY_SECONDS)
     return internal_error()
+
+
+def from_status(status: Status) -> AppError:
+    """Return what a status means that stands in a message, such as one item's of a batch.
+
+    One that no tier of ours made is internal.
+    """
+    kind = _KINDS_BY_NUMBER.get(status.code)
+    ours = None if kind is None else _from_status(kind, status)
+    return internal_error() if ours is None else ours
 
 
 def internal_error() -> AppError:

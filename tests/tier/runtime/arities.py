@@ -43,6 +43,7 @@ class Arities:
             "StreamStream": grpc.stream_stream_rpc_method_handler(self.stream_stream, *_CODEC),
         }
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
+        server.add_registered_method_handlers(SERVICE, handlers)
 
     def unary_unary(self, request: StringValue, context: RpcContext) -> StringValue:
         behaviour = self.behaviours.get("UnaryUnary", self.answer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -35,7 +36,7 @@ def serve(log_lines: list[Any]) -> Iterator[Serve]:
     capture = LogCapture()
     capture.entries = log_lines
     log: structlog.stdlib.BoundLogger = structlog.wrap_logger(
-        None,
+        logging.getLogger("captured"),
         processors=[structlog.stdlib.add_log_level, capture],
         wrapper_class=structlog.stdlib.BoundLogger,
     )

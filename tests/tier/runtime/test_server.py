@@ -2,10 +2,13 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import grpc
 import pytest
+from google.protobuf.wrappers_pb2 import StringValue
 from grpc_health.v1 import (  # type: ignore[import-untyped]  # ships no types
     health_pb2,
     health_pb2_grpc,
@@ -23,9 +26,11 @@ from tier_runtime.channel import ChannelSettings, open_channel
 from tier_runtime.context import RpcContext
 from tier_runtime.errors import AppError, Kind
 from tier_runtime.health import HealthBoard
+from tier_runtime.inproc import LocalServer
 from tier_runtime.logs import get_logger
 from tier_runtime.server import GrpcServerSettings, TierServer, build_server
 from tier_runtime.startup import StartupError
+from tier_runtime.tier import Tier
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -211,25 +216,127 @@ def _is_unavailable(stub: AritiesStub) -> bool:
     return False
 
 
-@pytest.mark.parametrize(("retried", "attempts"), [((), 1), ((f"{SERVICE}/UnaryUnary",), 3)])
-def test_only_a_method_that_is_named_is_sent_again(
-    serve: Serve, retried: tuple[str, ...], attempts: int
-) -> None:
+@contextmanager
+def unavailable_at_first(times: int) -> Iterator[tuple[str, list[str]]]:
+    """Serve without our interceptors; the first calls end as those of a server that goes away."""
+    seen: list[str] = []
+
+    def answer(request: StringValue, context: grpc.ServicerContext) -> StringValue:
+        seen.append(request.value)
+        if len(seen) <= times:
+            context.abort(grpc.StatusCode.UNAVAILABLE, "Connection reset.")
+        return request
+
+    handlers = {
+        "UnaryUnary": grpc.unary_unary_rpc_method_handler(
+            answer, StringValue.FromString, StringValue.SerializeToString
+        )
+    }
+    server = grpc.server(ThreadPoolExecutor(2))
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        yield f"grpc://127.0.0.1:{port}", seen
+    finally:
+        server.stop(None).wait()
+
+
+def test_a_method_that_is_named_is_sent_again_when_the_transport_fails() -> None:
+    settings = ChannelSettings(retried_methods=(f"{SERVICE}/UnaryUnary",), max_attempts=3)
+    with unavailable_at_first(2) as (url, seen), open_channel(url, settings) as channel:
+        assert AritiesStub(channel).unary_unary("x") == "x"
+    assert seen == ["x"] * 3
+
+
+def test_a_method_that_is_not_named_is_sent_once() -> None:
+    settings = ChannelSettings(retried_methods=(f"{SERVICE}/Another",), max_attempts=3)
+    with unavailable_at_first(2) as (url, seen), open_channel(url, settings) as channel:
+        with pytest.raises(AppError) as caught:
+            AritiesStub(channel).unary_unary("x")
+        assert caught.value.kind is Kind.UNAVAILABLE
+    assert seen == ["x"]
+
+
+def test_what_a_tier_itself_says_is_unavailable_is_not_sent_again(serve: Serve) -> None:
     seen: list[str] = []
 
     def unavailable(text: str, _context: RpcContext) -> str:
         seen.append(text)
-        raise AppError(Kind.UNAVAILABLE, "SERVICE_UNAVAILABLE", "Later.")
+        raise AppError(Kind.UNAVAILABLE, "SERVICE_UNAVAILABLE", "Later.", retry_after=3)
 
     server = serve(Arities(unavailable))
-    settings = ChannelSettings(retried_methods=retried, max_attempts=3)
-    with open_channel(f"grpc://{server.address}", settings) as channel:
-        with pytest.raises(AppError) as caught:
-            AritiesStub(channel).unary_unary("x")
-        with pytest.raises(AppError):
-            AritiesStub(channel).stream_unary(["never twice"])
-    assert caught.value.kind is Kind.UNAVAILABLE
-    assert seen == ["x"] * attempts + ["never twice"]
+    settings = ChannelSettings(retried_methods=(f"{SERVICE}/UnaryUnary",), max_attempts=3)
+    with (
+        open_channel(f"grpc://{server.address}", settings) as channel,
+        pytest.raises(AppError) as caught,
+    ):
+        AritiesStub(channel).unary_unary("x")
+    assert (caught.value.kind, caught.value.retry_after) == (Kind.UNAVAILABLE, 3.0)
+    assert seen == ["x"]
+
+
+def test_answers_in_serialized_form_pass_as_they_are(serve: Serve, channel_to: Any) -> None:
+    class Serialized(Arities):
+        def unary_unary(self, request: StringValue, context: RpcContext) -> Any:
+            return request.SerializeToString()
+
+        def unary_stream(self, request: StringValue, context: RpcContext) -> Any:
+            yield request
+            yield request.SerializeToString()
+
+    stub = AritiesStub(channel_to(serve(Serialized())))
+    assert stub.unary_unary("x") == "x"
+    assert stub.unary_stream("x") == ["x", "x"]
+
+
+def test_what_a_servicer_notes_is_told_in_the_line_of_its_rpc(
+    serve: Serve, stub_of: Connect, log_lines: list[Any]
+) -> None:
+    def notes(text: str, context: RpcContext) -> str:
+        context.note(items=2, request_ids=["r-1", "r-2"], code="cannot be changed")
+        return text
+
+    stub_of(serve(Arities(notes))).unary_unary("x")
+    (line,) = eventually(lambda: [line for line in log_lines if line["event"] == "rpc"])
+    assert (line["items"], line["request_ids"], line["code"]) == (2, ["r-1", "r-2"], "OK")
+
+
+def test_calls_go_to_all_addresses_that_are_named(serve: Serve) -> None:
+    first, second = Answered(), Answered()
+    boards = HealthBoard(), HealthBoard()
+    addresses = [
+        serve(Arities(each.answer), health=board).address
+        for each, board in zip((first, second), boards, strict=True)
+    ]
+    with open_channel(f"grpc://{','.join(addresses)}") as channel:
+        stub = AritiesStub(channel)
+        eventually(lambda: [stub.unary_unary("x"), first.count and second.count][1])
+        before = first.count, second.count
+        for _ in range(20):
+            stub.unary_unary("x")
+        assert (first.count - before[0], second.count - before[1]) == (10, 10)
+        # One that is not well is left alone, and no call fails.
+        boards[1].set("", serving=False)
+        eventually(lambda: _goes_to_one(stub, first), what="all calls at the healthy one")
+
+
+class Answered:
+    """Counts its answers."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def answer(self, text: str, _context: RpcContext) -> str:
+        self.count += 1
+        return text
+
+
+def _goes_to_one(stub: AritiesStub, one: Answered) -> bool:
+    before = one.count
+    for _ in range(4):
+        stub.unary_unary("x")
+    return one.count == before + 4
 
 
 def test_a_message_larger_than_agreed_is_refused(serve: Serve, stub_of: Connect) -> None:
@@ -255,3 +362,33 @@ def test_an_address_in_use_is_not_free_and_a_closed_one_is() -> None:
         assert not used.is_free()
     assert used.is_free()
     assert not Address("203.0.113.1", used.port).is_free()
+
+
+def test_a_tier_is_served_in_this_process_and_over_the_wire_at_once(
+    serve: Serve, board: HealthBoard, log_lines: list[Any]
+) -> None:
+    asked: list[str] = []
+
+    def probe() -> bool:
+        asked.append("probed")
+        return True
+
+    board.add_probe("store.database", probe, interval=3600)
+    arities = Arities()
+    server = serve(arities, health=board)
+    tier = Tier([arities.registration()], board)
+    local = LocalServer(tier, server.settings, server.log)
+    local.start()
+    with (
+        open_channel(f"grpc://{server.address}") as wire,
+        open_channel("inproc:it", in_process={"it": local}) as here,
+    ):
+        assert AritiesStub(wire).unary_unary("x") == AritiesStub(here).unary_unary("x")
+        for channel in (wire, here):
+            stub = health_pb2_grpc.HealthStub(channel)
+            assert stub.Check(request("store.database")).status in {SERVING, NOT_SERVING}
+    # One board, so one thread for each probe.
+    eventually(lambda: board.is_serving("store.database"))
+    assert asked == ["probed"]
+    server.stop()
+    local.stop()

@@ -1,14 +1,8 @@
 from __future__ import annotations
 
-import json
-import queue
 import signal
-import subprocess
-import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from typing import Any
 
 import grpc
 import pytest
@@ -16,69 +10,8 @@ from google.protobuf.wrappers_pb2 import StringValue
 
 from tests.stores.waiting import eventually
 from tests.tier.runtime.arities import METHODS, AritiesStub
-from tier_runtime.channel import open_channel
+from tests.tier.runtime.programs import Program, in_background
 from tier_runtime.errors import AppError
-
-
-class Program:
-    """The program of `drained_program` and what it has logged."""
-
-    def __init__(
-        self, bind: str = "127.0.0.1:0", notserving_wait: float = 0.0, drain: float = 30.0
-    ) -> None:
-        self.lines: list[dict[str, Any]] = []
-        self._incoming: queue.SimpleQueue[str] = queue.SimpleQueue()
-        self.process = subprocess.Popen(
-            [
-                sys.executable,
-                *("-m", "tests.tier.runtime.drained_program"),
-                *(bind, str(notserving_wait), str(drain)),
-            ],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def _read(self) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self._incoming.put(line)
-
-    def logged(self, event: str, count: int = 1) -> list[dict[str, Any]]:
-        """Wait until it has logged so many of these events."""
-
-        def found() -> list[dict[str, Any]]:
-            while not self._incoming.empty():
-                self.lines.append(json.loads(self._incoming.get()))
-            matching = [line for line in self.lines if line["event"] == event]
-            return matching if len(matching) >= count else []
-
-        return eventually(found, seconds=30, what=f"{count} of {event} in the log")
-
-    def stub(self) -> AritiesStub:
-        (line,) = self.logged("serving")
-        self.channel = open_channel(f"grpc://{line['address']}")
-        return AritiesStub(self.channel)
-
-    def ended(self) -> tuple[int, str]:
-        """Wait for its end; return its exit code and what it wrote to stderr."""
-        code = self.process.wait(timeout=30)
-        self._reader.join(timeout=10)
-        assert self.process.stderr is not None
-        return code, self.process.stderr.read()
-
-    def close(self) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-        for stream in (self.process.stdout, self.process.stderr):
-            if stream is not None:
-                stream.close()
-        if hasattr(self, "channel"):
-            self.channel.close()
-
 
 Start = Callable[..., Program]
 
@@ -87,26 +20,14 @@ Start = Callable[..., Program]
 def start() -> Iterator[Start]:
     with ExitStack() as stack:
 
-        def begin(**arguments: Any) -> Program:
-            program = Program(**arguments)
+        def begin(
+            bind: str = "127.0.0.1:0", notserving_wait: float = 0.0, drain: float = 30.0
+        ) -> Program:
+            program = Program("drained_program", bind, str(notserving_wait), str(drain))
             stack.callback(program.close)
             return program
 
         yield begin
-
-
-def in_background(work: Callable[[], Any]) -> tuple[threading.Thread, list[Any]]:
-    results: list[Any] = []
-
-    def run() -> None:
-        try:
-            results.append(work())
-        except AppError as error:
-            results.append(error)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    return thread, results
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -11,10 +11,16 @@ from tier_runtime.logs import get_logger
 from tier_runtime.server import GrpcServerSettings, build_server
 from tier_runtime.startup import StartupError
 
+GRPC = "grpc://host:port, or grpc://ip:port,ip:port,... with addresses of one family"
+DNS = "dns:///name:port or dns://resolver:port/name:port"
+HTTP = "http://host:port[,host:port...]"
 
-@pytest.mark.parametrize("url", ["", "host:1", "http://host:1", "inproc:", "grpcs://host:1"])
+
+@pytest.mark.parametrize("url", ["", "host:1", "https://host:1", "unix:/x", "grpcs://host:1"])
 def test_an_unknown_scheme_is_refused_and_the_known_ones_are_named(url: str) -> None:
-    with pytest.raises(StartupError, match="its scheme must be one of dns, grpc") as caught:
+    with pytest.raises(
+        StartupError, match="its scheme must be one of dns, grpc, http, inproc"
+    ) as caught:
         open_channel(url)
     assert repr(url) in str(caught.value)
 
@@ -22,15 +28,25 @@ def test_an_unknown_scheme_is_refused_and_the_known_ones_are_named(url: str) -> 
 @pytest.mark.parametrize(
     ("url", "form"),
     [
-        ("grpc:host:1", "grpc://host:port"),
-        ("grpc://host", "grpc://host:port"),
-        ("grpc://:1", "grpc://host:port"),
-        ("grpc://host:0", "grpc://host:port"),
-        ("grpc://host:65536", "grpc://host:port"),
-        ("grpc://host:1/path", "grpc://host:port"),
-        ("dns://host:1", "dns:///name:port"),
-        ("dns:///name", "dns:///name:port"),
-        ("dns:///name:http", "dns:///name:port"),
+        ("grpc:host:1", GRPC),
+        ("grpc://host", GRPC),
+        ("grpc://:1", GRPC),
+        ("grpc://host:0", GRPC),
+        ("grpc://host:65536", GRPC),
+        ("grpc://host:1/path", GRPC),
+        ("grpc://host:1,other:1", GRPC),
+        ("grpc://127.0.0.1:1,host:1", GRPC),
+        ("grpc://127.0.0.1:1,[::1]:1", GRPC),
+        ("grpc://127.0.0.1:1,", GRPC),
+        ("dns://host:1", DNS),
+        ("dns:///name", DNS),
+        ("dns:///name:http", DNS),
+        ("dns://resolver/name:1", DNS),
+        ("http://host", HTTP),
+        ("http://host:1/", HTTP),
+        ("http://host:1,,host:2", HTTP),
+        ("inproc:", "inproc:name"),
+        ("inproc://x", "inproc:name"),
     ],
 )
 def test_a_url_without_its_form_is_refused_and_the_form_is_told(url: str, form: str) -> None:
@@ -39,10 +55,26 @@ def test_a_url_without_its_form_is_refused_and_the_form_is_told(url: str, form: 
     assert str(caught.value) == f"Cannot open a channel to {url!r}: it must be written {form}."
 
 
-@pytest.mark.parametrize("url", ["grpc://127.0.0.1:1", "grpc://[::1]:1", "dns:///service:50051"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "grpc://127.0.0.1:1",
+        "grpc://[::1]:1",
+        "grpc://127.0.0.1:1,127.0.0.1:2",
+        "grpc://[::1]:1,[::1]:2",
+        "dns:///service:50051",
+        "dns://127.0.0.1:53/service:50051",
+        "http://127.0.0.1:1,service:2",
+    ],
+)
 def test_a_url_of_a_known_form_opens_a_channel(url: str) -> None:
     with open_channel(url) as channel:
         assert isinstance(channel, grpc.Channel)
+
+
+def test_a_server_that_is_not_in_this_process_is_refused() -> None:
+    with pytest.raises(StartupError, match="'inproc:service': it is not in this process"):
+        open_channel("inproc:service")
 
 
 def test_only_methods_named_as_safe_are_retried_and_only_when_unavailable() -> None:

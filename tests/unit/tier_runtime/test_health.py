@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import threading
 from unittest.mock import create_autospec
 
@@ -9,6 +10,7 @@ from structlog.testing import capture_logs
 
 from tier_runtime.health import HealthBoard
 from tier_runtime.health_servicer import BoardServicer
+from tier_runtime.logs import configure_logging
 
 
 def test_a_tier_does_not_serve_before_it_has_started() -> None:
@@ -92,13 +94,13 @@ def watch(servicer: BoardServicer, context: grpc.ServicerContext) -> list[object
 
 
 def test_a_watch_that_comes_after_the_end_ends_at_once() -> None:
-    servicer = BoardServicer(lambda _name: True)
+    servicer = BoardServicer(lambda _name: True, 8)
     servicer.close()
     assert watch(servicer, create_autospec(grpc.ServicerContext, instance=True)) == [None]
 
 
 def test_a_watch_whose_caller_has_already_gone_is_forgotten() -> None:
-    servicer = BoardServicer(lambda _name: True)
+    servicer = BoardServicer(lambda _name: True, 8)
     context = create_autospec(grpc.ServicerContext, instance=True)
     context.add_callback.return_value = False
     assert watch(servicer, context) == [None]
@@ -124,7 +126,23 @@ def test_a_probe_that_hangs_delays_no_other() -> None:
     release.set()
 
 
+def test_who_watches_when_there_are_enough_watchers_is_sent_away() -> None:
+    servicer = BoardServicer(lambda _name: True, 1)
+    staying = create_autospec(grpc.ServicerContext, instance=True)
+    assert watch(servicer, staying) == []
+    second = create_autospec(grpc.ServicerContext, instance=True)
+    assert watch(servicer, second) == [None]
+    second.set_code.assert_called_once_with(grpc.StatusCode.RESOURCE_EXHAUSTED)
+    [leave] = staying.add_callback.call_args.args
+    leave()
+    third = create_autospec(grpc.ServicerContext, instance=True)
+    assert watch(servicer, third) == []
+    third.set_code.assert_not_called()
+
+
 def test_a_neighbour_that_goes_or_comes_is_told_once() -> None:
+    # Whatever another test of this process has configured, such as to write errors only.
+    configure_logging("test", "info", io.StringIO())
     answers = iter([False, False, True, True, False])
     board = HealthBoard()
     board.add_probe("store.cache", lambda: next(answers), 60)

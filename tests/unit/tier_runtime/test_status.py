@@ -17,6 +17,7 @@ from tier_runtime.status import (
     MAX_STATUS_BYTES,
     STATUS_CODES,
     from_rpc_error,
+    from_status,
     to_status,
 )
 
@@ -43,6 +44,23 @@ def crossed(error: AppError) -> AppError:
     return from_rpc_error(
         FailedCall(STATUS_CODES[error.kind], to_status(error).SerializeToString())
     )
+
+
+def test_an_error_in_a_message_is_read_as_one_that_ends_an_rpc() -> None:
+    error = AppError(Kind.MISSING, "USER_NOT_FOUND", "Nobody.", user_id="u-1")
+    read = from_status(Status.FromString(to_status(error).SerializeToString()))
+    assert (read.kind, read.code, read.message, read.metadata) == (
+        Kind.MISSING,
+        "USER_NOT_FOUND",
+        "Nobody.",
+        {"user_id": "u-1"},
+    )
+
+
+@pytest.mark.parametrize("number", [0, 5, 99])
+def test_an_error_in_a_message_that_is_not_ours_is_internal(number: int) -> None:
+    read = from_status(Status(code=number, message="What a proxy says."))
+    assert (read.kind, read.code) == (Kind.INTERNAL, "INTERNAL_ERROR")
 
 
 def status_with(reason: str, kind: Kind, domain: str = "arcana") -> bytes:

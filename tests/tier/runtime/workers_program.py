@@ -1,0 +1,56 @@
+"""A tier of several processes, for the tests of their supervisor. Its log on stdout tells them all.
+
+A call that says "end" ends the process that serves it, without a word.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+
+from tests.tier.runtime.arities import Arities
+from tier_runtime.context import RpcContext
+from tier_runtime.deadline import Deadline
+from tier_runtime.health import HealthBoard
+from tier_runtime.logs import configure_logging, get_logger
+from tier_runtime.server import GrpcServerSettings
+from tier_runtime.startup import run_main
+from tier_runtime.tier import Serving, Tier, serve_tier
+
+PAUSE = threading.Event()
+
+
+def make_tier() -> Tier:
+    log = get_logger("program")
+    health = HealthBoard()
+
+    def answer(text: str, context: RpcContext) -> str:
+        log.info("entered", text=text)
+        if text == "end":
+            os._exit(9)
+        limit = Deadline.after(30)
+        while text == "until draining" and health.is_serving():
+            limit.check()
+            PAUSE.wait(0.005)
+        while text == "until cancelled" and context.is_active():
+            limit.check()
+            PAUSE.wait(0.005)
+        return str(os.getpid())
+
+    return Tier(
+        [Arities(answer).registration()],
+        health,
+        [lambda: log.info("pools_closed", pid=os.getpid())],
+    )
+
+
+def main() -> int:
+    configure_logging("test", "info")
+    bind, workers = sys.argv[1], int(sys.argv[2])
+    settings = GrpcServerSettings(bind=bind, threads=8, notserving_wait_seconds=0.0)
+    return serve_tier(Serving("test", "grpc", workers, settings), make_tier)
+
+
+if __name__ == "__main__":
+    sys.exit(run_main(main))

@@ -1,0 +1,29 @@
+"""How a tier calls another, whatever carries the calls."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tier_runtime.breaker import Breaker
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelSettings:
+    """How a tier calls another. Times are in seconds, sizes in bytes."""
+
+    # The deadline of an RPC made outside of any call.
+    default_deadline_seconds: float = 5.0
+    # What a hop keeps of its caller's deadline, to answer in time itself.
+    hop_margin_seconds: float = 0.01
+    # Largest message, in and out.
+    max_message_bytes: int = 4 * 1024 * 1024
+    # Methods that are safe to send twice, as "package.Service/Method" or "package.Service": only
+    # these are sent again when the peer is unavailable.
+    retried_methods: tuple[str, ...] = ()
+    # Sendings of one RPC in all; gRPC takes no more than 5.
+    max_attempts: int = 3
+    # How long a connection of a REST hop is used, so that processes that start later get their
+    # part; a gRPC server ends its connections itself.
+    max_connection_age_seconds: float = 20.0
+    # Leaves the peer alone while it does not answer; None asks it always.
+    breaker: Breaker | None = None

@@ -1,0 +1,64 @@
+"""One outgoing HTTP request: how long it may take, and how somebody else ends it."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+
+
+class FlightCancelledError(Exception):
+    """Somebody ended the request."""
+
+
+class Flight:
+    """The time and the connection of one request; `cancel` is for any thread."""
+
+    def __init__(self, seconds: float | None) -> None:
+        self.until = None if seconds is None else time.monotonic() + seconds
+        self._lock = threading.Lock()
+        self._socket: socket.socket | None = None
+        self._ended = threading.Event()
+        self.is_cancelled = False
+
+    def remaining(self) -> float | None:
+        """Return the seconds left, None where there is no end."""
+        return None if self.until is None else max(self.until - time.monotonic(), 0.0)
+
+    @property
+    def is_late(self) -> bool:
+        """True when the time is over."""
+        return self.until is not None and time.monotonic() >= self.until
+
+    def board(self, connection: socket.socket) -> None:
+        """Say on which connection the request travels.
+
+        Raises:
+            FlightCancelledError: it was cancelled before.
+        """
+        with self._lock:
+            if self.is_cancelled:
+                raise FlightCancelledError
+            self._socket = connection
+
+    def leave(self) -> None:
+        """Say that the connection is somebody else's from here on."""
+        with self._lock:
+            self._socket = None
+
+    def cancel(self) -> None:
+        """End the request where it is; a thread that waits for its answer wakes up."""
+        with self._lock:
+            self.is_cancelled = True
+            connection = self._socket
+            if connection is not None:
+                # Closing it would not wake the other thread.
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+        self._ended.set()
+
+    def wait(self, seconds: float) -> None:
+        """Wait, but not beyond the end of the request."""
+        left = self.remaining()
+        self._ended.wait(seconds if left is None else min(seconds, left))

@@ -1,0 +1,156 @@
+"""A tier, built and not yet served, and the ways to serve it."""
+
+from __future__ import annotations
+
+import math
+import signal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import structlog
+from pydantic import Field
+
+from tier_runtime.addresses import Address
+from tier_runtime.handlers import Registration, collect, guarded
+from tier_runtime.health import THIS_TIER, HealthBoard
+from tier_runtime.http_server import WebServerSettings, WorkerApp, serve_http
+from tier_runtime.logs import get_logger
+from tier_runtime.rest.app import RestApp
+from tier_runtime.server import GrpcServerSettings, build_server, make_desk, serve_until_signal
+from tier_runtime.settings import TierSettings
+from tier_runtime.workers import run_workers
+
+Protocol = Literal["grpc", "http"]
+
+WORKER_PORT_STEP = 100
+
+# How long a connection of our pooled clients may be idle, and how long one may be silent in the
+# middle of a request.
+HTTP_KEEPALIVE_SECONDS = 75
+HTTP_SILENCE_SECONDS = 30
+
+
+class ServedSettings(TierSettings):
+    """What every inner tier can be told about how it is served."""
+
+    communication_protocol: Protocol = Field(
+        default="grpc", description="What carries the calls between two tiers."
+    )
+    workers: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="Processes of an inner tier. With `grpc` each listens on a port of its own: "
+        "that of the address, and 100, 200, ... above it; with `http` they share one.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """What a tier offers; `on_stop` gives back what it holds, in its order."""
+
+    services: Sequence[Registration]
+    health: HealthBoard
+    on_stop: Sequence[Callable[[], None]] = ()
+
+    def open(self) -> None:
+        """Begin to poll the probes, and say that the tier serves."""
+        self.health.start()
+        for name in (THIS_TIER, *(service.service_full_name for service in self.services)):
+            self.health.set(name, serving=True)
+
+    def close(self) -> None:
+        """Say that it serves no more, and give back what it holds."""
+        self.health.drain()
+        self.health.stop()
+        for callback in self.on_stop:
+            callback()
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """How a tier is served: by which transport, and by how many processes."""
+
+    # The tier's name, as it stands in the log.
+    name: str
+    protocol: Protocol
+    workers: int
+    # Where and by how many threads, whatever the transport.
+    grpc: GrpcServerSettings
+
+
+def serve_tier(serving: Serving, make: Callable[[], Tier]) -> int:
+    """Serve until SIGTERM or SIGINT and return the exit code.
+
+    `make` runs in each process that serves, after the fork.
+
+    Raises:
+        StartupError: the tier cannot be made, or its address cannot be listened on.
+    """
+    log = get_logger(f"{serving.name}_tier")
+    if serving.protocol == "http":
+        return serve_http(_web_settings(serving), lambda: _worker_app(serving.grpc, make(), log))
+    if serving.workers > 1:
+        return run_workers(
+            serving.workers, lambda number, ready: _serve_worker(serving, number, make, ready)
+        )
+    tier = make()
+    server = build_server(serving.grpc, tier.services, tier.health, log)
+    return serve_until_signal(
+        server, drain_seconds=serving.grpc.drain_seconds, on_stop=tier.on_stop
+    )
+
+
+def worker_bind(bind: str, number: int) -> str:
+    """Return where the worker of that number listens: each has a port of its own.
+
+    Behind a shared one the kernel picks a process for each connection, and all calls of a channel
+    may end up with the same. A port of 0 stays one.
+    """
+    address = Address.parse(bind)
+    if not address.port:
+        return bind
+    return str(replace(address, port=address.port + number * WORKER_PORT_STEP))
+
+
+def _serve_worker(
+    serving: Serving, number: int, make: Callable[[], Tier], ready: Callable[[], None]
+) -> int:
+    settings = replace(serving.grpc, bind=worker_bind(serving.grpc.bind, number))
+    log = get_logger(f"{serving.name}_tier").bind(worker=number)
+    tier = make()
+    server = build_server(settings, tier.services, tier.health, log)
+    return serve_until_signal(
+        server,
+        drain_seconds=settings.drain_seconds,
+        on_stop=tier.on_stop,
+        on_start=ready,
+        signals=(signal.SIGTERM,),
+    )
+
+
+def _web_settings(serving: Serving) -> WebServerSettings:
+    return WebServerSettings(
+        address=Address.parse(serving.grpc.bind),
+        workers=serving.workers,
+        threads=serving.grpc.threads,
+        keepalive_seconds=HTTP_KEEPALIVE_SECONDS,
+        client_timeout_seconds=HTTP_SILENCE_SECONDS,
+        drain_seconds=math.ceil(serving.grpc.drain_seconds),
+        process_name=f"arcana-{serving.name}",
+    )
+
+
+def _worker_app(
+    settings: GrpcServerSettings, tier: Tier, log: structlog.stdlib.BoundLogger
+) -> WorkerApp:
+    handlers = guarded(collect(tier.services), make_desk(settings, log))
+    app = RestApp(
+        handlers,
+        tier.health,
+        max_concurrent_rpcs=settings.max_concurrent_rpcs,
+        max_message_bytes=settings.max_message_bytes,
+    )
+    tier.open()
+    return WorkerApp(app, tier.close, begin_stop=tier.health.drain)
