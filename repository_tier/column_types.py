@@ -36,7 +36,11 @@ class UuidColumn(TypeDecorator[str]):
     def process_result_value(self, value: bytes | None, dialect: Dialect) -> str | None:
         """Return the canonical form of an id."""
         del dialect
-        return None if value is None else str(UUID(bytes=bytes(value)))
+        if value is None:
+            return None
+        # By hand: a UUID object in between takes five times as long, for each row of a list.
+        digits = bytes(value).hex()
+        return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 class Sha256Column(TypeDecorator[bytes]):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import partial
 from random import Random, SystemRandom
 
@@ -19,7 +18,6 @@ from arcana.repository.v1.session_repository_pb2_grpc import (
     add_SessionRepositoryServicer_to_server,
 )
 from arcana.repository.v1.user_repository_pb2_grpc import add_UserRepositoryServicer_to_server
-from repository_tier.cache.breaker import Breaker
 from repository_tier.cache.entry import CacheStore
 from repository_tier.cache.memory_store import MemoryStore
 from repository_tier.cache.redis_store import RedisStore, connect_redis
@@ -49,20 +47,14 @@ from repository_tier.sessions import Sessions
 from repository_tier.settings import RepositorySettings
 from repository_tier.user_accounts import UserAccounts
 from repository_tier.user_directory import UserDirectory
+from tier_runtime.breaker import Breaker
 from tier_runtime.clock import Clock, SystemClock
 from tier_runtime.health import HealthBoard
 from tier_runtime.logs import configure_logging, get_logger
-from tier_runtime.server import Registration, TierServer, build_server, serve_until_signal
+from tier_runtime.server import Registration
 from tier_runtime.settings import load
 from tier_runtime.startup import StartupError, run_main
-
-
-@dataclass(frozen=True, slots=True)
-class RepositoryTier:
-    """The tier, built and not yet started; `on_stop` gives back what it holds, in its order."""
-
-    server: TierServer
-    on_stop: Sequence[Callable[[], None]]
+from tier_runtime.tier import Tier, serve_tier
 
 
 def main() -> int:
@@ -74,17 +66,29 @@ def main() -> int:
     settings = load(RepositorySettings)
     configure_logging("repository", settings.log_level, json=settings.log_json)
     quiet_alembic()
+    return serve_tier(settings.serving(), partial(make_tier, settings))
+
+
+def make_tier(settings: RepositorySettings) -> Tier:
+    """Build the tier, as the one owner of an embedded database's file.
+
+    Raises:
+        StartupError: the database cannot be used, or another process serves its file.
+    """
     tier = assemble(settings, SystemClock(), SystemRandom())
-    on_stop = list(tier.on_stop)
     file = sqlite_file(settings.database())
-    if file is not None:
-        on_stop.append(own(file))
-    return serve_until_signal(
-        tier.server, drain_seconds=settings.repository_drain_seconds, on_stop=on_stop
-    )
+    if file is None:
+        return tier
+    try:
+        release = own(file)
+    except StartupError:
+        for callback in tier.on_stop:
+            callback()
+        raise
+    return replace(tier, on_stop=[*tier.on_stop, release])
 
 
-def assemble(settings: RepositorySettings, clock: Clock, random: Random) -> RepositoryTier:
+def assemble(settings: RepositorySettings, clock: Clock, random: Random) -> Tier:
     """Build the tier out of its settings.
 
     Raises:
@@ -154,8 +158,7 @@ def assemble(settings: RepositorySettings, clock: Clock, random: Random) -> Repo
             partial(add_RateLimitRepositoryServicer_to_server, RateLimitServicer(limits)),
         ),
     ]
-    server = build_server(settings.grpc(), registrations, health, log)
-    return RepositoryTier(server, [cache.close, database.close])
+    return Tier(registrations, health, [cache.close, database.close])
 
 
 def require_revision(engine: Engine, database_url: str) -> None:

@@ -14,8 +14,8 @@ from limits.strategies import SlidingWindowCounterRateLimiter
 from redis import Redis
 
 from arcana.repository.v1 import rate_limit_repository_pb2
-from repository_tier.cache.breaker import Breaker, BreakerOpenError
 from repository_tier.field_checks import FieldChecks
+from tier_runtime.breaker import Breaker, BreakerOpenError
 from tier_runtime.errors import AppError, Kind
 
 MAX_BUCKETS = 4

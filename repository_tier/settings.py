@@ -128,11 +128,13 @@ class RepositorySettings(ServedSettings):
         return self
 
     @model_validator(mode="after")
-    def _one_process_owns_the_file(self) -> Self:
-        if self.workers > 1 and self.database().startswith("sqlite"):
+    def _processes_share_their_stores(self) -> Self:
+        # The embedded file has one owner, and a cache inside each process would keep what another
+        # process has changed.
+        if self.workers > 1 and (self.database().startswith("sqlite") or not self.redis()):
             raise ValueError(
-                "WORKERS: must be 1 on the embedded database, whose file one process owns; name "
-                "a MySQL or MariaDB by DATABASE_URL."
+                "WORKERS: must be 1 on embedded stores, which one process owns; name a MySQL or "
+                "MariaDB by DATABASE_URL and a Redis by REDIS_URL."
             )
         return self
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import secrets
 import sys
+from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 import grpc
 
@@ -41,11 +43,12 @@ from tier_runtime.channel import open_channel
 from tier_runtime.clock import Clock, SystemClock
 from tier_runtime.health import HealthBoard
 from tier_runtime.ids import IdSource, Uuid7Source
-from tier_runtime.logs import configure_logging, get_logger
+from tier_runtime.logs import configure_logging
 from tier_runtime.secrets import read_or_create_secret
-from tier_runtime.server import Registration, TierServer, build_server, serve_until_signal
+from tier_runtime.server import Registration
 from tier_runtime.settings import load
 from tier_runtime.startup import run_main
+from tier_runtime.tier import Tier, serve_tier
 
 
 def main() -> int:
@@ -56,15 +59,14 @@ def main() -> int:
     """
     settings = load(ServiceSettings)
     configure_logging("service", settings.log_level, json=settings.log_json)
-    channel = open_channel(settings.repository_url, channel_settings())
-    server = make_server(settings, channel)
-    return serve_until_signal(
-        server, drain_seconds=settings.service_drain_seconds, on_stop=[channel.close]
+    return serve_tier(
+        settings.serving(),
+        lambda: make_tier(settings, open_channel(settings.repository_url, channel_settings())),
     )
 
 
-def make_server(settings: ServiceSettings, channel: grpc.Channel) -> TierServer:
-    """Return the tier's server over a channel to the repository tier; it does not listen yet.
+def make_tier(settings: ServiceSettings, channel: grpc.Channel) -> Tier:
+    """Build the tier over a channel to the repository tier, which becomes the tier's to close.
 
     Raises:
         StartupError: keys or secrets cannot be read or made.
@@ -72,16 +74,14 @@ def make_server(settings: ServiceSettings, channel: grpc.Channel) -> TierServer:
     clock, ids = SystemClock(), Uuid7Source()
     services = make_services(
         settings,
-        Repository.over(channel),
+        Repository.over(channel, max_batch=settings.coalesce_max_batch),
         WerkzeugFunction(settings.password_hash_method),
         clock,
         ids,
     )
     health = HealthBoard()
     add_repository_probes(health, channel, settings.health_probe_interval)
-    return build_server(
-        settings.server(), services, health, get_logger("service_tier"), clock=clock, ids=ids
-    )
+    return Tier(services, health, [channel.close])
 
 
 def make_services(
@@ -91,95 +91,155 @@ def make_services(
     clock: Clock,
     ids: IdSource,
 ) -> list[Registration]:
-    """Return the tier's services over their use cases.
+    """Return the services that the settings name, over their use cases.
+
+    What only the others need, such as the signing key, is neither read nor made.
 
     Raises:
         StartupError: keys or secrets cannot be read or made.
     """
+    registrations = []
+    if {"auth", "users"} & set(settings.services):
+        secret = read_token_secret(settings)
+        parts = _AccountParts.of(
+            settings, repository, password_function, secret=secret, clock=clock, ids=ids
+        )
+        if "auth" in settings.services:
+            registrations.append(_auth_service(settings, parts))
+        if "users" in settings.services:
+            registrations.append(_user_service(parts))
+    if "rate_limits" in settings.services:
+        rate_limits = RateLimitServicer(RateLimits(repository))
+        registrations.append(
+            Registration(
+                "arcana.service.v1.RateLimitService",
+                partial(
+                    rate_limit_service_pb2_grpc.add_RateLimitServiceServicer_to_server, rate_limits
+                ),
+            )
+        )
+    return registrations
+
+
+@dataclass(frozen=True, slots=True)
+class _AccountParts:
+    """What both services that handle accounts are built of."""
+
+    repository: Repository
+    clock: Clock
+    ids: IdSource
+    events: Events
+    one_time_tokens: OneTimeTokens
+    idempotency: IdempotencyKeys
+    policy: PasswordPolicy
+    hasher: PasswordHasher
+    registration: AccountRegistration
+
+    @classmethod
+    def of(
+        cls,
+        settings: ServiceSettings,
+        repository: Repository,
+        password_function: PasswordFunction,
+        *,
+        secret: bytes,
+        clock: Clock,
+        ids: IdSource,
+    ) -> _AccountParts:
+        events = Events(clock, ids)
+        one_time_tokens = OneTimeTokens(secret, clock, ids)
+        policy = PasswordPolicy(read_common_passwords())
+        slots = HashSlots(concurrency=settings.hash_slots, queue=settings.hash_queue)
+        hasher = PasswordHasher(password_function, slots, clock)
+        registration = AccountRegistration(
+            repository=repository,
+            policy=policy,
+            hasher=hasher,
+            one_time_tokens=one_time_tokens,
+            events=events,
+            ids=ids,
+        )
+        return cls(
+            repository=repository,
+            clock=clock,
+            ids=ids,
+            events=events,
+            one_time_tokens=one_time_tokens,
+            idempotency=IdempotencyKeys(secret),
+            policy=policy,
+            hasher=hasher,
+            registration=registration,
+        )
+
+
+def _auth_service(settings: ServiceSettings, parts: _AccountParts) -> Registration:
     keys = read_keys(settings)
-    secret = read_token_secret(settings)
-    events = Events(clock, ids)
-    one_time_tokens = OneTimeTokens(secret, clock, ids)
-    idempotency = IdempotencyKeys(secret)
-    policy = PasswordPolicy(read_common_passwords())
-    slots = HashSlots(concurrency=settings.hash_slots, queue=settings.hash_queue)
-    hasher = PasswordHasher(password_function, slots, clock)
     refresh_lifetime = timedelta(seconds=settings.refresh_token_expires)
     access_tokens = AccessTokenIssuer(
         keys.signing,
         issuer=settings.jwt_issuer,
         audience=settings.jwt_audience,
         lifetime=timedelta(seconds=settings.access_token_expires),
-        clock=clock,
-        ids=ids,
-    )
-    registration = AccountRegistration(
-        repository=repository,
-        policy=policy,
-        hasher=hasher,
-        one_time_tokens=one_time_tokens,
-        events=events,
-        ids=ids,
+        clock=parts.clock,
+        ids=parts.ids,
     )
     sign_in = SignIn(
-        repository=repository,
-        hasher=hasher,
+        repository=parts.repository,
+        hasher=parts.hasher,
         access_tokens=access_tokens,
-        events=events,
-        clock=clock,
-        ids=ids,
+        events=parts.events,
+        clock=parts.clock,
+        ids=parts.ids,
         random_bytes=secrets.token_bytes,
         refresh_lifetime=refresh_lifetime,
     )
     sessions = Sessions(
-        repository, access_tokens, clock, secrets.token_bytes, refresh_lifetime=refresh_lifetime
+        parts.repository,
+        access_tokens,
+        parts.clock,
+        secrets.token_bytes,
+        refresh_lifetime=refresh_lifetime,
     )
     passwords = Passwords(
-        repository=repository,
-        policy=policy,
-        hasher=hasher,
-        one_time_tokens=one_time_tokens,
-        events=events,
-        ids=ids,
+        repository=parts.repository,
+        policy=parts.policy,
+        hasher=parts.hasher,
+        one_time_tokens=parts.one_time_tokens,
+        events=parts.events,
+        ids=parts.ids,
     )
     auth = AuthServicer(
-        registration=registration,
+        registration=parts.registration,
         sign_in=sign_in,
         sessions=sessions,
         passwords=passwords,
-        verification=Verification(repository, one_time_tokens, events),
+        verification=Verification(parts.repository, parts.one_time_tokens, parts.events),
         access_feed=AccessFeed(
-            repository,
-            clock,
+            parts.repository,
+            parts.clock,
             longest_access_lifetime=timedelta(seconds=MAX_ACCESS_TOKEN_EXPIRES),
         ),
-        idempotency=idempotency,
+        idempotency=parts.idempotency,
         published_keys=keys.published,
     )
-    users = UserServicer(
-        Users(repository),
-        registration,
-        UserChanges(repository, one_time_tokens, events),
-        Profiles(repository, events),
-        idempotency,
+    return Registration(
+        "arcana.service.v1.AuthService",
+        partial(auth_service_pb2_grpc.add_AuthServiceServicer_to_server, auth),
     )
-    rate_limits = RateLimitServicer(RateLimits(repository))
-    return [
-        Registration(
-            "arcana.service.v1.AuthService",
-            lambda server: auth_service_pb2_grpc.add_AuthServiceServicer_to_server(auth, server),
-        ),
-        Registration(
-            "arcana.service.v1.UserService",
-            lambda server: user_service_pb2_grpc.add_UserServiceServicer_to_server(users, server),
-        ),
-        Registration(
-            "arcana.service.v1.RateLimitService",
-            lambda server: rate_limit_service_pb2_grpc.add_RateLimitServiceServicer_to_server(
-                rate_limits, server
-            ),
-        ),
-    ]
+
+
+def _user_service(parts: _AccountParts) -> Registration:
+    users = UserServicer(
+        Users(parts.repository),
+        parts.registration,
+        UserChanges(parts.repository, parts.one_time_tokens, parts.events),
+        Profiles(parts.repository, parts.events),
+        parts.idempotency,
+    )
+    return Registration(
+        "arcana.service.v1.UserService",
+        partial(user_service_pb2_grpc.add_UserServiceServicer_to_server, users),
+    )
 
 
 def read_keys(settings: ServiceSettings) -> KeyRing:

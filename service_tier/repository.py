@@ -12,6 +12,7 @@ from arcana.repository.v1 import (
     session_repository_pb2_grpc,
     user_repository_pb2_grpc,
 )
+from service_tier.user_reads import DEFAULT_MAX_BATCH, UserReads
 from tier_runtime.channel import ChannelSettings
 
 _USERS = "arcana.repository.v1.UserRepository"
@@ -21,6 +22,7 @@ _SESSIONS = "arcana.repository.v1.SessionRepository"
 # bound to an idempotency key only sometimes is not among them.
 SAFE_TO_REPEAT = (
     f"{_USERS}/GetUser",
+    f"{_USERS}/BatchGetUsers",
     f"{_USERS}/GetCredentials",
     f"{_USERS}/ListUsers",
     f"{_USERS}/GetUserProfile",
@@ -41,15 +43,20 @@ class Repository:
     """One stub for each service of the repository tier. They raise AppError only."""
 
     users: user_repository_pb2_grpc.UserRepositoryStub
+    user_reads: UserReads
     sessions: session_repository_pb2_grpc.SessionRepositoryStub
     events: event_repository_pb2_grpc.EventRepositoryStub
     rate_limits: rate_limit_repository_pb2_grpc.RateLimitRepositoryStub
 
     @classmethod
-    def over(cls, channel: grpc.Channel) -> Repository:
-        """Return the stubs over a channel, which stays the caller's."""
+    def over(cls, channel: grpc.Channel, *, max_batch: int = DEFAULT_MAX_BATCH) -> Repository:
+        """Return the stubs over a channel, which stays the caller's.
+
+        At most `max_batch` reads of users at the same time are sent as one; 1 sends each alone.
+        """
         return cls(
             user_repository_pb2_grpc.UserRepositoryStub(channel),
+            UserReads(channel, max_batch=max_batch),
             session_repository_pb2_grpc.SessionRepositoryStub(channel),
             event_repository_pb2_grpc.EventRepositoryStub(channel),
             rate_limit_repository_pb2_grpc.RateLimitRepositoryStub(channel),

@@ -14,8 +14,8 @@ from service_tier.keys import require_signing_key, require_verification_key
 from tier_runtime.addresses import Bind
 from tier_runtime.channel import TierUrl
 from tier_runtime.server import GrpcServerSettings
-from tier_runtime.settings import TierSettings
 from tier_runtime.startup import StartupError
+from tier_runtime.tier import ServedSettings, Serving
 
 MIN_SECRET_BYTES = 32
 
@@ -27,15 +27,24 @@ _SCRYPT = re.compile(r"scrypt:([1-9][0-9]*):([1-9][0-9]*):([1-9][0-9]*)")
 _MAX_HASH_BYTES = 1 << 30
 
 
-class ServiceSettings(TierSettings):
+ServiceName = Literal["auth", "users", "rate_limits"]
+
+
+class ServiceSettings(ServedSettings):
     """The settings of the service tier. Times are in seconds."""
 
     service_bind: Bind = Field(
         default="127.0.0.1:50051", description="Where the tier listens, as host:port."
     )
+    services: tuple[ServiceName, ...] = Field(
+        default=("auth", "users", "rate_limits"),
+        min_length=1,
+        description="The services that this process serves, of auth, users and rate_limits.",
+    )
     repository_url: TierUrl = Field(
         default="grpc://127.0.0.1:50052",
-        description="Where the repository tier is: grpc://host:port or dns:///name:port.",
+        description="Where the repository tier is: grpc://host:port[,host:port...], "
+        "dns:///name:port or http://host:port[,host:port...].",
     )
     arcana_home: Path = Field(
         default=Path(".arcana"),
@@ -120,6 +129,13 @@ class ServiceSettings(TierSettings):
     grpc_reflection: bool = Field(
         default=True, description="Whether the gRPC servers tell what they serve."
     )
+    coalesce_max_batch: int = Field(
+        default=64,
+        ge=1,
+        le=256,
+        description="Reads of single users at the same time that go on as one call; 1 sends each "
+        "alone.",
+    )
     health_probe_interval: float = Field(
         default=1.0, gt=0, description="How often the repository tier is asked how it is."
     )
@@ -167,8 +183,12 @@ class ServiceSettings(TierSettings):
         """How many passwords are hashed at the same time."""
         return self.hash_concurrency or os.cpu_count() or 1
 
+    def serving(self) -> Serving:
+        """Return how the tier is served."""
+        return Serving("service", self.communication_protocol, self.workers, self.server())
+
     def server(self) -> GrpcServerSettings:
-        """Return how the tier serves.
+        """Return how one process of it serves.
 
         Whoever hashes, waits to hash, or streams holds a thread, so each of these has one on top
         of those for everything else: a storm of sign-ins finds its queue full, not the server.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -16,6 +17,14 @@ class Entry:
 
     version: int
     body: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class TimedEntry:
+    """An entry to put, and how long it is to be kept."""
+
+    entry: Entry
+    ttl_seconds: float
 
 
 class CacheError(Exception):
@@ -33,11 +42,27 @@ class CacheStore(Protocol):
         """
         ...
 
+    def get_many(self, keys: Sequence[str]) -> Mapping[str, Entry]:
+        """Return what `get` finds for each key, in one round trip.
+
+        Raises:
+            CacheError: the store cannot be reached.
+        """
+        ...
+
     def put(self, key: str, entry: Entry, ttl_seconds: float) -> bool:
         """Keep the entry unless there is a newer one; return whether it was kept.
 
         Raises:
             CacheError: the store cannot be reached; whether it was kept is not known.
+        """
+        ...
+
+    def put_many(self, entries: Mapping[str, TimedEntry]) -> None:
+        """Do what `put` does for each entry, in one round trip.
+
+        Raises:
+            CacheError: the store cannot be reached; which of them were kept is not known.
         """
         ...
 

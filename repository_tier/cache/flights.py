@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Generic, TypeVar
@@ -20,42 +20,69 @@ class Flights(Generic[T]):
         self._lock = threading.Lock()
         self._flights: dict[str, Future[T]] = {}
 
-    def load(self, key: str, load: Callable[[], T], deadline: Deadline) -> T:
-        """Return what `load` returns, or what another thread's `load` of this key returns.
+    def load(
+        self,
+        keys: Collection[str],
+        load: Callable[[Sequence[str]], Mapping[str, T]],
+        deadline: Deadline,
+    ) -> dict[str, T]:
+        """Return for each key what `load`, or another thread's `load` of this key, returns.
 
-        A follower waits until its own deadline. It shares success only: why the leader failed
-        may be the leader's own affair, such as a shorter deadline, so the follower then loads.
+        `load` gets the keys that nobody else is loading, and returns a value for each of them.
+        For the others this waits until its own deadline. Success only is shared: why another one
+        failed may be its own affair, such as a shorter deadline, so those keys are then loaded
+        here. Keys differ from each other.
+
+        Raises:
+            AppError: DEADLINE/DEADLINE_EXCEEDED; what `load` raises comes through.
         """
+        led: dict[str, Future[T]] = {}
+        joined: dict[str, Future[T]] = {}
         with self._lock:
-            flight = self._flights.get(key)
-            leads = flight is None
-            if flight is None:
-                flight = self._flights[key] = Future()
-        if leads:
-            return self._lead(key, flight, load)
-        try:
-            failed = flight.exception(deadline.remaining()) is not None
-        except FutureTimeoutError:
-            raise deadline_exceeded() from None
-        return load() if failed else flight.result()
+            for key in keys:
+                flight = self._flights.get(key)
+                if flight is None:
+                    led[key] = self._flights[key] = Future()
+                else:
+                    joined[key] = flight
+        # Before this waits for anybody: two that waited for each other would wait for ever.
+        found = self._lead(led, load) if led else {}
+        failed = [key for key, flight in joined.items() if not _succeeds(flight, deadline)]
+        for key in joined.keys() - failed:
+            found[key] = joined[key].result()
+        if failed:
+            found.update(load(failed))
+        return found
 
     def forget(self, key: str) -> None:
         """Let nobody join the loading that is under way: what it finds is out of date."""
         with self._lock:
             self._flights.pop(key, None)
 
-    def _lead(self, key: str, flight: Future[T], load: Callable[[], T]) -> T:
+    def _lead(
+        self, flights: Mapping[str, Future[T]], load: Callable[[Sequence[str]], Mapping[str, T]]
+    ) -> dict[str, T]:
         try:
-            found = load()
+            found = dict(load(list(flights)))
         except BaseException as error:
-            self._land(key, flight)
-            flight.set_exception(error)
+            self._land(flights)
+            for flight in flights.values():
+                flight.set_exception(error)
             raise
-        self._land(key, flight)
-        flight.set_result(found)
+        self._land(flights)
+        for key, flight in flights.items():
+            flight.set_result(found[key])
         return found
 
-    def _land(self, key: str, flight: Future[T]) -> None:
+    def _land(self, flights: Mapping[str, Future[T]]) -> None:
         with self._lock:
-            if self._flights.get(key) is flight:
-                del self._flights[key]
+            for key, flight in flights.items():
+                if self._flights.get(key) is flight:
+                    del self._flights[key]
+
+
+def _succeeds(flight: Future[T], deadline: Deadline) -> bool:
+    try:
+        return flight.exception(deadline.remaining()) is None
+    except FutureTimeoutError:
+        raise deadline_exceeded() from None

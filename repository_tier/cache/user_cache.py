@@ -1,18 +1,24 @@
-"""Users by id, read through the cache. With the cache gone, reads go on."""
+"""Users by id, as serialized messages, read through the cache. With it gone, reads go on."""
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
+from typing import TypeVar
 
 from arcana.repository.v1 import user_pb2
-from repository_tier.cache.breaker import Breaker, BreakerOpenError
-from repository_tier.cache.entry import CacheError, CacheStore, Entry
+from repository_tier.cache.entry import CacheError, CacheStore, Entry, TimedEntry
 from repository_tier.cache.flights import Flights
+from tier_runtime.breaker import Breaker, BreakerOpenError
 from tier_runtime.deadline import Deadline
+
+T = TypeVar("T")
+
+# Reads those of these users from the database that there are.
+Load = Callable[[Sequence[str]], Iterable[user_pb2.User]]
 
 # Entries that could not be put; beyond it the oldest ones are left to their time to live.
 MAX_UNSENT = 10_000
@@ -50,33 +56,46 @@ class UserCache:
         self._times = times
         self._random = random
         self._max_unsent = max_unsent
-        self._flights: Flights[user_pb2.User | None] = Flights()
+        self._flights: Flights[Entry] = Flights()
         self._lock = threading.Lock()
         self._unsent: OrderedDict[str, Entry] = OrderedDict()
 
-    def get(
-        self, user_id: str, load: Callable[[], user_pb2.User | None], deadline: Deadline
-    ) -> user_pb2.User | None:
+    def get(self, user_id: str, load: Load, deadline: Deadline) -> bytes | None:
         """Return the user, from the cache or else by `load`; None when there is none."""
         key = _key(user_id)
-        entry = self._find(key)
-        if entry is not None:
-            return None if entry.body is None else user_pb2.User.FromString(entry.body)
+        entry = self._asked([key], lambda: self._store.get(key))
+        if entry is None:
+            entry = self.load([user_id], load, deadline)[user_id]
+        return entry.body
 
-        def load_and_keep() -> user_pb2.User | None:
-            user = load()
-            self._keep(key, Entry(0, None) if user is None else _entry(user))
-            return user
+    def known(self, user_ids: Collection[str]) -> dict[str, Entry]:
+        """Return what the cache holds of these users, in one round trip."""
+        keys = [_key(user_id) for user_id in user_ids]
+        found = self._asked(keys, lambda: self._store.get_many(keys)) or {}
+        pairs = zip(user_ids, keys, strict=True)
+        return {user_id: found[key] for user_id, key in pairs if key in found}
 
-        return self._flights.load(key, load_and_keep, deadline)
+    def load(self, user_ids: Collection[str], load: Load, deadline: Deadline) -> dict[str, Entry]:
+        """Return users that the cache does not hold, by `load`, and keep them.
+
+        A user that another thread is loading is not loaded again. The ids differ from each other.
+        """
+
+        def load_and_keep(wanted: Sequence[str]) -> dict[str, Entry]:
+            entries = dict.fromkeys(wanted, Entry(0, None))
+            entries.update((user.id, _entry(user)) for user in load(wanted))
+            self._keep(entries)
+            return entries
+
+        return self._flights.load(user_ids, load_and_keep, deadline)
 
     def put(self, user: user_pb2.User) -> None:
         """Keep a user that has just been written. Call it after the commit."""
-        self._put_written(_key(user.id), _entry(user))
+        self._put_written(user.id, _entry(user))
 
     def put_deleted(self, user_id: str, version: int) -> None:
         """Keep that a user has just been deleted. Call it after the commit."""
-        self._put_written(_key(user_id), Entry(version, None))
+        self._put_written(user_id, Entry(version, None))
 
     def is_up(self) -> bool:
         """True when the store answers; puts what is unsent. For the health board."""
@@ -94,28 +113,35 @@ class UserCache:
         """Close the store."""
         self._store.close()
 
-    def _find(self, key: str) -> Entry | None:
+    def _asked(self, keys: Sequence[str], ask: Callable[[], T]) -> T | None:
+        """Return what the store has, once it has all that it missed of these keys."""
+        unsent = []
         with self._lock:
-            unsent = self._unsent.get(key)
+            if self._unsent:
+                unsent = [(key, self._unsent[key]) for key in keys if key in self._unsent]
         try:
-            if unsent is not None:
-                self._send(key, unsent)
+            for key, entry in unsent:
+                self._send(key, entry)
             with self._breaker.guard(CacheError):
-                return self._store.get(key)
+                return ask()
         except (CacheError, BreakerOpenError):
             return None
 
-    def _keep(self, key: str, entry: Entry) -> None:
+    def _keep(self, entries: Mapping[str, Entry]) -> None:
         # A reader's put: if it does not arrive, nothing is lost.
+        timed = {
+            _key(user_id): TimedEntry(entry, self._ttl(entry)) for user_id, entry in entries.items()
+        }
         try:
             with self._breaker.guard(CacheError):
-                self._store.put(key, entry, self._ttl(entry))
+                self._store.put_many(timed)
         except (CacheError, BreakerOpenError):
             return
 
-    def _put_written(self, key: str, entry: Entry) -> None:
+    def _put_written(self, user_id: str, entry: Entry) -> None:
+        key = _key(user_id)
         # Whoever comes after the write must not join a loading that began before it.
-        self._flights.forget(key)
+        self._flights.forget(user_id)
         with self._lock:
             known = self._unsent.get(key)
             if known is None or known.version < entry.version:

@@ -13,6 +13,8 @@ from repository_tier.passwords import PasswordChange
 from repository_tier.profiles import ProfileChange
 from repository_tier.user_accounts import NewUser, Target, UserChange
 from repository_tier.user_directory import Owner
+from tier_runtime.errors import AppError
+from tier_runtime.validation import REQUIRED, invalid
 
 MAX_NAME_CHARACTERS = 255
 MAX_HASH_CHARACTERS = 255
@@ -32,6 +34,11 @@ def known_id(field: str, value: str) -> str:
     found = checks.known_id(field, value)
     checks.done()
     return found
+
+
+def wanted_from_proto(request: messages.BatchGetUsersRequest) -> list[str | AppError]:
+    """Return the ids of users that may exist; a bad one is the fault of that item alone."""
+    return [_wanted(user_id) for user_id in request.user_ids]
 
 
 def digest(field: str, value: bytes) -> bytes:
@@ -158,6 +165,14 @@ def reset_from_proto(request: messages.ResetPasswordRequest) -> tuple[bytes, str
     password_hash = checks.word("password_hash", request.password_hash, MAX_HASH_CHARACTERS)
     checks.done()
     return found, password_hash
+
+
+def _wanted(user_id: str) -> str | AppError:
+    try:
+        # As GetUser would call it, and would say it.
+        return known_id("user_id", user_id) if user_id else invalid({"user_id": [REQUIRED]})
+    except AppError as error:
+        return error
 
 
 def _verification_token(

@@ -15,8 +15,10 @@ from repository_tier.profiles import Profiles
 from repository_tier.servicers import user_requests as requests
 from repository_tier.user_accounts import UserAccounts
 from repository_tier.user_directory import UserDirectory, filter_from_proto, order_from_proto
+from tier_runtime.batches import batch_to_wire, request_ids_of, require_items
 from tier_runtime.context import rpc_context
 from tier_runtime.validation import require
+from tier_runtime.wire import message_field, repeated_field, serialized_as
 
 
 class UserServicer(UserRepositoryServicer):
@@ -42,7 +44,17 @@ class UserServicer(UserRepositoryServicer):
         require(request, "user_id")
         user_id = requests.known_id("user_id", request.user_id)
         user = self._directory.get(user_id, rpc_context(context).deadline)
-        return messages.GetUserResponse(user=user)
+        return serialized_as(messages.GetUserResponse, user)
+
+    def BatchGetUsers(
+        self, request: messages.BatchGetUsersRequest, context: ServicerContext
+    ) -> messages.BatchGetUsersResponse:
+        require_items("user_ids", len(request.user_ids))
+        notes = request_ids_of(request.request_ids)
+        rpc_context(context).note(items=len(request.user_ids), **notes)
+        wanted = requests.wanted_from_proto(request)
+        found = self._directory.get_many(wanted, rpc_context(context).deadline)
+        return serialized_as(messages.BatchGetUsersResponse, batch_to_wire(found))
 
     def GetCredentials(
         self, request: messages.GetCredentialsRequest, context: ServicerContext
@@ -58,7 +70,8 @@ class UserServicer(UserRepositoryServicer):
         order = order_from_proto(request.sort, descending=request.page.descending)
         page = page_from_proto(request.page)
         users, place = self._directory.list(wanted, order, page, rpc_context(context).deadline)
-        return messages.ListUsersResponse(users=users, page=place)
+        page_field = message_field(2, place.SerializeToString())
+        return serialized_as(messages.ListUsersResponse, repeated_field(1, users) + page_field)
 
     def CreateUser(
         self, request: messages.CreateUserRequest, context: ServicerContext

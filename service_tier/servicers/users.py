@@ -10,12 +10,15 @@ from arcana.service.v1 import user_service_pb2 as pb
 from arcana.service.v1 import user_service_pb2_grpc
 from service_tier.conversion.paging import page_from_request
 from service_tier.conversion.users import (
+    batch_notes,
     filter_from_proto,
     profile_to_proto,
+    request_ids_from_proto,
     sort_from_proto,
     status_from_proto,
     status_or_active,
     user_to_proto,
+    wanted_from_proto,
 )
 from service_tier.domain.profiles import Profile
 from service_tier.idempotency import IdempotencyKeys
@@ -23,8 +26,10 @@ from service_tier.usecases.profiles import Profiles
 from service_tier.usecases.registration import NewAccount, Registration
 from service_tier.usecases.user_changes import AccountChange, UserChanges
 from service_tier.usecases.users import Users
+from tier_runtime.batches import require_items
 from tier_runtime.context import rpc_context
 from tier_runtime.validation import require
+from tier_runtime.wire import message_field, serialized_as
 
 
 class UserServicer(user_service_pb2_grpc.UserServiceServicer):
@@ -49,8 +54,18 @@ class UserServicer(user_service_pb2_grpc.UserServiceServicer):
     ) -> pb.GetUserResponse:
         """Read one user."""
         require(request, "user_id")
-        user = self._users.get(rpc_context(context).call, request.user_id)
-        return pb.GetUserResponse(user=user_to_proto(user))
+        answer = self._users.get(rpc_context(context).call, request.user_id)
+        return serialized_as(pb.GetUserResponse, answer)
+
+    def BatchGetUsers(
+        self, request: pb.BatchGetUsersRequest, context: grpc.ServicerContext
+    ) -> pb.BatchGetUsersResponse:
+        """Read several users, each on behalf of an actor of its own."""
+        require_items("items", len(request.items))
+        wanted, request_ids = wanted_from_proto(request), request_ids_from_proto(request)
+        rpc_context(context).note(**batch_notes(wanted, request_ids))
+        answer = self._users.batch_get(wanted, request_ids)
+        return serialized_as(pb.BatchGetUsersResponse, answer)
 
     def ListUsers(
         self, request: pb.ListUsersRequest, context: grpc.ServicerContext
@@ -59,9 +74,7 @@ class UserServicer(user_service_pb2_grpc.UserServiceServicer):
         user_filter = filter_from_proto(request.filter)
         page, sort = page_from_request(request.page), sort_from_proto(request.sort)
         listed = self._users.list(rpc_context(context).call, user_filter, page, sort)
-        return pb.ListUsersResponse(
-            users=[user_to_proto(user) for user in listed.users], page=listed.page
-        )
+        return serialized_as(pb.ListUsersResponse, listed)
 
     def StreamUsers(
         self, request: pb.StreamUsersRequest, context: grpc.ServicerContext
@@ -69,7 +82,7 @@ class UserServicer(user_service_pb2_grpc.UserServiceServicer):
         """Stream every user that matches."""
         user_filter = filter_from_proto(request.filter)
         for user in self._users.stream(rpc_context(context).call, user_filter):
-            yield pb.StreamUsersResponse(user=user_to_proto(user))
+            yield serialized_as(pb.StreamUsersResponse, message_field(1, user))
 
     def CreateUser(
         self, request: pb.CreateUserRequest, context: grpc.ServicerContext

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from arcana.common.v1 import paging_pb2
-from arcana.repository.v1 import user_pb2, user_repository_pb2
+from arcana.repository.v1 import user_repository_pb2
 from service_tier.domain import roles
 from service_tier.domain.faults import refuse_faults
 from service_tier.domain.permissions import require_admin, require_self_or_admin
 from service_tier.repository import Repository
-from tier_runtime.call import Call
+from tier_runtime.batches import Outcome, batch_from_wire, batch_to_wire
+from tier_runtime.call import Actor, Call
+from tier_runtime.errors import AppError
+from tier_runtime.wire import message_fields
 
 MAX_SEARCH_LENGTH = 255
 STREAM_PAGE_SIZE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class WantedUser:
+    """A read of a batch: which user, and on whose behalf."""
+
+    actor: Actor
+    user_id: str
 
 
 class Users:
@@ -22,15 +34,39 @@ class Users:
     def __init__(self, repository: Repository) -> None:
         self._repository = repository
 
-    def get(self, call: Call, user_id: str) -> user_pb2.User:
-        """Return one user, to itself and to admins.
+    def get(self, call: Call, user_id: str) -> bytes:
+        """Return one user, to itself and to admins, as the serialized answer of GetUser.
 
         Raises:
             AppError: as the contract names them.
         """
         require_self_or_admin(call.actor, user_id)
-        answer = self._repository.users.GetUser(user_repository_pb2.GetUserRequest(user_id=user_id))
-        return answer.user
+        return self._repository.user_reads.get(call, user_id)
+
+    def batch_get(
+        self, wanted: Sequence[WantedUser | AppError], request_ids: Sequence[str]
+    ) -> bytes:
+        """Return several users as the serialized answer of BatchGetUsers.
+
+        Each is for its own actor, as by `get`; an error among the wanted stays what it is. The
+        request ids are those of the requests that ask, for the log.
+
+        Raises:
+            AppError: as the contract names them for the whole.
+        """
+        refusals = [_refusal(one) for one in wanted]
+        allowed = [
+            one.user_id
+            for one, refusal in zip(wanted, refusals, strict=True)
+            if isinstance(one, WantedUser) and refusal is None
+        ]
+        if len(allowed) == len(wanted):
+            return self._repository.user_reads.batch_get(allowed, request_ids)
+        found: Iterator[Outcome] = iter(())
+        if allowed:
+            answer = self._repository.user_reads.batch_get(allowed, request_ids)
+            found = iter(batch_from_wire(answer, len(allowed)))
+        return batch_to_wire([refusal or next(found) for refusal in refusals])
 
     def list(
         self,
@@ -38,22 +74,20 @@ class Users:
         user_filter: user_repository_pb2.UserFilter,
         page: paging_pb2.PageRequest,
         sort: user_repository_pb2.UserSortField.ValueType,
-    ) -> user_repository_pb2.ListUsersResponse:
-        """Return one page of users, to admins.
+    ) -> bytes:
+        """Return one page of users, to admins, as the serialized answer of ListUsers.
 
         Raises:
             AppError: as the contract names them.
         """
         require_admin(call.actor)
         refuse_faults(_filter_faults(user_filter))
-        return self._repository.users.ListUsers(
+        return self._repository.user_reads.list(
             user_repository_pb2.ListUsersRequest(filter=user_filter, page=page, sort=sort)
         )
 
-    def stream(
-        self, call: Call, user_filter: user_repository_pb2.UserFilter
-    ) -> Iterator[user_pb2.User]:
-        """Yield every user that matches, in id order, to admins.
+    def stream(self, call: Call, user_filter: user_repository_pb2.UserFilter) -> Iterator[bytes]:
+        """Yield every user that matches, serialized, in id order, to admins.
 
         Raises:
             AppError: as the contract names them.
@@ -64,17 +98,31 @@ class Users:
         while True:
             # The caller may be gone or late before the list is at its end.
             call.deadline.check()
-            answer = self._repository.users.ListUsers(
+            answer = self._repository.user_reads.list(
                 user_repository_pb2.ListUsersRequest(
                     filter=user_filter,
                     page=paging_pb2.PageRequest(page_size=STREAM_PAGE_SIZE, cursor=cursor),
                     sort=user_repository_pb2.USER_SORT_FIELD_ID,
                 )
             )
-            yield from answer.users
-            cursor = answer.page.next_cursor
+            cursor = ""
+            for number, part in message_fields(answer):
+                if number == user_repository_pb2.ListUsersResponse.USERS_FIELD_NUMBER:
+                    yield part
+                else:
+                    cursor = paging_pb2.PageResult.FromString(part).next_cursor
             if not cursor:
                 return
+
+
+def _refusal(wanted: WantedUser | AppError) -> AppError | None:
+    if isinstance(wanted, AppError):
+        return wanted
+    try:
+        require_self_or_admin(wanted.actor, wanted.user_id)
+    except AppError as error:
+        return error
+    return None
 
 
 def _filter_faults(user_filter: user_repository_pb2.UserFilter) -> dict[str, list[str]]:

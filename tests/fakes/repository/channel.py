@@ -19,6 +19,8 @@ Hook = Callable[[Any], None]
 class InPlaceChannel(grpc.Channel):
     """Calls servicers directly, through their messages' bytes. AppErrors come through as raised.
 
+    Servicers may answer in serialized form, and stubs may ask for it.
+
     `calls` lists the methods called, in order. A hook in `before`, by method name, is called with
     the request first: it may raise, wait, or change what the servicer will find.
     """
@@ -30,23 +32,35 @@ class InPlaceChannel(grpc.Channel):
         for registration in registrations:
             registration.add(_Collector(self._handlers))
 
-    def unary_unary(self, method: str, *args: Any, **kwargs: Any) -> Any:
+    def unary_unary(
+        self,
+        method: str,
+        request_serializer: Any = None,
+        response_deserializer: Any = None,
+        **kwargs: Any,
+    ) -> Any:
         def invoke(request: Any, timeout: float | None = None, **_: Any) -> Any:
             handler, given, context, scope = self._opened(method, request)
             with scope:
                 assert handler.unary_unary is not None
                 answer = handler.unary_unary(given, context)
-            return _copied(answer)
+            return _read(answer, response_deserializer)
 
         return invoke
 
-    def unary_stream(self, method: str, *args: Any, **kwargs: Any) -> Any:
+    def unary_stream(
+        self,
+        method: str,
+        request_serializer: Any = None,
+        response_deserializer: Any = None,
+        **kwargs: Any,
+    ) -> Any:
         def invoke(request: Any, timeout: float | None = None, **_: Any) -> Iterator[Any]:
             handler, given, context, scope = self._opened(method, request)
             with scope:
                 assert handler.unary_stream is not None
                 for answer in handler.unary_stream(given, context):
-                    yield _copied(answer)
+                    yield _read(answer, response_deserializer)
 
         return invoke
 
@@ -110,6 +124,11 @@ class _Collector(grpc.Server):
 
     def wait_for_termination(self, timeout: float | None = None) -> bool:
         raise NotImplementedError
+
+
+def _read(answer: Any, deserializer: Any) -> Any:
+    serialized = answer if isinstance(answer, bytes) else answer.SerializeToString()
+    return serialized if deserializer is None else deserializer(serialized)
 
 
 def _copied(message: Any) -> Any:

@@ -9,6 +9,8 @@ from tests.fakes.repository.listing import listed_users
 from tests.fakes.repository.one_time_tokens import RESET, VERIFICATION, OneTimeTokensPart
 from tests.fakes.repository.state import Account, KeptAnswer, State, stale
 from tier_runtime.errors import AppError, Kind
+from tier_runtime.status import to_status
+from tier_runtime.validation import invalid
 
 
 class FakeUsers(OneTimeTokensPart, user_repository_pb2_grpc.UserRepositoryServicer):
@@ -22,6 +24,22 @@ class FakeUsers(OneTimeTokensPart, user_repository_pb2_grpc.UserRepositoryServic
             return user_repository_pb2.GetUserResponse(
                 user=self._state.account(request.user_id).user
             )
+
+    def BatchGetUsers(
+        self, request: user_repository_pb2.BatchGetUsersRequest, context: grpc.ServicerContext
+    ) -> user_repository_pb2.BatchGetUsersResponse:
+        if not 0 < len(request.user_ids) <= 256:
+            raise invalid({"user_ids": ["Too few or too many."]})
+        with self._state.lock:
+            results = [self._result(user_id) for user_id in request.user_ids]
+        return user_repository_pb2.BatchGetUsersResponse(results=results)
+
+    def _result(self, user_id: str) -> user_repository_pb2.BatchGetUsersResult:
+        try:
+            user = self._state.account(user_id).user
+        except AppError as error:
+            return user_repository_pb2.BatchGetUsersResult(error=to_status(error))
+        return user_repository_pb2.BatchGetUsersResult(user=user)
 
     def GetCredentials(
         self, request: user_repository_pb2.GetCredentialsRequest, context: grpc.ServicerContext

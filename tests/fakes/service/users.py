@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from arcana.service.v1 import user_service_pb2 as pb
 from arcana.service.v1.auth_service_pb2 import RoleChange
 from arcana.service.v1.user_pb2 import USER_STATUS_ACTIVE, User
@@ -12,6 +14,8 @@ from tests.fakes.service.memory import (
 )
 from tests.fakes.service.pages import page_of
 from tier_runtime.errors import AppError, Kind
+from tier_runtime.metadata import actor_of
+from tier_runtime.status import to_status
 from tier_runtime.timestamps import timestamp_from
 
 _SORT_KEYS = {
@@ -29,6 +33,17 @@ class FakeUsers:
         require_self_or_admin(actor, request.user_id)
         return pb.GetUserResponse(user=self._tier.account(request.user_id).user)
 
+    def BatchGetUsers(self, request: pb.BatchGetUsersRequest) -> pb.BatchGetUsersResponse:
+        self._tier.enter("BatchGetUsers", request)
+        return pb.BatchGetUsersResponse(results=[self._result(item) for item in request.items])
+
+    def _result(self, item: pb.BatchGetUsersItem) -> pb.BatchGetUsersResult:
+        try:
+            require_self_or_admin(actor_of(item.actor), item.user_id)
+            return pb.BatchGetUsersResult(user=self._tier.account(item.user_id).user)
+        except AppError as error:
+            return pb.BatchGetUsersResult(error=to_status(error))
+
     def ListUsers(self, request: pb.ListUsersRequest) -> pb.ListUsersResponse:
         require_admin(self._tier.enter("ListUsers", request))
         wanted = request.filter
@@ -45,6 +60,12 @@ class FakeUsers:
         )
         items, result = page_of(users, request.page)
         return pb.ListUsersResponse(users=items, page=result)
+
+    def StreamUsers(self, request: pb.StreamUsersRequest) -> Iterator[pb.StreamUsersResponse]:
+        require_admin(self._tier.enter("StreamUsers", request))
+        for account in list(self._tier.accounts.values()):
+            self._tier.before("StreamUsers.next")
+            yield pb.StreamUsersResponse(user=account.user)
 
     def CreateUser(self, request: pb.CreateUserRequest) -> pb.CreateUserResponse:
         require_admin(self._tier.enter("CreateUser", request))

@@ -26,6 +26,8 @@ from tier_runtime.channel import ChannelSettings, open_channel
 from tier_runtime.clock import Clock
 from tier_runtime.errors import AppError, Kind
 from tier_runtime.health import HealthBoard
+from tier_runtime.logs import get_logger
+from tier_runtime.server import build_server
 from tier_runtime.settings import load
 
 T = TypeVar("T")
@@ -70,12 +72,14 @@ def running_tier(
         **{name.upper(): str(value) for name, value in settings.items()},
     }
     with ExitStack() as stack:
-        tier = assemble(load(RepositorySettings, environ), clock, Random(7))
+        loaded = load(RepositorySettings, environ)
+        tier = assemble(loaded, clock, Random(7))
         for callback in reversed(tier.on_stop):
             stack.callback(callback)
-        tier.server.start()
-        stack.callback(tier.server.stop)
-        url = f"grpc://{tier.server.address}"
+        server = build_server(loaded.grpc(), tier.services, tier.health, get_logger("repository"))
+        server.start()
+        stack.callback(server.stop)
+        url = f"grpc://{server.address}"
         channel = open_channel(url, ChannelSettings(default_deadline_seconds=20.0))
         stack.callback(channel.close)
         yield RunningTier(
@@ -83,7 +87,7 @@ def running_tier(
             SessionRepositoryStub(channel),
             EventRepositoryStub(channel),
             RateLimitRepositoryStub(channel),
-            tier.server.health,
+            server.health,
             channel,
             engine,
         )

@@ -7,7 +7,7 @@ from contextlib import closing
 
 import pytest
 
-from repository_tier.cache.entry import CacheError, CacheStore, Entry
+from repository_tier.cache.entry import CacheError, CacheStore, Entry, TimedEntry
 from repository_tier.cache.memory_store import MemoryStore
 from repository_tier.cache.redis_store import RedisStore, connect_redis
 from tests.stores import StoreKind, Stores, TcpRelay
@@ -35,6 +35,30 @@ def test_an_entry_is_found_as_it_was_put(cache_store: CacheStore) -> None:
         assert cache_store.put("a", entry, LONG)
         assert cache_store.get("a") == entry
     assert cache_store.get("b") is None
+
+
+def test_many_entries_are_found_as_they_were_put(cache_store: CacheStore) -> None:
+    entries = {"a": Entry(1, b"\x00\xffbody"), "b": Entry(2, b""), "c": Entry(3, None)}
+    cache_store.put("a", Entry(1, b"as before"), LONG)
+    cache_store.put_many({key: TimedEntry(entry, LONG) for key, entry in entries.items()})
+    assert cache_store.get_many(["c", "nothing", "a", "b"]) == entries
+    assert cache_store.get_many(["nothing"]) == {}
+
+
+def test_of_many_entries_only_the_newer_are_kept(cache_store: CacheStore) -> None:
+    newer = {"a": Entry(5, b"newer"), "b": Entry(6, None)}
+    for key, entry in newer.items():
+        cache_store.put(key, entry, LONG)
+    put = {"a": Entry(4, b"older"), "b": Entry(0, None), "c": Entry(1, b"one")}
+    cache_store.put_many({key: TimedEntry(entry, LONG) for key, entry in put.items()})
+    assert cache_store.get_many(["a", "b", "c"]) == {**newer, "c": put["c"]}
+
+
+def test_of_many_entries_each_goes_when_its_own_time_is_over(cache_store: CacheStore) -> None:
+    entry = Entry(1, b"one")
+    cache_store.put_many({"a": TimedEntry(entry, 0.05), "b": TimedEntry(entry, LONG)})
+    eventually(lambda: "a" not in cache_store.get_many(["a", "b"]), what="the end of the entry")
+    assert cache_store.get_many(["a", "b"]) == {"b": entry}
 
 
 def test_a_newer_entry_stays(cache_store: CacheStore) -> None:
@@ -109,6 +133,10 @@ def test_redis_gone_or_silent_is_an_error_of_the_cache(redis_server_url: str) ->
                 store.get("a")
             with pytest.raises(CacheError):
                 store.put("a", Entry(1, b"one"), LONG)
+            with pytest.raises(CacheError):
+                store.get_many(["a"])
+            with pytest.raises(CacheError):
+                store.put_many({"a": TimedEntry(Entry(1, b"one"), LONG)})
             relay.restore()
             eventually(lambda: _answers(store), what="Redis")
 

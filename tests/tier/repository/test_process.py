@@ -27,7 +27,7 @@ from repository_tier.main import assemble
 from repository_tier.migrate import migrate
 from repository_tier.settings import RepositorySettings
 from tests.fakes.clock import FakeClock
-from tests.stores import Store, TcpRelay
+from tests.stores import Store, Stores, TcpRelay
 from tests.stores.waiting import eventually
 from tests.tier.repository.requests import Requests
 from tier_runtime.channel import open_channel
@@ -120,6 +120,28 @@ def test_it_serves_until_it_is_told_to_end(
     assert (code, err) == (0, "")
     assert made.email not in out
     assert '"event":"stopped"' in out
+
+
+def test_it_serves_rest_hops_too(start: Start, migrated_store: Store, clock: FakeClock) -> None:
+    process = start(migrated_store.environ() | {"COMMUNICATION_PROTOCOL": "http"})
+    with closing(open_channel(f"http://127.0.0.1:{process.port}")) as channel:
+        eventually(lambda: healthy(channel), seconds=20, what="a healthy tier")
+        users = UserRepositoryStub(channel)
+        made = users.CreateUser(Requests(clock).user()).user
+        assert users.GetUser(messages.GetUserRequest(user_id=made.id)).user == made
+    code, _, err = process.terminate()
+    assert (code, err) == (0, "")
+
+
+def test_a_file_that_another_process_serves_is_refused(start: Start, stores: Stores) -> None:
+    store = stores.new_store("embedded")
+    migrate(store.database_url)
+    first = start(store.environ())
+    with closing(open_channel(f"grpc://127.0.0.1:{first.port}")) as channel:
+        eventually(lambda: healthy(channel), seconds=20, what="a healthy tier")
+    code, _, err = start(store.environ()).end()
+    assert (code, err.partition(" serves")[0]) == (2, "Another repository tier")
+    assert first.terminate()[0] == 0
 
 
 def test_a_database_without_tables_names_the_command_to_run(start: Start, store: Store) -> None:

@@ -23,7 +23,7 @@ from repository_tier.engine import PoolSettings, make_engines
 from repository_tier.main import assemble
 from repository_tier.settings import RepositorySettings
 from repository_tier.tables import metadata, roles
-from service_tier.main import make_server
+from service_tier.main import make_tier
 from service_tier.repository import channel_settings
 from service_tier.settings import ServiceSettings
 from tests.fakes.repository import FakeRepository
@@ -63,9 +63,10 @@ def repository_on(store: Store, clock: Clock) -> Iterator[str]:
     with ExitStack() as stack:
         for callback in reversed(tier.on_stop):
             stack.callback(callback)
-        tier.server.start()
-        stack.callback(tier.server.stop)
-        yield f"grpc://{tier.server.address}"
+        server = build_server(settings.grpc(), tier.services, tier.health, get_logger("repository"))
+        server.start()
+        stack.callback(server.stop)
+        yield f"grpc://{server.address}"
 
 
 @contextmanager
@@ -130,8 +131,10 @@ def service_on(repository_url: str, home: Path, **settings: object) -> Iterator[
         }
     )
     with ExitStack() as stack:
-        down = stack.enter_context(open_channel(repository_url, channel_settings()))
-        server = make_server(loaded, down)
+        tier = make_tier(loaded, open_channel(repository_url, channel_settings()))
+        for callback in reversed(tier.on_stop):
+            stack.callback(callback)
+        server = build_server(loaded.server(), tier.services, tier.health, get_logger("service"))
         server.start()
         stack.callback(server.stop)
         up = stack.enter_context(open_channel(f"grpc://{server.address}"))

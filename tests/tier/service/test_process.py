@@ -7,12 +7,14 @@ import os
 import signal
 import subprocess
 import sys
+from itertools import islice
 from pathlib import Path
 
 import pytest
 
 from arcana.service.v1 import auth_service_pb2, auth_service_pb2_grpc
 from tests.fakes.repository import FakeRepository
+from tests.system.processes import new_email
 from tests.tier.service.running import FAST, fake_repository_server
 from tier_runtime.channel import open_channel
 
@@ -71,3 +73,49 @@ def test_it_serves_until_it_is_told_to_end_and_then_ends_with_0(
         "jwt_signing_key.pem",
         "token_secret",
     ]
+
+
+def register(url: str) -> bool:
+    with open_channel(url) as channel:
+        stub = auth_service_pb2_grpc.AuthServiceStub(channel)
+        request = auth_service_pb2.RegisterRequest(
+            email=new_email(), name="Ada", password="Quiet-River-42-Stones"
+        )
+        return bool(stub.Register(request).user.id)
+
+
+@pytest.mark.parametrize(("protocol", "workers"), [("http", 1), ("http", 2), ("grpc", 2)])
+def test_it_serves_by_every_transport_and_by_several_processes(
+    tmp_path: Path, fake: FakeRepository, protocol: str, workers: int
+) -> None:
+    listening = 1 if protocol == "http" else workers
+    with fake_repository_server(fake) as url:
+        process = start(
+            tmp_path,
+            SERVICE_BIND="127.0.0.1:0",
+            REPOSITORY_URL=url,
+            COMMUNICATION_PROTOCOL=protocol,
+            WORKERS=str(workers),
+        )
+        try:
+            assert process.stdout is not None
+            lines = (json.loads(line) for line in process.stdout)
+            serving = (line["address"] for line in lines if line["event"] == "serving")
+            urls = [f"{protocol}://{address}" for address in islice(serving, listening)]
+            assert all(register(url) for url in urls)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            _, stderr = process.communicate(timeout=30)
+    assert (process.returncode, stderr) == (0, "")
+
+
+def test_over_http_too_what_keeps_it_from_starting_is_one_line(tmp_path: Path) -> None:
+    process = start(
+        tmp_path,
+        SERVICE_BIND="127.0.0.1:0",
+        REPOSITORY_URL="inproc:repository",
+        COMMUNICATION_PROTOCOL="http",
+    )
+    _, stderr = process.communicate(timeout=30)
+    assert process.returncode == 2
+    assert stderr == ("Cannot open a channel to 'inproc:repository': it is not in this process.\n")

@@ -23,6 +23,7 @@ from tests.tier.service.contract_requests import (
     code_of,
 )
 from tier_runtime.errors import AppError
+from tier_runtime.status import from_status
 
 
 def update(user_id: str, version: int = 0, **fields: str) -> user_repository_pb2.UpdateUserRequest:
@@ -58,6 +59,39 @@ def test_a_made_user_is_read_back_as_it_was_answered(kept: Kept) -> None:
     assert (user.version, user.email_verified, user.status) == (1, False, ACTIVE)
     assert not user.HasField("last_login_time")
     assert kept.read(user.id) == user
+
+
+def test_several_users_are_read_at_once_each_with_its_own_result(kept: Kept) -> None:
+    ada, bob = kept.user("ada@example.org", "admin", "user"), kept.user("bob@example.org")
+    kept.read(ada.id)
+    asked = [bob.id, UNKNOWN, ada.id, bob.id]
+    request = user_repository_pb2.BatchGetUsersRequest(user_ids=asked, request_ids=["r-1"])
+    results = kept.users.BatchGetUsers(request).results
+    assert [result.user for result in results if result.HasField("user")] == [bob, ada, bob]
+    assert [result.WhichOneof("outcome") for result in results] == ["user", "error", "user", "user"]
+    assert from_status(results[1].error).code == "USER_NOT_FOUND"
+    # What was found out now is what each of them is told later.
+    assert kept.read(bob.id) == bob
+    assert kept.users.BatchGetUsers(request).results == results
+
+
+def test_a_batch_reads_what_was_written_last(kept: Kept) -> None:
+    ada, bob = kept.user("ada@example.org"), kept.user("bob@example.org")
+    request = user_repository_pb2.BatchGetUsersRequest(user_ids=[ada.id, bob.id])
+    kept.users.BatchGetUsers(request)
+    changed = kept.users.UpdateUser(update(ada.id, name="Countess")).user
+    kept.users.DeleteUser(deletion(bob.id))
+    results = kept.users.BatchGetUsers(request).results
+    assert results[0].user == changed
+    assert from_status(results[1].error).code == "USER_NOT_FOUND"
+
+
+@pytest.mark.parametrize("count", [0, 257])
+def test_a_batch_has_from_1_to_256_items(kept: Kept, count: int) -> None:
+    request = user_repository_pb2.BatchGetUsersRequest(user_ids=[UNKNOWN] * count)
+    with pytest.raises(AppError) as refused:
+        kept.users.BatchGetUsers(request)
+    assert set(refused.value.field_errors) == {"user_ids"}
 
 
 def test_credentials_are_found_by_id_and_by_address_in_any_letter_case(kept: Kept) -> None:

@@ -72,6 +72,17 @@ def test_the_url_can_come_from_a_file(tmp_path: Path) -> None:
     assert "pw@" not in repr(settings)
 
 
+def test_several_processes_need_stores_that_are_servers() -> None:
+    database = {"DATABASE_URL": "mysql+pymysql://user@db/arcana"}
+    cache = {"REDIS_URL": "redis://r:6379/1"}
+    for embedded in ({}, database, cache):
+        told = faults(WORKERS="2", **embedded)
+        assert told.startswith("WORKERS: must be 1 on embedded stores")
+    serving = load(RepositorySettings, {"WORKERS": "2", **database, **cache}).serving()
+    assert (serving.name, serving.workers) == ("repository", 2)
+    assert serving.grpc.bind == "127.0.0.1:50052"
+
+
 def test_every_setting_is_described() -> None:
     assert len(describe(RepositorySettings)) == len(RepositorySettings.model_fields)
 

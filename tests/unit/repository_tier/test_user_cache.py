@@ -1,15 +1,16 @@
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from random import Random
 
 import pytest
 
 from arcana.repository.v1.user_pb2 import User
-from repository_tier.cache.breaker import Breaker
-from repository_tier.cache.entry import CacheError, Entry
+from repository_tier.cache.entry import CacheError, Entry, TimedEntry
 from repository_tier.cache.memory_store import MemoryStore
 from repository_tier.cache.user_cache import CacheTimes, UserCache
 from tests.fakes.clock import FakeClock
+from tier_runtime.breaker import Breaker
 from tier_runtime.deadline import Deadline
 
 ID = "01920000-0000-7000-8000-000000000000"
@@ -18,6 +19,10 @@ TIMES = CacheTimes(present=300.0, missing=5.0)
 
 def user(version: int) -> User:
     return User(id=ID, name=f"version {version}", version=version)
+
+
+def decoded(body: bytes | None) -> User | None:
+    return None if body is None else User.FromString(body)
 
 
 class FlakyStore(MemoryStore):
@@ -35,6 +40,14 @@ class FlakyStore(MemoryStore):
     def put(self, key: str, entry: Entry, ttl_seconds: float) -> bool:
         self._ask()
         return super().put(key, entry, ttl_seconds)
+
+    def get_many(self, keys: Sequence[str]) -> Mapping[str, Entry]:
+        self._ask()
+        return super().get_many(keys)
+
+    def put_many(self, entries: Mapping[str, TimedEntry]) -> None:
+        self._ask()
+        super().put_many(entries)
 
     def ping(self) -> None:
         self._ask()
@@ -55,13 +68,16 @@ class World:
         self.cache = UserCache(self.store, breaker, TIMES, Random(1))
         self.stored: User | None = user(1)
         self.loads = 0
+        self.loaded: list[str] = []
 
-    def load(self) -> User | None:
+    def load(self, user_ids: Sequence[str]) -> list[User]:
         self.loads += 1
-        return self.stored
+        self.loaded += user_ids
+        stored = [] if self.stored is None else [self.stored]
+        return [user for user in stored if user.id in user_ids]
 
     def read(self) -> User | None:
-        return self.cache.get(ID, self.load, Deadline.after(5))
+        return decoded(self.cache.get(ID, self.load, Deadline.after(5)))
 
     def write(self, version: int) -> None:
         self.stored = user(version)
@@ -112,24 +128,24 @@ def test_an_entry_goes_a_little_before_its_longest_time(world: World) -> None:
 
 def test_a_slow_reader_does_not_undo_a_write(world: World) -> None:
     # The reader misses and reads version 1; before it stores that, a writer commits version 2.
-    def slow() -> User | None:
-        found = world.load()
+    def slow(user_ids: Sequence[str]) -> list[User]:
+        found = world.load(user_ids)
         world.write(2)
         return found
 
-    assert world.cache.get(ID, slow, Deadline.after(5)) == user(1)
+    assert decoded(world.cache.get(ID, slow, Deadline.after(5))) == user(1)
     assert world.read() == user(2)
     assert world.loads == 1
 
 
 def test_a_slow_reader_does_not_raise_the_dead(world: World) -> None:
-    def slow() -> User | None:
-        found = world.load()
+    def slow(user_ids: Sequence[str]) -> list[User]:
+        found = world.load(user_ids)
         world.stored = None
         world.cache.put_deleted(ID, 2)
         return found
 
-    assert world.cache.get(ID, slow, Deadline.after(5)) == user(1)
+    assert decoded(world.cache.get(ID, slow, Deadline.after(5))) == user(1)
     assert world.read() is None
     assert world.loads == 1
 
@@ -211,3 +227,50 @@ def test_what_is_unsent_is_bounded() -> None:
     assert cache.is_up()
     kept = [world.store.get(f"user:{number}") is not None for number in range(5)]
     assert kept == [False, False, False, True, True]
+
+
+def test_of_many_only_those_that_are_not_known_are_loaded(world: World) -> None:
+    world.cache.put(User(id="known", version=3))
+    world.cache.put_deleted("gone", 7)
+    known = world.cache.known(["known", ID, "gone", "never"])
+    assert {user_id: entry.version for user_id, entry in known.items()} == {"known": 3, "gone": 7}
+    loaded = world.cache.load([ID, "never"], world.load, Deadline.after(5))
+    assert (decoded(loaded[ID].body), loaded["never"].body) == (user(1), None)
+    assert (world.loads, world.loaded) == (1, [ID, "never"])
+    assert world.cache.known(["never", ID]) == loaded
+
+
+def test_many_are_asked_for_and_kept_in_one_round_trip_each(world: World) -> None:
+    user_ids = [f"{number}" for number in range(50)]
+    world.cache.known(user_ids)
+    world.cache.load(user_ids, world.load, Deadline.after(5))
+    assert world.store.asked == 2
+
+
+def test_without_the_store_nothing_of_many_is_known(world: World) -> None:
+    world.read()
+    world.store.is_away = True
+    assert world.cache.known([ID, "other"]) == {}
+
+
+def test_of_many_none_is_older_than_what_was_written_while_the_store_was_away(
+    world: World,
+) -> None:
+    world.read()
+    world.store.is_away = True
+    world.write(2)
+    assert world.cache.known([ID]) == {}
+    world.store.is_away = False
+    known = world.cache.known(["other", ID])
+    assert [decoded(entry.body) for entry in known.values()] == [user(2)]
+
+
+def test_a_slow_reader_of_many_does_not_undo_a_write(world: World) -> None:
+    def slow(user_ids: Sequence[str]) -> list[User]:
+        found = world.load(user_ids)
+        world.write(2)
+        return found
+
+    loaded = world.cache.load([ID, "other"], slow, Deadline.after(5))
+    assert decoded(loaded[ID].body) == user(1)
+    assert world.read() == user(2)

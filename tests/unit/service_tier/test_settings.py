@@ -8,8 +8,13 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from pydantic import ValidationError
 
 from service_tier.common_passwords import read_common_passwords
-from service_tier.main import read_keys, read_token_secret
+from service_tier.hashing import WerkzeugFunction
+from service_tier.main import make_services, read_keys, read_token_secret
+from service_tier.repository import Repository
 from service_tier.settings import ServiceSettings
+from tests.fakes.clock import FakeClock
+from tests.fakes.repository import FakeRepository
+from tier_runtime.ids import Uuid7Source
 from tier_runtime.settings import SettingsError, describe, load
 
 PUBLIC_PEM = (
@@ -136,6 +141,42 @@ def test_whoever_hashes_waits_or_streams_has_a_thread_on_top() -> None:
     server = settings.server()
     assert server.threads == 7 + 3 + 5 + settings.service_max_streams
     assert server.max_concurrent_rpcs >= server.threads
+
+
+def services_of(**environ: str) -> list[str]:
+    settings, clock = load(ServiceSettings, environ), FakeClock()
+    repository = Repository.over(FakeRepository(clock).channel())
+    function = WerkzeugFunction("scrypt:1024:8:1")
+    services = make_services(settings, repository, function, clock, Uuid7Source())
+    return [service.service_full_name.rpartition(".")[2] for service in services]
+
+
+def test_a_process_builds_only_the_services_that_it_is_told(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    environ = {"ARCANA_HOME": str(home)}
+    assert services_of(SERVICES="rate_limits", **environ) == ["RateLimitService"]
+    # Nothing of what only the others need: no key, no secret.
+    assert not home.exists()
+    assert services_of(SERVICES="users", **environ) == ["UserService"]
+    assert [file.name for file in (home / "keys").iterdir()] == ["token_secret"]
+    every = ["AuthService", "UserService", "RateLimitService"]
+    assert services_of(SERVICES="rate_limits, users, auth", **environ) == every
+    assert services_of(**environ) == every
+
+
+def test_a_service_that_is_none_is_refused() -> None:
+    with pytest.raises(SettingsError, match="SERVICES") as refused:
+        load(ServiceSettings, {"SERVICES": "auth,mail"})
+    assert "'auth', 'users' or 'rate_limits'" in str(refused.value)
+
+
+def test_one_process_serves_grpc_unless_it_is_told_otherwise() -> None:
+    serving = load(ServiceSettings, {}).serving()
+    assert (serving.name, serving.protocol, serving.workers) == ("service", "grpc", 1)
+    told = load(ServiceSettings, {"COMMUNICATION_PROTOCOL": "http", "WORKERS": "3"}).serving()
+    assert (told.protocol, told.workers) == ("http", 3)
+    with pytest.raises(SettingsError, match="COMMUNICATION_PROTOCOL"):
+        load(ServiceSettings, {"COMMUNICATION_PROTOCOL": "soap"})
 
 
 def test_the_list_of_common_passwords_ships_with_the_tier() -> None:
