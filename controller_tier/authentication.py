@@ -1,8 +1,7 @@
-"""Who calls: the decorators that a view's access is declared with."""
+"""Who calls over HTTP: the decorators that a view's access is declared with."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import replace
 from functools import wraps
@@ -10,16 +9,11 @@ from typing import ParamSpec, TypeVar
 
 from flask import request
 
-from controller_tier.access_feed import AccessFeed
-from controller_tier.access_tokens import TokenVerifier
+from controller_tier.admission import Admission, require_role, require_signed_in
 from tier_runtime.call import Actor, call_scope, current_call
-from tier_runtime.errors import AppError, Kind
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-# RFC 6750, section 2.1; the scheme's letter case does not count (RFC 9110, section 11.1).
-_BEARER = re.compile(r"bearer +([A-Za-z0-9\-._~+/]+=*)", re.IGNORECASE)
 
 
 class Authentication:
@@ -28,9 +22,8 @@ class Authentication:
     The actor travels with the call: every outgoing RPC of the view carries it.
     """
 
-    def __init__(self, tokens: TokenVerifier, feed: AccessFeed) -> None:
-        self._tokens = tokens
-        self._feed = feed
+    def __init__(self, admission: Admission) -> None:
+        self._admission = admission
 
     def jwt_required(self, view: Callable[P, R]) -> Callable[P, R]:
         """Let only signed-in callers in.
@@ -42,10 +35,7 @@ class Authentication:
         @wraps(view)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
             actor = self._actor()
-            if actor.is_anonymous:
-                raise AppError(
-                    Kind.UNAUTHENTICATED, "UNAUTHENTICATED", "This needs an access token."
-                )
+            require_signed_in(actor)
             return _on_behalf_of(actor, view, *args, **kwargs)
 
         return guarded
@@ -56,8 +46,7 @@ class Authentication:
         def decorator(view: Callable[P, R]) -> Callable[P, R]:
             @wraps(view)
             def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-                if role not in current_actor().roles:
-                    raise AppError(Kind.FORBIDDEN, "FORBIDDEN", f"This needs the role {role!r}.")
+                require_role(current_actor(), role)
                 return view(*args, **kwargs)
 
             return self.jwt_required(guarded)
@@ -74,11 +63,7 @@ class Authentication:
         return guarded
 
     def _actor(self) -> Actor:
-        token = _bearer_token()
-        if token is None:
-            return Actor()
-        claims = self._tokens.claims_of(token)
-        return Actor(claims.subject, self._feed.roles_of(claims), claims.session_id)
+        return self._admission.actor_of(request.headers.get("Authorization", ""))
 
 
 def current_actor() -> Actor:
@@ -93,17 +78,3 @@ def _on_behalf_of(actor: Actor, view: Callable[P, R], *args: P.args, **kwargs: P
         raise RuntimeError("A view runs inside the call that the edge opened for its request.")
     with call_scope(replace(call, actor=actor)):
         return view(*args, **kwargs)
-
-
-def _bearer_token() -> str | None:
-    header = request.headers.get("Authorization", "").strip()
-    scheme = header.partition(" ")[0].lower()
-    if scheme != "bearer":
-        # Another scheme, or none, presents no token of ours.
-        return None
-    match = _BEARER.fullmatch(header)
-    if match is None:
-        raise AppError(
-            Kind.UNAUTHENTICATED, "INVALID_TOKEN", "The Authorization header holds no token."
-        )
-    return match[1]

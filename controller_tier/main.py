@@ -3,29 +3,48 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 
-from controller_tier.app import create_app, make_access_feed
-from controller_tier.http_server import WebServerSettings, WorkerApp, serve_http
+from controller_tier.app import create_app
+from controller_tier.entrance import make_access_feed, make_entrance
+from controller_tier.grpc_edge.listening import reserved
+from controller_tier.grpc_edge.server import build_public_server
+from controller_tier.http_worker import EdgeWorker
+from controller_tier.service_channels import SERVICE_NAMES, ServiceChannels, connect_services
 from controller_tier.settings import ControllerSettings
-from controller_tier.stubs import READ_METHODS, stubs_of
+from controller_tier.stubs import stubs_of
+from controller_tier.user_reads import CoalescedUsers
 from tier_runtime.addresses import Address
-from tier_runtime.channel import ChannelSettings, open_channel
 from tier_runtime.clock import SystemClock
+from tier_runtime.http_server import WebServerSettings, WorkerApp, serve_http
 from tier_runtime.ids import Uuid7Source
-from tier_runtime.logs import configure_logging
+from tier_runtime.logs import configure_logging, get_logger
 from tier_runtime.settings import load
 from tier_runtime.startup import run_main
 
+# Makes the channels of one worker; called after the fork, which no channel survives.
+Connect = Callable[[], ServiceChannels]
+
 
 def main() -> int:
-    """Serve the HTTP API until told to stop; return the exit code.
+    """Serve the API until told to stop; return the exit code.
 
     Raises:
-        StartupError: a setting is bad, or the port is taken.
+        StartupError: a setting is bad, or a port is taken.
     """
     settings = load(ControllerSettings)
     configure_logging("controller", settings.log_level, json=settings.log_json)
+    return serve(settings, lambda: connect_services(settings))
+
+
+def serve(settings: ControllerSettings, connect: Connect) -> int:
+    """Serve the API over the services that `connect` finds; return the exit code.
+
+    Raises:
+        StartupError: a port is taken.
+    """
     server = WebServerSettings(
         address=Address.parse(settings.controller_bind),
         workers=settings.web_workers,
@@ -33,29 +52,49 @@ def main() -> int:
         keepalive_seconds=settings.web_keepalive_seconds,
         client_timeout_seconds=settings.client_timeout_seconds,
         drain_seconds=settings.drain_seconds,
+        worker_class=EdgeWorker,
+        process_name="arcana-controller",
     )
-    return serve_http(server, lambda: make_worker_app(settings))
+    if not settings.public_grpc_enabled:
+        return serve_http(server, lambda: make_worker_app(settings, connect))
+    with reserved(Address.parse(settings.public_grpc_bind)) as public_grpc:
+        get_logger(__name__).info("serving_grpc", address=str(public_grpc))
+        return serve_http(server, lambda: make_worker_app(settings, connect, public_grpc))
 
 
-def make_worker_app(settings: ControllerSettings) -> WorkerApp:
-    """Build what one worker serves: its own channel, its own feed, its own caches."""
-    clock = SystemClock()
-    closing = ExitStack()
-    channel = closing.enter_context(
-        open_channel(
-            settings.service_url,
-            ChannelSettings(
-                default_deadline_seconds=settings.request_timeout_seconds,
-                retried_methods=READ_METHODS,
-            ),
+def make_worker_app(
+    settings: ControllerSettings, connect: Connect, public_grpc: Address | None = None
+) -> WorkerApp:
+    """Build what one worker serves: its own channels, its own feed, its own caches.
+
+    With an address it serves the public gRPC API there as well, from now on until it is closed.
+
+    Raises:
+        StartupError: the address cannot be listened on.
+    """
+    clock, ids = SystemClock(), Uuid7Source()
+    with ExitStack() as closing:
+        channels = connect()
+        closing.callback(channels.close)
+        users = CoalescedUsers.over(
+            channels.of(SERVICE_NAMES["users"]), max_batch=settings.coalesce_max_batch
         )
-    )
-    service = stubs_of(channel)
-    feed = make_access_feed(settings, service, clock)
-    app = create_app(settings, service, feed=feed, clock=clock, ids=Uuid7Source())
-    feed.start()
-    closing.callback(feed.stop)
-    return WorkerApp(app, closing.close)
+        service = replace(stubs_of(channels), users=users)
+        feed = make_access_feed(settings, service, clock)
+        entrance = make_entrance(settings, service, feed, clock)
+        app = create_app(settings, service, entrance=entrance, clock=clock, ids=ids)
+        feed.start()
+        closing.callback(feed.stop)
+        if public_grpc is None:
+            return WorkerApp(app, closing.pop_all().close)
+        server = build_public_server(
+            settings, public_grpc, channels, entrance, clock=clock, ids=ids
+        )
+        server.start()
+        closing.callback(server.close)
+        return WorkerApp(
+            app, closing.pop_all().close, lambda: server.begin_stop(settings.drain_seconds)
+        )
 
 
 if __name__ == "__main__":

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from controller_tier.access_table import Access
 from controller_tier.json_body import MERGE_PATCH_TYPE
-from controller_tier.operations import Access, Answer, Operation
+from controller_tier.operations import Answer, Operation
 from controller_tier.problems import PROBLEM_TYPE, phrase_of, problem_type, status_of
 from tier_runtime.catalogue import CATALOGUE
 

@@ -4,43 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from enum import Enum, StrEnum
 from typing import Any
 
 from flask import Response
 from marshmallow import Schema
 
-from controller_tier.rate_limits import Rate
+from controller_tier.access_table import Access, LimitRule, PublicRpc
 
 # Values of a body or a query after its schema has loaded them.
 Fields = dict[str, Any]
 View = Callable[..., Response]
-
-
-class Access(Enum):
-    """Who may call."""
-
-    EVERYONE = "everyone"
-    OPTIONAL = "optional"
-    SIGNED_IN = "signed in"
-    ADMIN = "admin"
-
-
-class Holder(StrEnum):
-    """By what the requests of a limited route are told apart."""
-
-    ADDRESS = "ip"
-    EMAIL = "email"
-    USER = "user"
-
-
-@dataclass(frozen=True, slots=True)
-class LimitRule:
-    """One limit of a route; routes with the same name share it."""
-
-    name: str
-    rate: Rate
-    holder: Holder
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +34,8 @@ class Operation:
 
     The view is called with the path's parameters, then the loaded body or query where there is
     one. `problems` names the codes that only this operation has; those that follow from the other
-    fields are added by the document.
+    fields are added by the document. Who may call it, and how often, is said by the RPC that it
+    stands on; what stands on none is for everyone.
     """
 
     method: str
@@ -73,12 +47,11 @@ class Operation:
     summary: str
     answers: tuple[Answer, ...]
     description: str = ""
-    access: Access = Access.EVERYONE
+    rpc: PublicRpc | None = None
     body: type[Schema] | None = None
     body_example: Any = None
     query: type[Schema] | None = None
     problems: tuple[str, ...] = ()
-    limits: tuple[LimitRule, ...] = ()
     # Takes Idempotency-Key.
     idempotent: bool = False
     # Takes If-None-Match, or If-Match.
@@ -86,6 +59,16 @@ class Operation:
     conditional_write: bool = False
     # Asks the service tier, so it can be unavailable or late.
     hops: bool = True
+
+    @property
+    def access(self) -> Access:
+        """Who may call."""
+        return Access.EVERYONE if self.rpc is None else self.rpc.access
+
+    @property
+    def limits(self) -> tuple[LimitRule, ...]:
+        """How often one may call."""
+        return () if self.rpc is None else self.rpc.limits
 
     @property
     def parameters(self) -> tuple[str, ...]:

@@ -14,10 +14,9 @@ from tier_runtime.errors import AppError, Kind
 from tier_runtime.ids import IdSource
 from tier_runtime.logs import get_logger
 from tier_runtime.metadata import is_request_id, is_traceparent
+from tier_runtime.wsgi_environ import WAITED_SECONDS
 
 REQUEST_ID_HEADER = "X-Request-ID"
-# In the WSGI environment: how long the request waited for a thread, in seconds.
-WAITED_SECONDS = "arcana.waited_seconds"
 
 
 @dataclass(slots=True)

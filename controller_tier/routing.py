@@ -9,31 +9,16 @@ from flask import Response, request
 from flask_smorest import Blueprint  # type: ignore[import-untyped]  # ships no types
 from werkzeug.routing import BaseConverter
 
+from controller_tier.access_table import Access, LimitRule
+from controller_tier.admission import ADMIN
 from controller_tier.arguments import StrictParser
 from controller_tier.authentication import Authentication, current_actor
 from controller_tier.fields import uuid_from
 from controller_tier.openapi_parts import complete
-from controller_tier.operations import (
-    Access,
-    Fields,
-    Holder,
-    LimitRule,
-    Operation,
-    Resource,
-    View,
-)
-from controller_tier.rate_limits import (
-    Bucket,
-    RateLimits,
-    hashed,
-    network_of,
-    rate_limit_headers,
-    refuse_if_empty,
-)
+from controller_tier.operations import Fields, Operation, Resource, View
+from controller_tier.rate_limits import Bucket, RateLimits, rate_limit_headers, refuse_if_empty
 from controller_tier.request_scope import current_exchange
 from tier_runtime.validation import invalid
-
-ADMIN = "admin"
 
 
 class IdConverter(BaseConverter):
@@ -142,10 +127,8 @@ def _located(operation: Operation, view: View) -> View:
 
 
 def _bucket(rule: LimitRule, body: Fields) -> Bucket:
-    if rule.holder is Holder.EMAIL:
-        holder = hashed(body["email"])
-    elif rule.holder is Holder.USER:
-        holder = current_actor().subject
-    else:
-        holder = network_of(request.remote_addr)
-    return Bucket(rule.name, rule.rate, holder)
+    return rule.bucket(
+        address=request.remote_addr,
+        email=body.get("email", ""),
+        subject=current_actor().subject,
+    )

@@ -5,7 +5,14 @@ from __future__ import annotations
 import re
 from typing import Literal, Self
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import (
+    Field,
+    SecretStr,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from tier_runtime.addresses import Bind
 from tier_runtime.channel import TierUrl
@@ -18,6 +25,12 @@ _ORIGIN = re.compile(r"https?://(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(?::\d{1,5}
 _RATE = re.compile(r"([1-9]\d{0,8})/([1-9]\d{0,4})")
 MAX_WINDOW_SECONDS = 86_400
 
+# What the address of SERVICE_URL is called beside the single services.
+DEFAULT_NEIGHBOUR = "service"
+# The services that can have an address of their own.
+_SERVICES = ("auth", "users", "rate_limits")
+_URL = TypeAdapter[str](TierUrl)
+
 
 class ControllerSettings(TierSettings):
     """The settings of the edge."""
@@ -28,6 +41,55 @@ class ControllerSettings(TierSettings):
     )
     service_url: TierUrl = Field(
         default="grpc://127.0.0.1:50051", description="Where the service tier is."
+    )
+    service_urls: list[str] = Field(
+        default_factory=list,
+        description="Where single services are that are not at SERVICE_URL, as "
+        "`auth=URL,users=URL,rate_limits=URL`.",
+    )
+    circuit_breaker_failures: int = Field(
+        default=5,
+        ge=1,
+        description="After so many RPCs in a row without an answer an address of the service tier "
+        "is left alone.",
+    )
+    circuit_breaker_seconds: float = Field(
+        default=1.0,
+        gt=0,
+        le=300,
+        description="How long it is left alone before one RPC tries again, in seconds.",
+    )
+    coalesce_max_batch: int = Field(
+        default=64,
+        ge=1,
+        le=256,
+        description="Reads of single users under way at the same time that one RPC may carry; "
+        "1 sends each by itself.",
+    )
+    public_grpc_enabled: bool = Field(
+        default=True, description="Whether the public gRPC API is served."
+    )
+    public_grpc_bind: Bind = Field(
+        default="127.0.0.1:50050",
+        description="Listen address of the public gRPC API, host:port; port 0 takes a free one.",
+    )
+    public_grpc_threads: int = Field(
+        default=16,
+        ge=2,
+        le=512,
+        description="RPCs of the public gRPC API that one worker serves at the same time.",
+    )
+    public_grpc_max_streams: int = Field(
+        default=8,
+        ge=1,
+        le=256,
+        description="How many of them may be streams; fewer than PUBLIC_GRPC_THREADS.",
+    )
+    public_grpc_max_watches: int = Field(
+        default=64,
+        ge=0,
+        le=4096,
+        description="Clients of the public gRPC API that may watch the health of one worker.",
     )
     web_workers: int = Field(default=2, ge=1, le=64, description="HTTP worker processes.")
     web_threads: int = Field(
@@ -143,6 +205,20 @@ class ControllerSettings(TierSettings):
         default="30/60", description="Password changes of one user, as count/seconds."
     )
 
+    @field_validator("service_urls")
+    @classmethod
+    def _are_addresses(cls, pieces: list[str]) -> list[str]:
+        for service, url in _addresses(pieces).items():
+            if service not in _SERVICES:
+                raise ValueError(f"{service!r} is none of the services {', '.join(_SERVICES)}")
+            try:
+                _URL.validate_python(url)
+            except ValidationError as error:
+                # Only the reason: pydantic's own text is of several lines.
+                reasons = [str(each["msg"]) for each in error.errors(include_url=False)]
+                raise ValueError("; ".join(reasons).removeprefix("Value error, ")) from error
+        return pieces
+
     @field_validator("cors_origins")
     @classmethod
     def _are_origins(cls, origins: list[str]) -> list[str]:
@@ -168,6 +244,23 @@ class ControllerSettings(TierSettings):
             raise ValueError("is not count/seconds, such as 30/60, with at most 86400 seconds")
         return text
 
+    def neighbour_of(self, service: str) -> tuple[str, str]:
+        """Return what the address of a service is called, and its URL.
+
+        `service` is a name as in SERVICE_URLS.
+        """
+        url = _addresses(self.service_urls).get(service)
+        return (DEFAULT_NEIGHBOUR, self.service_url) if url is None else (service, url)
+
+    @model_validator(mode="after")
+    def _leaves_threads_for_unary_calls(self) -> Self:
+        if self.public_grpc_max_streams >= self.public_grpc_threads:
+            raise ValueError(
+                "PUBLIC_GRPC_MAX_STREAMS: must be fewer than PUBLIC_GRPC_THREADS, since each "
+                "stream holds a thread"
+            )
+        return self
+
     @model_validator(mode="after")
     def _has_its_secret(self) -> Self:
         if self.jwt_algorithm == "HS256":
@@ -177,3 +270,22 @@ class ControllerSettings(TierSettings):
                     f"JWT_SECRET: HS256 needs a secret of at least {MIN_SECRET_BYTES} bytes"
                 )
         return self
+
+
+def _addresses(pieces: list[str]) -> dict[str, str]:
+    """Read `name=URL` pieces; one without a name goes on with the URL before it.
+
+    A URL may hold several addresses, and the same comma stands between those.
+    """
+    urls: dict[str, str] = {}
+    service = ""
+    for piece in pieces:
+        before, equals, url = piece.partition("=")
+        if equals:
+            service = before.strip()
+            urls[service] = url.strip()
+        elif service:
+            urls[service] += f",{piece}"
+        else:
+            raise ValueError(f"{piece!r} is not of the form name=URL")
+    return urls

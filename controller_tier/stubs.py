@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, cast
 
@@ -28,17 +29,8 @@ from arcana.service.v1 import (
 from arcana.service.v1 import (
     user_service_pb2 as users_pb2,
 )
+from controller_tier.service_channels import SERVICE_NAMES, ServiceChannels
 from tier_runtime.errors import AppError
-
-# Only these may be sent twice: they change nothing.
-READ_METHODS = (
-    "arcana.service.v1.AuthService/CheckSession",
-    "arcana.service.v1.AuthService/GetJwks",
-    "arcana.service.v1.AuthService/ListSessions",
-    "arcana.service.v1.UserService/GetUser",
-    "arcana.service.v1.UserService/GetUserProfile",
-    "arcana.service.v1.UserService/ListUsers",
-)
 
 
 class AuthStub(Protocol):
@@ -119,37 +111,46 @@ class HealthStub(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ServiceTier:
-    """Everything the edge asks of the service tier."""
+    """Everything the edge asks of the service tier.
+
+    `breakers` says how each breaker towards it stands, `open` or `closed`, by the neighbour's
+    name.
+    """
 
     auth: AuthStub
     users: UserStub
     rate_limits: RateLimitStub
     health: HealthStub
+    breakers: Callable[[], Mapping[str, str]] = dict
 
 
 class GrpcHealth:
-    """grpc.health.v1 over a channel of `open_channel`."""
+    """grpc.health.v1 over channels of `open_channel`; what all of them say serves does."""
 
-    def __init__(self, channel: grpc.Channel, timeout_seconds: float = 0.5) -> None:
-        self._stub = health_pb2_grpc.HealthStub(channel)
+    def __init__(self, channels: Sequence[grpc.Channel], timeout_seconds: float = 0.5) -> None:
+        self._stubs = [health_pb2_grpc.HealthStub(channel) for channel in channels]
         self._timeout = timeout_seconds
 
     def is_serving(self, name: str) -> bool:
-        """Return whether the board of the service tier says so about this name."""
+        """Return whether the boards of the service tier say so about this name."""
+        return all(self._says_so(stub, name) for stub in self._stubs)
+
+    def _says_so(self, stub: health_pb2_grpc.HealthStub, name: str) -> bool:
         try:
-            answer = self._stub.Check(
-                health_pb2.HealthCheckRequest(service=name), timeout=self._timeout
-            )
+            answer = stub.Check(health_pb2.HealthCheckRequest(service=name), timeout=self._timeout)
         except AppError:
             return False
         return cast(bool, answer.status == health_pb2.HealthCheckResponse.SERVING)
 
 
-def stubs_of(channel: grpc.Channel) -> ServiceTier:
-    """Return the service tier behind a channel of `open_channel`."""
+def stubs_of(channels: ServiceChannels) -> ServiceTier:
+    """Return the service tier behind its channels."""
     return ServiceTier(
-        auth=auth_service_pb2_grpc.AuthServiceStub(channel),
-        users=user_service_pb2_grpc.UserServiceStub(channel),
-        rate_limits=rate_limit_service_pb2_grpc.RateLimitServiceStub(channel),
-        health=GrpcHealth(channel),
+        auth=auth_service_pb2_grpc.AuthServiceStub(channels.of(SERVICE_NAMES["auth"])),
+        users=user_service_pb2_grpc.UserServiceStub(channels.of(SERVICE_NAMES["users"])),
+        rate_limits=rate_limit_service_pb2_grpc.RateLimitServiceStub(
+            channels.of(SERVICE_NAMES["rate_limits"])
+        ),
+        health=GrpcHealth([neighbour.channel for neighbour in channels.neighbours]),
+        breakers=channels.breakers,
     )

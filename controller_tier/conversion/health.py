@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,9 +19,10 @@ _BEHIND = {
 
 @dataclass(frozen=True, slots=True)
 class HealthReport:
-    """How each part is."""
+    """How each part is, and how each breaker towards the service tier stands."""
 
     tiers: dict[str, str]
+    breakers: Mapping[str, str]
 
     @property
     def status(self) -> str:
@@ -32,15 +34,21 @@ class HealthReport:
 
     def document(self, version: str) -> dict[str, Any]:
         """Return the report as JSON shows it."""
-        return {"status": self.status, "tiers": self.tiers, "version": version}
+        return {
+            "status": self.status,
+            "tiers": self.tiers,
+            "breakers": dict(self.breakers),
+            "version": version,
+        }
 
 
-def health_report(health: HealthStub) -> HealthReport:
+def health_report(health: HealthStub, breakers: Mapping[str, str]) -> HealthReport:
     """Ask the service tier how it and everything behind it is."""
     tiers = {"controller": "up"}
     if not health.is_serving(_SERVICE):
-        return HealthReport(tiers | {"service": "down"} | dict.fromkeys(_BEHIND, "unknown"))
+        unknown = dict.fromkeys(_BEHIND, "unknown")
+        return HealthReport(tiers | {"service": "down"} | unknown, breakers)
     tiers["service"] = "up"
     for name, on_board in _BEHIND.items():
         tiers[name] = "up" if health.is_serving(on_board) else "down"
-    return HealthReport(tiers)
+    return HealthReport(tiers, breakers)

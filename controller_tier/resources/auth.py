@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
-
 from flask import Response, request
 
 from arcana.service.v1 import auth_service_pb2 as auth_pb2
 from arcana.service.v1.user_service_pb2 import GetUserRequest
 from controller_tier.authentication import current_actor
+from controller_tier.clients import shown_address, shown_agent
 from controller_tier.conversion.paging import page_document, page_request
 from controller_tier.conversion.sessions import session_document, token_document
 from controller_tier.conversion.users import user_document
@@ -20,12 +19,9 @@ from controller_tier.documents import (
 )
 from controller_tier.idempotency import idempotency_key
 from controller_tier.operations import Fields
-from controller_tier.rate_limits import without_zone
 from controller_tier.signing_keys import SigningKeys
 from controller_tier.stubs import AuthStub, UserStub
 from tier_runtime.errors import AppError, Kind
-
-MAX_USER_AGENT = 255
 
 
 class AuthViews:
@@ -59,8 +55,8 @@ class AuthViews:
             auth_pb2.LoginRequest(
                 email=body["email"],
                 password=body["password"],
-                client_address=_client_address(),
-                user_agent=_user_agent(),
+                client_address=shown_address(request.remote_addr or ""),
+                user_agent=shown_agent(request.headers.get("User-Agent", "")),
             )
         )
         return json_answer(token_document(started.tokens))
@@ -164,17 +160,3 @@ class AuthViews:
             {"keys": list(self._keys.documents())},
             headers={"Cache-Control": "public, max-age=60"},
         )
-
-
-def _client_address() -> str:
-    try:
-        return str(ip_address(without_zone(request.remote_addr or "")))
-    except ValueError:
-        # Behind a proxy it is a header's text.
-        return ""
-
-
-def _user_agent() -> str:
-    # A header may hold any byte; only what a person could read is kept.
-    text = "".join(c for c in request.headers.get("User-Agent", "") if c.isprintable())
-    return text[:MAX_USER_AGENT]

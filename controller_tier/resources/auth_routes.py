@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from controller_tier.operations import Access, Answer, Holder, LimitRule, Operation, Resource
-from controller_tier.rate_limits import Rate
+from controller_tier.access_table import AccessTable
+from controller_tier.operations import Answer, Operation, Resource
 from controller_tier.resources.auth import AuthViews
 from controller_tier.resources.examples import JWKS, SESSION_PAGE, TOKENS, USER
 from controller_tier.schemas import auth, users
-from controller_tier.settings import ControllerSettings
 
 _PASSWORD = "Correct-Horse-7"  # noqa: S105 - stands in the document, opens nothing.
 _DONE = Answer(204, "Done.")
@@ -16,16 +15,16 @@ _USER = Answer(200, "The account.", users.User, USER, ("ETag",))
 _TOKENS = Answer(200, "The session's tokens.", auth.Tokens, TOKENS)
 
 
-def auth_resource(views: AuthViews, settings: ControllerSettings) -> Resource:
+def auth_resource(views: AuthViews, rpcs: AccessTable) -> Resource:
     """Return the rows below /auth."""
     return Resource(
         "auth",
         "Accounts, sign-in and sessions.",
-        (*_account_rows(views, settings), *_password_rows(views, settings), *_own_rows(views)),
+        (*_account_rows(views, rpcs), *_password_rows(views, rpcs), *_own_rows(views, rpcs)),
     )
 
 
-def account_settings_resource(views: AuthViews, settings: ControllerSettings) -> Resource:
+def account_settings_resource(views: AuthViews, rpcs: AccessTable) -> Resource:
     """Return the rows below /settings: the same use cases under other names."""
     return Resource(
         "settings",
@@ -39,17 +38,15 @@ def account_settings_resource(views: AuthViews, settings: ControllerSettings) ->
                 "Show the caller's account.",
                 (_USER,),
                 description="The same as `GET /auth/me`.",
-                access=Access.SIGNED_IN,
                 conditional_read=True,
+                rpc=rpcs.of("UserService/GetUser"),
             ),
-            _change_password_row(
-                "/settings/change-password", "changeAccountPassword", views, settings
-            ),
+            _change_password_row("/settings/change-password", "changeAccountPassword", views, rpcs),
         ),
     )
 
 
-def keys_resource(views: AuthViews) -> Resource:
+def keys_resource(views: AuthViews, rpcs: AccessTable) -> Resource:
     """Return the row of the public keys."""
     return Resource(
         "keys",
@@ -63,14 +60,14 @@ def keys_resource(views: AuthViews) -> Resource:
                 "Show the public keys that access tokens are signed with.",
                 (Answer(200, "A JWK Set (RFC 7517).", auth.JsonWebKeySet, JWKS),),
                 description="Empty where tokens are signed with a shared secret.",
+                rpc=rpcs.of("AuthService/GetJwks"),
             ),
         ),
         prefix="",
     )
 
 
-def _account_rows(views: AuthViews, settings: ControllerSettings) -> tuple[Operation, ...]:
-    by_address = _rule("register-ip", settings.rate_limit_register_ip)
+def _account_rows(views: AuthViews, rpcs: AccessTable) -> tuple[Operation, ...]:
     return (
         Operation(
             "POST",
@@ -94,8 +91,8 @@ def _account_rows(views: AuthViews, settings: ControllerSettings) -> tuple[Opera
                 "password": _PASSWORD,
             },
             problems=("EMAIL_EXISTS",),
-            limits=(by_address,),
             idempotent=True,
+            rpc=rpcs.of("AuthService/Register"),
         ),
         Operation(
             "POST",
@@ -108,10 +105,7 @@ def _account_rows(views: AuthViews, settings: ControllerSettings) -> tuple[Opera
             body=auth.LoginBody,
             body_example={"email": "ada@example.org", "password": _PASSWORD},
             problems=("INVALID_CREDENTIALS", "ACCOUNT_NOT_ACTIVE"),
-            limits=(
-                _rule("login-email", settings.rate_limit_login_email, Holder.EMAIL),
-                _rule("login-ip", settings.rate_limit_login_ip),
-            ),
+            rpc=rpcs.of("AuthService/Login"),
         ),
         Operation(
             "POST",
@@ -124,7 +118,7 @@ def _account_rows(views: AuthViews, settings: ControllerSettings) -> tuple[Opera
             body=auth.RefreshTokenBody,
             body_example={"refresh_token": TOKENS["refresh_token"]},
             problems=("INVALID_TOKEN", "TOKEN_EXPIRED", "TOKEN_REVOKED", "ACCOUNT_NOT_ACTIVE"),
-            limits=(_rule("refresh-ip", settings.rate_limit_refresh_ip),),
+            rpc=rpcs.of("AuthService/RefreshSession"),
         ),
         Operation(
             "POST",
@@ -135,6 +129,7 @@ def _account_rows(views: AuthViews, settings: ControllerSettings) -> tuple[Opera
             (Answer(204, "Done, also for an unknown token."),),
             body=auth.RefreshTokenBody,
             body_example={"refresh_token": TOKENS["refresh_token"]},
+            rpc=rpcs.of("AuthService/Logout"),
         ),
         Operation(
             "POST",
@@ -144,16 +139,14 @@ def _account_rows(views: AuthViews, settings: ControllerSettings) -> tuple[Opera
             "End every session of the caller.",
             (_DONE,),
             description="Access tokens end too, within 1 s on every replica.",
-            access=Access.SIGNED_IN,
+            rpc=rpcs.of("AuthService/LogoutAll"),
         ),
     )
 
 
-def _password_rows(views: AuthViews, settings: ControllerSettings) -> tuple[Operation, ...]:
-    reset_by_address = _rule("password-reset-ip", settings.rate_limit_password_reset_ip)
-    verify_by_address = _rule("verify-email-ip", settings.rate_limit_verify_email_ip)
+def _password_rows(views: AuthViews, rpcs: AccessTable) -> tuple[Operation, ...]:
     return (
-        _change_password_row("/auth/change-password", "changePassword", views, settings),
+        _change_password_row("/auth/change-password", "changePassword", views, rpcs),
         Operation(
             "POST",
             "/auth/password-reset",
@@ -163,14 +156,7 @@ def _password_rows(views: AuthViews, settings: ControllerSettings) -> tuple[Oper
             (_ACCEPTED,),
             body=auth.PasswordResetBody,
             body_example={"email": "ada@example.org"},
-            limits=(
-                _rule(
-                    "password-reset-email",
-                    settings.rate_limit_password_reset_email,
-                    Holder.EMAIL,
-                ),
-                reset_by_address,
-            ),
+            rpc=rpcs.of("AuthService/RequestPasswordReset"),
         ),
         Operation(
             "POST",
@@ -182,7 +168,7 @@ def _password_rows(views: AuthViews, settings: ControllerSettings) -> tuple[Oper
             body=auth.PasswordResetConfirmBody,
             body_example={"token": TOKENS["refresh_token"], "new_password": _PASSWORD},
             problems=("INVALID_TOKEN", "TOKEN_EXPIRED"),
-            limits=(reset_by_address,),
+            rpc=rpcs.of("AuthService/ConfirmPasswordReset"),
         ),
         Operation(
             "POST",
@@ -194,7 +180,7 @@ def _password_rows(views: AuthViews, settings: ControllerSettings) -> tuple[Oper
             body=auth.VerifyEmailBody,
             body_example={"token": TOKENS["refresh_token"]},
             problems=("INVALID_TOKEN", "TOKEN_EXPIRED"),
-            limits=(verify_by_address,),
+            rpc=rpcs.of("AuthService/VerifyEmail"),
         ),
         Operation(
             "POST",
@@ -203,13 +189,12 @@ def _password_rows(views: AuthViews, settings: ControllerSettings) -> tuple[Oper
             views.resend_verification,
             "Have another verification token mailed.",
             (Answer(202, "Accepted, also where the address is verified already."),),
-            access=Access.SIGNED_IN,
-            limits=(verify_by_address,),
+            rpc=rpcs.of("AuthService/ResendVerification"),
         ),
     )
 
 
-def _own_rows(views: AuthViews) -> tuple[Operation, ...]:
+def _own_rows(views: AuthViews, rpcs: AccessTable) -> tuple[Operation, ...]:
     return (
         Operation(
             "GET",
@@ -218,8 +203,8 @@ def _own_rows(views: AuthViews) -> tuple[Operation, ...]:
             views.own_user,
             "Show the caller's account.",
             (_USER,),
-            access=Access.SIGNED_IN,
             conditional_read=True,
+            rpc=rpcs.of("UserService/GetUser"),
         ),
         Operation(
             "GET",
@@ -228,8 +213,8 @@ def _own_rows(views: AuthViews) -> tuple[Operation, ...]:
             views.list_sessions,
             "List the caller's living sessions, newest first.",
             (Answer(200, "One page of sessions.", auth.SessionPage, SESSION_PAGE),),
-            access=Access.SIGNED_IN,
             query=auth.SessionsQuery,
+            rpc=rpcs.of("AuthService/ListSessions"),
         ),
         Operation(
             "DELETE",
@@ -238,15 +223,13 @@ def _own_rows(views: AuthViews) -> tuple[Operation, ...]:
             views.end_session,
             "End one of the caller's sessions.",
             (_DONE,),
-            access=Access.SIGNED_IN,
             problems=("NOT_FOUND",),
+            rpc=rpcs.of("AuthService/EndSession"),
         ),
     )
 
 
-def _change_password_row(
-    path: str, name: str, views: AuthViews, settings: ControllerSettings
-) -> Operation:
+def _change_password_row(path: str, name: str, views: AuthViews, rpcs: AccessTable) -> Operation:
     return Operation(
         "POST",
         path,
@@ -254,15 +237,8 @@ def _change_password_row(
         views.change_password,
         "Replace the caller's password.",
         (Answer(204, "Done; all other sessions of the caller have ended."),),
-        access=Access.SIGNED_IN,
         body=auth.ChangePasswordBody,
         body_example={"current_password": _PASSWORD, "new_password": f"{_PASSWORD}x"},
         problems=("INVALID_CREDENTIALS",),
-        limits=(
-            _rule("change-password-user", settings.rate_limit_change_password_user, Holder.USER),
-        ),
+        rpc=rpcs.of("AuthService/ChangePassword"),
     )
-
-
-def _rule(name: str, rate: str, holder: Holder = Holder.ADDRESS) -> LimitRule:
-    return LimitRule(name, Rate.parse(rate), holder)

@@ -83,5 +83,6 @@ HEALTH: dict[str, Any] = {
         "database": "up",
         "cache": "up",
     },
+    "breakers": {"service": "closed"},
     "version": "0.1.0",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Mapping
 
 from flask import Response
 
@@ -22,8 +23,16 @@ RETRY_SECONDS = 1
 class HealthViews:
     """The views of health."""
 
-    def __init__(self, health: HealthStub, clock: Clock, *, version: str) -> None:
+    def __init__(
+        self,
+        health: HealthStub,
+        breakers: Callable[[], Mapping[str, str]],
+        clock: Clock,
+        *,
+        version: str,
+    ) -> None:
         self._health = health
+        self._breakers = breakers
         self._clock = clock
         self._version = version
         self._lock = threading.Lock()
@@ -48,7 +57,7 @@ class HealthViews:
         with self._lock:
             age = self._clock.monotonic() - self._reported_at
             if self._report is None or age >= REPORT_SECONDS:
-                self._report = health_report(self._health)
+                self._report = health_report(self._health, self._breakers())
                 self._reported_at = self._clock.monotonic()
             return self._report
 
@@ -94,7 +103,11 @@ def health_resource(views: HealthViews) -> Resource:
                         200,
                         "It does. No other part was looked at.",
                         service.Liveness,
-                        {**HEALTH, "tiers": {"controller": "up"}},
+                        {
+                            "status": HEALTH["status"],
+                            "tiers": {"controller": "up"},
+                            "version": HEALTH["version"],
+                        },
                     ),
                 ),
                 hops=False,

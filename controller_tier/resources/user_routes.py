@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from controller_tier.operations import Access, Answer, Operation, Resource
+from controller_tier.access_table import AccessTable
+from controller_tier.operations import Answer, Operation, Resource
 from controller_tier.resources.auth import AuthViews
 from controller_tier.resources.examples import PROFILE, USER, USER_PAGE
 from controller_tier.resources.users import UserViews
@@ -12,16 +13,20 @@ _USER = Answer(200, "The user.", users.User, USER, ("ETag",))
 _PROFILE = Answer(200, "The profile.", users.UserProfile, PROFILE, ("ETag",))
 
 
-def users_resource(views: UserViews, auth_views: AuthViews) -> Resource:
+def users_resource(views: UserViews, auth_views: AuthViews, rpcs: AccessTable) -> Resource:
     """Return the rows below /users, less the profiles."""
     return Resource(
         "users",
         "Users, for themselves and for admins.",
-        (*_collection_rows(views), *_read_rows(views, auth_views), *_write_rows(views)),
+        (
+            *_collection_rows(views, rpcs),
+            *_read_rows(views, auth_views, rpcs),
+            *_write_rows(views, rpcs),
+        ),
     )
 
 
-def profiles_resource(views: UserViews) -> Resource:
+def profiles_resource(views: UserViews, rpcs: AccessTable) -> Resource:
     """Return the rows of the profiles."""
     return Resource(
         "profiles",
@@ -34,9 +39,9 @@ def profiles_resource(views: UserViews) -> Resource:
                 views.get_profile,
                 "Show a profile.",
                 (_PROFILE,),
-                access=Access.SIGNED_IN,
                 problems=("FORBIDDEN", "USER_NOT_FOUND"),
                 conditional_read=True,
+                rpc=rpcs.of("UserService/GetUserProfile"),
             ),
             Operation(
                 "PUT",
@@ -46,7 +51,6 @@ def profiles_resource(views: UserViews) -> Resource:
                 "Replace a profile.",
                 (_PROFILE,),
                 description="What is absent or null is cleared.",
-                access=Access.SIGNED_IN,
                 body=users.ReplaceProfileBody,
                 body_example={
                     "avatar_url": PROFILE["avatar_url"],
@@ -55,12 +59,13 @@ def profiles_resource(views: UserViews) -> Resource:
                 },
                 problems=("FORBIDDEN", "USER_NOT_FOUND"),
                 conditional_write=True,
+                rpc=rpcs.of("UserService/ReplaceUserProfile"),
             ),
         ),
     )
 
 
-def _collection_rows(views: UserViews) -> tuple[Operation, ...]:
+def _collection_rows(views: UserViews, rpcs: AccessTable) -> tuple[Operation, ...]:
     return (
         Operation(
             "GET",
@@ -69,8 +74,8 @@ def _collection_rows(views: UserViews) -> tuple[Operation, ...]:
             views.list_users,
             "List users.",
             (Answer(200, "One page of users.", users.UserPage, USER_PAGE),),
-            access=Access.ADMIN,
             query=users.UsersQuery,
+            rpc=rpcs.of("UserService/ListUsers"),
         ),
         Operation(
             "POST",
@@ -87,7 +92,6 @@ def _collection_rows(views: UserViews) -> tuple[Operation, ...]:
                     ("ETag", "Location", "Idempotent-Replay"),
                 ),
             ),
-            access=Access.ADMIN,
             body=users.CreateUserBody,
             body_example={
                 "name": "Ada Lovelace",
@@ -98,11 +102,12 @@ def _collection_rows(views: UserViews) -> tuple[Operation, ...]:
             },
             problems=("EMAIL_EXISTS",),
             idempotent=True,
+            rpc=rpcs.of("UserService/CreateUser"),
         ),
     )
 
 
-def _read_rows(views: UserViews, auth_views: AuthViews) -> tuple[Operation, ...]:
+def _read_rows(views: UserViews, auth_views: AuthViews, rpcs: AccessTable) -> tuple[Operation, ...]:
     return (
         Operation(
             "GET",
@@ -111,8 +116,8 @@ def _read_rows(views: UserViews, auth_views: AuthViews) -> tuple[Operation, ...]
             auth_views.own_user,
             "Show the caller.",
             (_USER,),
-            access=Access.SIGNED_IN,
             conditional_read=True,
+            rpc=rpcs.of("UserService/GetUser"),
         ),
         Operation(
             "GET",
@@ -121,14 +126,14 @@ def _read_rows(views: UserViews, auth_views: AuthViews) -> tuple[Operation, ...]
             views.get_user,
             "Show a user.",
             (_USER,),
-            access=Access.SIGNED_IN,
             problems=("FORBIDDEN", "USER_NOT_FOUND"),
             conditional_read=True,
+            rpc=rpcs.of("UserService/GetUser"),
         ),
     )
 
 
-def _write_rows(views: UserViews) -> tuple[Operation, ...]:
+def _write_rows(views: UserViews, rpcs: AccessTable) -> tuple[Operation, ...]:
     return (
         Operation(
             "PUT",
@@ -138,11 +143,11 @@ def _write_rows(views: UserViews) -> tuple[Operation, ...]:
             "Replace a user's name and e-mail address.",
             (_USER,),
             description="A new e-mail address is unverified again.",
-            access=Access.SIGNED_IN,
             body=users.ReplaceUserBody,
             body_example={"name": "Ada King", "email": "ada.king@example.org"},
             problems=("FORBIDDEN", "USER_NOT_FOUND", "EMAIL_EXISTS"),
             conditional_write=True,
+            rpc=rpcs.of("UserService/UpdateUser"),
         ),
         Operation(
             "PATCH",
@@ -152,11 +157,11 @@ def _write_rows(views: UserViews) -> tuple[Operation, ...]:
             "Change a user's name or e-mail address.",
             (_USER,),
             description="A JSON merge patch (RFC 7396). A new e-mail address is unverified again.",
-            access=Access.SIGNED_IN,
             body=users.UpdateUserBody,
             body_example={"name": "Ada King"},
             problems=("FORBIDDEN", "USER_NOT_FOUND", "EMAIL_EXISTS"),
             conditional_write=True,
+            rpc=rpcs.of("UserService/UpdateUser"),
         ),
         Operation(
             "PATCH",
@@ -167,11 +172,11 @@ def _write_rows(views: UserViews) -> tuple[Operation, ...]:
             (_USER,),
             description="Leaving `active` ends all sessions of the user. The last active admin "
             "cannot leave it.",
-            access=Access.ADMIN,
             body=users.UserStatusBody,
             body_example={"status": "suspended"},
             problems=("USER_NOT_FOUND", "INVALID_STATE"),
             conditional_write=True,
+            rpc=rpcs.of("UserService/UpdateUserStatus"),
         ),
         Operation(
             "PUT",
@@ -182,11 +187,11 @@ def _write_rows(views: UserViews) -> tuple[Operation, ...]:
             (_USER,),
             description="Access tokens in use follow within 1 s. The last active admin cannot "
             "lose the role.",
-            access=Access.ADMIN,
             body=users.UserRolesBody,
             body_example={"roles": ["admin", "user"]},
             problems=("USER_NOT_FOUND", "INVALID_STATE"),
             conditional_write=True,
+            rpc=rpcs.of("UserService/ReplaceUserRoles"),
         ),
         Operation(
             "DELETE",
@@ -196,8 +201,8 @@ def _write_rows(views: UserViews) -> tuple[Operation, ...]:
             "Delete a user for good.",
             (Answer(204, "Done; the user's sessions have ended."),),
             description="The user's orders stay. The last active admin cannot be deleted.",
-            access=Access.ADMIN,
             problems=("USER_NOT_FOUND", "INVALID_STATE"),
             conditional_write=True,
+            rpc=rpcs.of("UserService/DeleteUser"),
         ),
     )

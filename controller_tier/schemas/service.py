@@ -46,6 +46,15 @@ class Health(Document):
 
     status = fields.String(required=True, metadata={"enum": ["ok", "degraded", "down"]})
     tiers = fields.Nested(Tiers, required=True)
+    breakers = fields.Dict(
+        keys=fields.String(),
+        values=fields.String(metadata={"enum": ["closed", "open"]}),
+        required=True,
+        metadata={
+            "description": "By address of the service tier, how the worker that answers stands "
+            "to it: while its breaker is `open`, requests are refused without asking there."
+        },
+    )
     version = fields.String(required=True)
 
 

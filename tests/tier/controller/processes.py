@@ -30,6 +30,7 @@ class ControllerProcess:
             **{name: value for name, value in os.environ.items() if name.startswith("COVERAGE")},
             "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "shared_protos")]),
             "CONTROLLER_BIND": "127.0.0.1:0",
+            "PUBLIC_GRPC_BIND": "127.0.0.1:0",
             "SERVICE_URL": service_url,
             "WEB_WORKERS": "2",
             "WEB_THREADS": "4",
@@ -39,6 +40,8 @@ class ControllerProcess:
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
         self.url = ""
+        # Where the public gRPC API listens, "" where it does not.
+        self.grpc_address = ""
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(
@@ -53,6 +56,7 @@ class ControllerProcess:
         self._reader.start()
         address = eventually(self._address, START_SECONDS, "the controller tier listens")
         self.url = f"http://{address}"
+        self.grpc_address = self._told("serving_grpc")
         eventually(self._answers, START_SECONDS, "the controller tier answers")
         return self
 
@@ -95,8 +99,11 @@ class ControllerProcess:
 
     def _address(self) -> str:
         assert self.process.poll() is None, self.text()
+        return self._told("serving")
+
+    def _told(self, event: str) -> str:
         for entry in self.logs():
-            if entry["event"] == "serving":
+            if entry["event"] == event:
                 return str(entry["address"])
         return ""
 

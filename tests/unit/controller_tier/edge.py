@@ -11,7 +11,8 @@ from werkzeug.test import TestResponse
 
 from arcana.service.v1.user_pb2 import User
 from controller_tier.access_feed import AccessFeed
-from controller_tier.app import create_app, make_access_feed
+from controller_tier.app import create_app
+from controller_tier.entrance import make_access_feed, make_entrance
 from controller_tier.settings import ControllerSettings
 from tests.fakes.clock import FakeClock
 from tests.fakes.service import FakeServiceTier, stubs_of
@@ -44,7 +45,8 @@ class Edge:
         known = ControllerSettings(**settings)
         service = stubs_of(tier)
         feed = make_access_feed(known, service, clock)
-        app = create_app(known, service, feed=feed, clock=clock, ids=Uuid7Source())
+        entrance = make_entrance(known, service, feed, clock)
+        app = create_app(known, service, entrance=entrance, clock=clock, ids=Uuid7Source())
         feed.poll()
         return cls(app, tier, feed, clock)
 

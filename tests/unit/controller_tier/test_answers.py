@@ -15,11 +15,11 @@ from controller_tier.problems import (
     status_of,
     unreadable_problem,
 )
-from controller_tier.request_scope import WAITED_SECONDS
 from tests.unit.controller_tier.edge import Answer, Edge, problem_of
 from tier_runtime.catalogue import CATALOGUE
 from tier_runtime.errors import AppError, Kind
 from tier_runtime.logs import configure_logging
+from tier_runtime.wsgi_environ import WAITED_SECONDS
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from pydantic import SecretStr
 
 from controller_tier.access_feed import AccessFeed
 from controller_tier.access_tokens import MAX_TOKEN_LENGTH, TokenVerifier
+from controller_tier.admission import Admission
 from controller_tier.authentication import Authentication, current_actor
 from controller_tier.signing_keys import PublishedKeys, SharedSecret
 from tests.fakes.clock import FakeClock
@@ -297,7 +298,7 @@ def test_optional_auth_takes_nobody_but_no_bad_token(
 ) -> None:
     feed = _feed(tier, clock)
     feed.poll()
-    authentication = Authentication(_verifier(keys, clock), feed)
+    authentication = Authentication(Admission(_verifier(keys, clock), feed))
     user = tier.add_user()
     view: Callable[[], Actor] = authentication.optional_auth(current_actor)
     app = Flask(__name__)
@@ -321,7 +322,8 @@ def test_a_view_outside_of_a_request_has_nobody() -> None:
 def test_a_guarded_view_needs_a_call(
     clock: FakeClock, tier: FakeServiceTier, keys: PublishedKeys
 ) -> None:
-    view = Authentication(_verifier(keys, clock), _feed(tier, clock)).optional_auth(current_actor)
+    admission = Admission(_verifier(keys, clock), _feed(tier, clock))
+    view = Authentication(admission).optional_auth(current_actor)
     with Flask(__name__).test_request_context(), pytest.raises(RuntimeError):
         view()
 

@@ -41,6 +41,7 @@ def test_health_tells_what_is_down(
     assert answer.json == {
         "status": status,
         "tiers": ALL_UP | tiers,
+        "breakers": {},
         "version": answer.json["version"],
     }
     assert answer.headers["Cache-Control"] == "no-store"

@@ -26,6 +26,15 @@ def test_the_defaults_are_those_of_the_design() -> None:
         ("CONTROLLER_BIND", "::1:5000"),
         ("SERVICE_URL", "127.0.0.1:50051"),
         ("SERVICE_URL", "grpc://127.0.0.1"),
+        ("SERVICE_URLS", "grpc://127.0.0.1:1"),
+        ("SERVICE_URLS", "orders=grpc://127.0.0.1:1"),
+        ("SERVICE_URLS", "auth=127.0.0.1:1"),
+        ("SERVICE_URLS", "auth=grpc://127.0.0.1:1,users=pigeon://x"),
+        ("CIRCUIT_BREAKER_FAILURES", "0"),
+        ("CIRCUIT_BREAKER_SECONDS", "0"),
+        ("COALESCE_MAX_BATCH", "0"),
+        ("PUBLIC_GRPC_BIND", "50050"),
+        ("PUBLIC_GRPC_MAX_STREAMS", "16"),
         ("CORS_ORIGINS", "*"),
         ("CORS_ORIGINS", "https://a.example.org/path"),
         ("CORS_ORIGINS", "https://a.example.org,null"),
@@ -43,6 +52,14 @@ def test_a_bad_value_is_refused_by_its_name(name: str, value: str) -> None:
         load(ControllerSettings, {name: value})
     [fault] = raised.value.faults
     assert fault.startswith(f"{name}:")
+
+
+def test_services_may_have_addresses_of_their_own_and_those_may_be_several() -> None:
+    text = "users=grpc://127.0.0.1:1,127.0.0.1:2, auth = grpc://c:3"
+    settings = load(ControllerSettings, {"SERVICE_URLS": text})
+    assert settings.neighbour_of("users") == ("users", "grpc://127.0.0.1:1,127.0.0.1:2")
+    assert settings.neighbour_of("auth") == ("auth", "grpc://c:3")
+    assert settings.neighbour_of("rate_limits") == ("service", "grpc://127.0.0.1:50051")
 
 
 @pytest.mark.parametrize("secret", ["", "x" * 31])

@@ -1,0 +1,68 @@
+"""Who calls the public gRPC API, by what came beside the message."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from urllib.parse import unquote
+
+from controller_tier.access_table import Access, PublicRpc
+from controller_tier.admission import Admission
+from tier_runtime.call import Actor, Call, call_scope
+from tier_runtime.metadata import Metadata
+
+AUTHORIZATION_KEY = "authorization"
+USER_AGENT_KEY = "user-agent"
+FORWARDED_FOR_KEY = "x-forwarded-for"
+
+# As gRPC writes a peer: `ipv4:192.0.2.1:4711`, `ipv6:%5B2001:db8::1%5D:4711`.
+_PEER = re.compile(r"(?:ipv4:(?P<four>[^:]+)|ipv6:\[(?P<six>[^\]]+)\]):\d+")
+
+
+class Doorkeeper:
+    """Says on whose behalf an RPC is served, by the table and the token alone.
+
+    What a tier believes its peer, the typed actor beside the message, is not even looked at: here
+    everybody could send one.
+    """
+
+    def __init__(self, rpcs: Iterable[PublicRpc], admission: Admission) -> None:
+        self._access: Mapping[str, Access] = {rpc.path: rpc.access for rpc in rpcs}
+        self._admission = admission
+
+    def find_actor(self, method: str, metadata: Metadata, call: Call) -> Actor:
+        """Return the actor of an RPC of this method ("/package.Service/Method").
+
+        Raises:
+            AppError: the caller may not come in.
+        """
+        # Only reflection has no row, and is for everyone.
+        access = self._access.get(method, Access.EVERYONE)
+        # Whatever has to be asked about the token is asked as a part of this call.
+        with call_scope(call):
+            return self._admission.admit(access, _joined(metadata, AUTHORIZATION_KEY))
+
+
+def client_address(peer: str, metadata: Metadata, trusted_proxies: int) -> str:
+    """Return the client's IP address, "" where it cannot be told.
+
+    `trusted_proxies` is how many proxies stand in front; each has added the address that it was
+    called from to `x-forwarded-for`, and what the client itself wrote there comes before those.
+    """
+    if trusted_proxies:
+        hops = [part.strip() for part in _joined(metadata, FORWARDED_FOR_KEY).split(",")]
+        if len(hops) >= trusted_proxies and all(hops):
+            return hops[-trusted_proxies]
+    match = _PEER.fullmatch(unquote(peer))
+    return "" if match is None else match["four"] or match["six"]
+
+
+def user_agent(metadata: Metadata) -> str:
+    """Return what the client says of itself."""
+    return _joined(metadata, USER_AGENT_KEY)
+
+
+def _joined(metadata: Metadata, key: str) -> str:
+    # Several are one list, as in HTTP; of a token that makes a bad one.
+    values = [value for name, value in metadata if name == key and isinstance(value, str)]
+    return ", ".join(values)

@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import pytest
+
+from arcana.service.v1 import user_service_pb2 as pb
+from arcana.service.v1.user_pb2 import User
+from controller_tier.stubs import UserStub
+from controller_tier.user_reads import CoalescedUsers
+from tests.fakes.clock import FakeClock
+from tests.fakes.service import FakeServiceTier, FakeUsers
+from tests.stores.waiting import eventually
+from tier_runtime.call import Actor, Call, call_scope
+from tier_runtime.deadline import Deadline
+from tier_runtime.errors import AppError, Kind
+
+WAIT_SECONDS = 5.0
+ADMIN = Actor("019aa000-0000-7000-8000-00000000000a", frozenset({"admin", "user"}))
+STRANGER = Actor("019aa000-0000-7000-8000-00000000000b", frozenset({"user"}), "session-1")
+
+
+class Readers:
+    """Coalesced reads over a fake service tier that stands still until a test lets it answer."""
+
+    def __init__(self) -> None:
+        self.tier = FakeServiceTier(FakeClock())
+        self.tier.before = self._stand_still
+        fake = FakeUsers(self.tier)
+        self.users: UserStub = CoalescedUsers(
+            fake,
+            lambda request: fake.GetUser(request).SerializeToString(),
+            lambda request: fake.BatchGetUsers(request).SerializeToString(),
+            max_batch=64,
+            # Nobody is so slow here that a second RPC would leave beside the first.
+            patience_seconds=3600,
+        )
+        self._may_answer = threading.Semaphore(0)
+        self._pool = ThreadPoolExecutor(8)
+
+    def _stand_still(self, _method: str) -> None:
+        assert self._may_answer.acquire(timeout=WAIT_SECONDS)
+
+    def read(self, actor: Actor, user: User, request_id: str) -> Future[User]:
+        def get() -> User:
+            with call_scope(Call(actor, request_id, Deadline.after(WAIT_SECONDS))):
+                return self.users.GetUser(pb.GetUserRequest(user_id=user.id)).user
+
+        return self._pool.submit(get)
+
+    def wait_until_asked(self, count: int) -> None:
+        eventually(lambda: len(self.tier.received) == count, what="the RPC")
+
+    def wait_until_gathered(self, count: int) -> None:
+        assert isinstance(self.users, CoalescedUsers)
+        slots = self.users._coalescer._gathering
+        eventually(
+            lambda: sum(len(slot.waiters) for slot in list(slots.values())) == count,
+            what="the callers",
+        )
+
+    def answer(self, count: int = 1) -> None:
+        self._may_answer.release(count)
+
+    def close(self) -> None:
+        self._pool.shutdown()
+
+
+@pytest.fixture
+def readers() -> Iterator[Readers]:
+    made = Readers()
+    yield made
+    made.close()
+
+
+def test_a_lone_read_is_the_single_rpc_in_its_own_call(readers: Readers) -> None:
+    ada = readers.tier.add_user()
+    readers.answer()
+    assert readers.read(ADMIN, ada, "r-1").result(WAIT_SECONDS) == ada
+    (received,) = readers.tier.received
+    assert received.method == "GetUser"
+    assert received.call is not None
+    assert (received.call.actor, received.call.request_id) == (ADMIN, "r-1")
+
+
+def test_reads_at_the_same_time_go_as_one_each_for_its_own_actor(readers: Readers) -> None:
+    ada, bob = readers.tier.add_user("ada@example.org"), readers.tier.add_user("bob@example.org")
+    own = Actor(bob.id, frozenset({"user"}))
+    first = readers.read(ADMIN, ada, "r-1")
+    readers.wait_until_asked(1)
+    others = []
+    wanted = ((own, bob), (STRANGER, bob), (ADMIN, bob), (ADMIN, ada), (ADMIN, bob))
+    for number, (actor, user) in enumerate(wanted, 2):
+        others.append(readers.read(actor, user, f"r-{number}"))
+        readers.wait_until_gathered(number - 1)
+    readers.answer(2)
+    assert first.result(WAIT_SECONDS) == ada
+    with pytest.raises(AppError) as refused:
+        others.pop(1).result(WAIT_SECONDS)
+    assert (refused.value.kind, refused.value.code) == (Kind.FORBIDDEN, "FORBIDDEN")
+    assert [one.result(WAIT_SECONDS) for one in others] == [bob, bob, ada, bob]
+
+    assert readers.tier.methods() == ["GetUser", "BatchGetUsers"]
+    request = readers.tier.last("BatchGetUsers").request
+    assert isinstance(request, pb.BatchGetUsersRequest)
+    told = [
+        (item.actor.subject, item.user_id, item.actor.request_id, list(item.request_ids))
+        for item in request.items
+    ]
+    # Two reads of one actor are one item: the request ids of both are told.
+    assert told == [
+        (bob.id, bob.id, "r-2", []),
+        (STRANGER.subject, bob.id, "r-3", []),
+        (ADMIN.subject, bob.id, "r-4", ["r-6"]),
+        (ADMIN.subject, ada.id, "r-5", []),
+    ]
+    stranger = request.items[1].actor
+    assert (list(stranger.roles), stranger.session_id) == (["user"], "session-1")
+
+
+def test_one_who_reads_the_same_twice_at_the_same_time_is_told_of_twice(readers: Readers) -> None:
+    ada = readers.tier.add_user()
+    reads = [readers.read(ADMIN, ada, "r-1")]
+    readers.wait_until_asked(1)
+    for number in (2, 3):
+        reads.append(readers.read(ADMIN, ada, f"r-{number}"))
+        readers.wait_until_gathered(number - 1)
+    readers.answer(2)
+    assert [one.result(WAIT_SECONDS) for one in reads] == [ada] * 3
+    request = readers.tier.last("BatchGetUsers").request
+    assert isinstance(request, pb.BatchGetUsersRequest)
+    (item,) = request.items
+    assert (item.actor.request_id, list(item.request_ids)) == ("r-2", ["r-3"])
+
+
+def test_outside_of_a_call_a_read_goes_alone(readers: Readers) -> None:
+    ada = readers.tier.add_user()
+    readers.answer()
+    with pytest.raises(AppError) as refused:
+        readers.users.GetUser(pb.GetUserRequest(user_id=ada.id))
+    assert refused.value.code == "UNAUTHENTICATED"
+
+
+def test_all_other_methods_are_passed_through(readers: Readers) -> None:
+    ada = readers.tier.add_user()
+    users = readers.users
+    with call_scope(Call(ADMIN, "r-1", Deadline.after(WAIT_SECONDS))):
+        readers.answer(8)
+        users.ListUsers(pb.ListUsersRequest())
+        users.CreateUser(pb.CreateUserRequest(email="new@example.org", name="New", password="x"))
+        users.UpdateUser(pb.UpdateUserRequest(user_id=ada.id, name="Ada"))
+        users.UpdateUserStatus(pb.UpdateUserStatusRequest(user_id=ada.id, status=ada.status))
+        users.ReplaceUserRoles(pb.ReplaceUserRolesRequest(user_id=ada.id, roles=["user"]))
+        users.GetUserProfile(pb.GetUserProfileRequest(user_id=ada.id))
+        users.ReplaceUserProfile(pb.ReplaceUserProfileRequest(user_id=ada.id))
+        users.DeleteUser(pb.DeleteUserRequest(user_id=ada.id))
+    assert readers.tier.methods() == [
+        "ListUsers",
+        "CreateUser",
+        "UpdateUser",
+        "UpdateUserStatus",
+        "ReplaceUserRoles",
+        "GetUserProfile",
+        "ReplaceUserProfile",
+        "DeleteUser",
+    ]
