@@ -41,6 +41,8 @@ DRAINED_BYTES = 256 * 1024
 # In so much time altogether: a client may send its body byte by byte.
 DRAIN_SECONDS = 1.0
 _STEP = 16 * 1024
+# How often the main loop looks at anything but requests.
+LOOK_AROUND_SECONDS = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +136,20 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]  # its base has no types
         super().run()
         self._closing.shutdown(wait=False, cancel_futures=True)
         self._idle.close()
+
+    def wait_for_and_dispatch_events(self, timeout: float) -> None:
+        """Serve for a moment.
+
+        After each return gunicorn sees to its parent, its heartbeat and the connections that are
+        idle for too long; under load that is a system call or two for every request.
+        """
+        ends = time.monotonic() + LOOK_AROUND_SECONDS
+        super().wait_for_and_dispatch_events(timeout)
+        while self.alive and self.nr_conns < self.worker_connections:
+            left = ends - time.monotonic()
+            if left <= 0:
+                return
+            super().wait_for_and_dispatch_events(left)
 
     def murder_keepalived(self, force: bool = False) -> None:
         """Close the connections that have been idle for too long, or all."""
