@@ -12,16 +12,16 @@ from launcher.accounts import DEMO_PASSWORD, accounts_at
 from launcher.console import Console
 from launcher.health import print_health
 from launcher.parent import follow_parent
-from launcher.settings import LauncherSettings
+from launcher.programs import program_of
+from launcher.settings import LauncherSettings, Mode, Protocol
 from launcher.tiers import (
     START_ORDER,
     TierName,
     check_settings,
     repository_migrate,
     settings_class,
-    tier_main,
 )
-from launcher.up import Up, admin_made, require_supported
+from launcher.up import Up, admin_made
 from tier_runtime.settings import ENV_FILE, load
 from tier_runtime.startup import run_main
 
@@ -39,18 +39,22 @@ CheckConfig = Annotated[
 
 @app.command()
 def up(
-    mode: Annotated[str, typer.Option(help="How the tiers are laid out (DEPLOYMENT_MODE).")] = "",
+    mode: Annotated[
+        Mode | None, typer.Option(help="How the tiers are laid out (DEPLOYMENT_MODE).")
+    ] = None,
     protocol: Annotated[
-        str, typer.Option(help="What they speak to each other (COMMUNICATION_PROTOCOL).")
-    ] = "",
+        Protocol | None,
+        typer.Option(help="What they speak to each other (COMMUNICATION_PROTOCOL)."),
+    ] = None,
 ) -> None:
     """Run all tiers on this machine; Ctrl-C stops them."""
 
     def start() -> int:
         environ = _environ({"DEPLOYMENT_MODE": mode, "COMMUNICATION_PROTOCOL": protocol})
-        check_settings([LauncherSettings, *map(settings_class, START_ORDER)], environ)
+        # How many workers each tier is given is decided later: the embedded database allows one.
+        of_tiers = dict.fromkeys(map(settings_class, START_ORDER), environ | {"WORKERS": "1"})
+        check_settings({LauncherSettings: environ, **of_tiers})
         settings = load(LauncherSettings, environ, ENV_FILE)
-        require_supported(settings)
         return Up(settings, environ, Console()).run()
 
     _finish(start)
@@ -58,7 +62,7 @@ def up(
 
 @app.command()
 def controller(check_config: CheckConfig = False) -> None:
-    """Run the controller tier: the HTTP edge."""
+    """Run the controller tier, which is the edge; in the monolithic mode all tiers."""
     _run_tier("controller", check_config)
 
 
@@ -80,6 +84,8 @@ def migrate() -> None:
 
     def start() -> int:
         follow_parent(os.environ)
+        # However many processes will serve: the embedded database refuses more than one.
+        os.environ["WORKERS"] = "1"
         return repository_migrate()()
 
     _finish(start)
@@ -132,23 +138,25 @@ def main() -> None:
 
 def _run_tier(tier: TierName, check_config: bool) -> None:
     def check() -> int:
-        check_settings([settings_class(tier)], os.environ)
+        program_of(tier, os.environ).check(os.environ)
         Console().plain("OK")
         return 0
 
     def run() -> int:
         follow_parent(os.environ)
-        return tier_main(tier)()
+        program = program_of(tier, os.environ)
+        os.environ.update(program.told)
+        return program.run()
 
     _finish(check if check_config else run)
 
 
-def _environ(given: Mapping[str, str]) -> dict[str, str]:
+def _environ(given: Mapping[str, str | None]) -> dict[str, str]:
     """Give the environment; what was given on the command line goes before it."""
     return {**os.environ, **{name: word for name, word in given.items() if word}}
 
 
-def _settings(given: Mapping[str, str] | None = None) -> LauncherSettings:
+def _settings(given: Mapping[str, str | None] | None = None) -> LauncherSettings:
     return load(LauncherSettings, _environ(given or {}), ENV_FILE)
 
 

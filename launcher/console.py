@@ -7,7 +7,16 @@ import sys
 import threading
 from typing import TextIO
 
-_COLOURS = {"controller": "36", "service": "33", "repository": "35", "arcana": "1"}
+_COLOURS = {
+    "controller": "36",
+    "monolith": "36",
+    "service": "33",
+    "auth": "33",
+    "users": "32",
+    "rate_limits": "34",
+    "repository": "35",
+    "arcana": "1",
+}
 _WIDTH = max(map(len, _COLOURS))
 
 

@@ -15,7 +15,8 @@ from grpc_health.v1 import (  # type: ignore[import-untyped]  # ships no types
 )
 
 from launcher.console import Console
-from launcher.settings import LauncherSettings
+from launcher.layout import Part
+from launcher.settings import SERVICES, LauncherSettings
 from tier_runtime.channel import open_channel
 from tier_runtime.errors import AppError
 
@@ -24,6 +25,7 @@ ASK_SECONDS = 2.0
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 # What the inner tiers say about their neighbours, by the names of tier_runtime.health.
 _STORES = {"database": "store.database", "cache": "store.cache"}
+_BEHIND_SERVICE = {"repository": "tier.repository", **_STORES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +73,34 @@ def edge_is_well(url: str) -> Condition:
         return Condition("controller", url, f"does not answer ({_in_words(reason)})")
 
 
+def condition_of(part: Part, url: str) -> Condition:
+    """Ask a process of a layout at one of its URLs."""
+    if part.command == "controller":
+        return edge_is_well(url)
+    return inner_tier_is_well(part.name, url)
+
+
 def conditions(settings: LauncherSettings) -> list[Condition]:
-    """Ask the three tiers, and the repository tier about its stores."""
+    """Ask everything that is asked over the network, and about the stores behind it."""
+    edge = edge_is_well(settings.bind("controller").url("http"))
+    service = settings.service_target()
+    if settings.deployment_mode == "monolithic":
+        # Nothing of it listens but the edge and the service tier, which knows of the others.
+        behind = _BEHIND_SERVICE.items()
+        return [
+            edge,
+            inner_tier_is_well("service", service),
+            *(inner_tier_is_well(name, service, asked) for name, asked in behind),
+        ]
+    services = {"service": service}
+    if settings.deployment_mode == "microservices":
+        services = {name: settings.service_target(name) for name in SERVICES}
     repository = settings.repository_target()
     return [
-        edge_is_well(settings.bind("controller").url("http")),
-        inner_tier_is_well("service", settings.service_target()),
+        edge,
+        *(inner_tier_is_well(name, url) for name, url in services.items()),
         inner_tier_is_well("repository", repository),
-        *(inner_tier_is_well(name, repository, service) for name, service in _STORES.items()),
+        *(inner_tier_is_well(name, repository, asked) for name, asked in _STORES.items()),
     ]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Literal
 
 from pydantic import Field, SecretStr, field_validator
@@ -9,21 +11,36 @@ from pydantic import Field, SecretStr, field_validator
 from tier_runtime.addresses import Address, Bind
 from tier_runtime.settings import TierSettings
 
+# How the tiers are laid out, and what they speak to each other.
+Mode = Literal["monolithic", "layered", "microservices"]
+Protocol = Literal["grpc", "http"]
 
-class LauncherSettings(TierSettings):
-    """Settings of `arcana up` and of the admin commands."""
+# The services of the service tier, as SERVICES and SERVICE_URLS call them.
+SERVICES = ("auth", "users", "rate_limits")
+# The one that accounts are made by.
+ACCOUNTS_SERVICE = "users"
+# In microservices each service listens so many ports after the one before. The workers of a server
+# are 100 ports apart, so that the two rules never meet.
+SERVICE_PORT_STEP = 10
+WORKER_PORT_STEP = 100
+MAX_WORKERS = 64
 
-    deployment_mode: str = Field(
-        default="layered", description="How the tiers are laid out. Now: `layered`."
+
+class WiringSettings(TierSettings):
+    """What decides which program a command runs, and what it calls next."""
+
+    deployment_mode: Mode = Field(
+        default="layered",
+        description="One process with all tiers (`monolithic`), one for each tier (`layered`), or "
+        "one for each service of the service tier besides (`microservices`).",
     )
-    communication_protocol: str = Field(
-        default="grpc", description="What the tiers speak to each other. Now: `grpc`."
-    )
-    controller_bind: Bind = Field(
-        default="127.0.0.1:5000", description="Where the controller tier listens, host:port."
+    communication_protocol: Protocol = Field(
+        default="grpc", description="What the tiers speak to each other: gRPC or REST."
     )
     service_bind: Bind = Field(
-        default="127.0.0.1:50051", description="Where the service tier listens, host:port."
+        default="127.0.0.1:50051",
+        description="Where the service tier listens, host:port. In microservices `auth` listens "
+        f"there, `users` {SERVICE_PORT_STEP} ports on and `rate_limits` {2 * SERVICE_PORT_STEP}.",
     )
     repository_bind: Bind = Field(
         default="127.0.0.1:50052", description="Where the repository tier listens, host:port."
@@ -31,9 +48,71 @@ class LauncherSettings(TierSettings):
     service_url: str = Field(
         default="", description="Where the service tier is; derived from SERVICE_BIND when unset."
     )
+    service_urls: str = Field(
+        default="",
+        description="Where single services are, as `auth=URL,users=URL,rate_limits=URL`; derived "
+        "from SERVICE_BIND in microservices when unset.",
+    )
     repository_url: str = Field(
         default="",
         description="Where the repository tier is; derived from REPOSITORY_BIND when unset.",
+    )
+
+    @field_validator("service_urls")
+    @classmethod
+    def _names_services(cls, text: str) -> str:
+        unknown = [name for name in read_urls(text) if name not in SERVICES]
+        if unknown:
+            raise ValueError(f"{unknown[0]!r} is none of the services {', '.join(SERVICES)}")
+        return text
+
+    def service_address(self, service: str = SERVICES[0]) -> Address:
+        """Give the address that the process with this service listens on."""
+        address = Address.parse(self.service_bind)
+        if self.deployment_mode != "microservices":
+            return address
+        return Address(address.host, address.port + SERVICE_PORT_STEP * SERVICES.index(service))
+
+    def service_target(self, service: str = ACCOUNTS_SERVICE, workers: int = 1) -> str:
+        """Give the URL of a service."""
+        if self.deployment_mode == "monolithic":
+            # Inside, nobody calls it by a URL; for admin commands it listens all the same.
+            return self.service_address().url("grpc")
+        given = read_urls(self.service_urls).get(service) or self.service_url
+        return given or self._url(self.service_address(service), workers)
+
+    def repository_target(self, workers: int = 1) -> str:
+        """Give the URL of the repository tier."""
+        return self.repository_url or self._url(Address.parse(self.repository_bind), workers)
+
+    def _url(self, address: Address, workers: int) -> str:
+        scheme = self.communication_protocol
+        if scheme == "http":
+            return address.url(scheme)
+        return join_urls([each.url(scheme) for each in worker_addresses(address, workers)])
+
+
+class LauncherSettings(WiringSettings):
+    """Settings of `arcana up` and of the admin commands."""
+
+    workers: int = Field(
+        default=1,
+        ge=1,
+        le=MAX_WORKERS,
+        description="Processes of each inner tier; the embedded database allows the repository "
+        "tier one.",
+    )
+    controller_bind: Bind = Field(
+        default="127.0.0.1:5000", description="Where the controller tier listens, host:port."
+    )
+    public_grpc_enabled: bool = Field(
+        default=True, description="Whether the public gRPC API is served."
+    )
+    public_grpc_bind: Bind = Field(
+        default="127.0.0.1:50050", description="Where the public gRPC API listens, host:port."
+    )
+    database_url: SecretStr | None = Field(
+        default=None, description="Read to know whether the database is the embedded one."
     )
     arcana_admin_email: str = Field(
         default="admin@arcana.local", description="E-mail of the admin made when there is none."
@@ -52,7 +131,7 @@ class LauncherSettings(TierSettings):
         description="How long `up` waits for a tier to end by itself before it is killed (s).",
     )
 
-    @field_validator("controller_bind", "service_bind", "repository_bind")
+    @field_validator("controller_bind", "public_grpc_bind", "service_bind", "repository_bind")
     @classmethod
     def _has_a_port(cls, bind: str) -> str:
         # The tiers are told of each other before any of them listens.
@@ -60,14 +139,51 @@ class LauncherSettings(TierSettings):
             raise ValueError(f"{bind!r} must name its port")
         return bind
 
-    def bind(self, tier: Literal["controller", "service", "repository"]) -> Address:
-        """Give the address that a tier listens on."""
-        return Address.parse(getattr(self, f"{tier}_bind"))
+    @property
+    def repository_workers(self) -> int:
+        """How many processes the repository tier has."""
+        return 1 if self.is_embedded else self.workers
 
-    def service_target(self) -> str:
-        """Give the URL of the service tier."""
-        return self.service_url or self.bind("service").url("grpc")
+    @property
+    def is_embedded(self) -> bool:
+        """True when the database is a SQLite file, which one process owns."""
+        return self.database_url is None or self.database_url.get_secret_value().startswith(
+            "sqlite"
+        )
 
-    def repository_target(self) -> str:
-        """Give the URL of the repository tier."""
-        return self.repository_url or self.bind("repository").url("grpc")
+    def bind(self, name: Literal["controller", "public_grpc", "service", "repository"]) -> Address:
+        """Give an address that something listens on."""
+        return Address.parse(getattr(self, f"{name}_bind"))
+
+
+def worker_addresses(address: Address, workers: int) -> list[Address]:
+    """Give the addresses of a gRPC server's workers, of which the first is the server's own."""
+    return [
+        Address(address.host, address.port + WORKER_PORT_STEP * number) for number in range(workers)
+    ]
+
+
+def join_urls(urls: list[str]) -> str:
+    """Make one URL of several addresses out of URLs of the same scheme."""
+    scheme, _, _ = urls[0].partition("://")
+    return f"{scheme}://" + ",".join(url.removeprefix(f"{scheme}://") for url in urls)
+
+
+def read_urls(text: str) -> Mapping[str, str]:
+    """Read `name=URL,name=URL`; a URL may itself hold several addresses, after commas.
+
+    Raises:
+        ValueError: it does not begin with a name.
+    """
+    urls: dict[str, str] = {}
+    name = ""
+    for piece in filter(None, map(str.strip, text.split(","))):
+        before, equals, url = piece.partition("=")
+        if equals:
+            name = before.strip()
+            urls[name] = url.strip()
+        elif name:
+            urls[name] += f",{piece}"
+        else:
+            raise ValueError(f"{piece!r} is not of the form name=URL")
+    return MappingProxyType(urls)

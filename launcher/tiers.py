@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Literal, cast
@@ -14,12 +14,17 @@ from tier_runtime.startup import StartupError
 TierName = Literal["controller", "service", "repository"]
 # In the order in which they are started; they are stopped from the edge inwards.
 START_ORDER: tuple[TierName, ...] = ("repository", "service", "controller")
-STOP_ORDER: tuple[TierName, ...] = ("controller", "service", "repository")
 
 _SETTINGS: Mapping[TierName, str] = {
     "controller": "ControllerSettings",
     "service": "ServiceSettings",
     "repository": "RepositorySettings",
+}
+# Which services of the service tier need these secrets: auth signs access tokens, and whoever makes
+# or changes accounts makes one-time tokens.
+_NEEDED_BY: Mapping[tuple[str, ...], frozenset[str]] = {
+    ("JWT_SECRET", "JWT_SECRET_FILE", "JWT_SIGNING_KEY_FILE"): frozenset({"auth"}),
+    ("TOKEN_SECRET", "TOKEN_SECRET_FILE"): frozenset({"auth", "users"}),
 }
 
 
@@ -41,14 +46,14 @@ def settings_class(tier: TierName) -> type[TierSettings]:
     return cast(type[TierSettings], _member(tier, "settings", _SETTINGS[tier]))
 
 
-def check_settings(classes: Iterable[type[TierSettings]], environ: Mapping[str, str]) -> None:
-    """Load settings from these variables and `.env`, and throw them away.
+def check_settings(read: Mapping[type[TierSettings], Mapping[str, str]]) -> None:
+    """Load settings, each from these variables and `.env`, and throw them away.
 
     Raises:
         SettingsError: with the faults of all, each once.
     """
     faults: dict[str, None] = {}
-    for each in classes:
+    for each, environ in read.items():
         try:
             load(each, environ, ENV_FILE)
         except SettingsError as error:
@@ -57,12 +62,23 @@ def check_settings(classes: Iterable[type[TierSettings]], environ: Mapping[str, 
         raise SettingsError(list(faults))
 
 
-def environ_of(tier: TierName, environ: Mapping[str, str]) -> dict[str, str]:
-    """Give these variables without the secrets that only the launcher or other tiers know of."""
-    foreign = {name for each in START_ORDER for name in _secrets_of(settings_class(each))}
-    foreign |= _secrets_of(LauncherSettings)
-    foreign -= _secrets_of(settings_class(tier))
-    return {name: value for name, value in environ.items() if name not in foreign}
+def environ_of(
+    environ: Mapping[str, str], tiers: Collection[TierName], services: Collection[str] = ()
+) -> dict[str, str]:
+    """Give these variables without the secrets that only others know of.
+
+    Args:
+        environ: what there is.
+        tiers: those that run in the process.
+        services: those of the service tier that do.
+    """
+    every = set.union(*map(_secrets_of_tier, START_ORDER), _secrets_of(LauncherSettings))
+    known = set.union(*map(_secrets_of_tier, tiers))
+    if set(tiers) == {"service"}:
+        for names, needed_by in _NEEDED_BY.items():
+            if needed_by.isdisjoint(services):
+                known.difference_update(names)
+    return {name: value for name, value in environ.items() if name in known or name not in every}
 
 
 def repository_migrate() -> Callable[[], int]:
@@ -72,6 +88,12 @@ def repository_migrate() -> Callable[[], int]:
         StartupError: when this installation does not have the repository tier.
     """
     return cast(Callable[[], int], _member("repository", "migrate", "main"))
+
+
+def _secrets_of_tier(tier: TierName) -> set[str]:
+    # The path of a key is no secret, but nobody's business either.
+    keys = {"JWT_SIGNING_KEY_FILE"} if tier == "service" else set()
+    return _secrets_of(settings_class(tier)) | keys
 
 
 def _secrets_of(settings: type[TierSettings]) -> set[str]:

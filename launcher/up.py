@@ -11,14 +11,13 @@ from types import FrameType
 
 from launcher.accounts import NewAdmin, accounts_at
 from launcher.console import Console
-from launcher.health import Condition, edge_is_well, inner_tier_is_well
+from launcher.health import condition_of
+from launcher.layout import Part, description_of, parts_of, require_free_addresses
 from launcher.processes import ChildProcess, how_it_ended
 from launcher.settings import LauncherSettings
-from launcher.tiers import START_ORDER, STOP_ORDER, TierName, environ_of
+from launcher.tiers import environ_of
 from tier_runtime.startup import StartupError
 
-MODES = ("layered",)
-PROTOCOLS = ("grpc",)
 ASK_INTERVAL_SECONDS = 0.1
 SIGNAL_POLL_SECONDS = 0.2
 KILLED_SECONDS = 5.0
@@ -38,6 +37,9 @@ class Up:
     Args:
         environ: what the children see, besides what is derived here and without the secrets of
             other tiers.
+
+    Raises:
+        StartupError: the settings contradict each other.
     """
 
     def __init__(
@@ -45,10 +47,11 @@ class Up:
     ) -> None:
         self._settings = settings
         self._console = console
-        self._environ = {**environ, **derived_settings(settings, console)}
+        self._parts = parts_of(settings)
+        self._environ = {**environ, **shared_settings(settings, console)}
         # SimpleQueue, because a signal handler may put while the main thread is inside get.
         self._events: SimpleQueue[ChildProcess | signal.Signals] = SimpleQueue()
-        self._running: dict[TierName, ChildProcess] = {}
+        self._running: dict[str, ChildProcess] = {}
         self._stop_seconds = settings.arcana_stop_seconds
 
     def run(self) -> int:
@@ -60,7 +63,7 @@ class Up:
         Raises:
             StartupError: when it could not be started; what had been started is stopped then.
         """
-        self._check_ports()
+        require_free_addresses(self._parts)
         before = {number: signal.signal(number, self._on_signal) for number in _SIGNALS}
         try:
             return self._run()
@@ -71,8 +74,8 @@ class Up:
     def _run(self) -> int:
         try:
             self._migrate()
-            for tier in START_ORDER:
-                self._start(tier)
+            for part in self._parts:
+                self._start(part)
             self._welcome(self._ensure_admin())
             ended = self._first_end()
         except StoppedError:
@@ -84,27 +87,13 @@ class Up:
             raise
         self._stop()
         why = how_it_ended(ended.exit_code or 0)
-        self._console.say(f"Stopped, because the {ended.name} tier {why}.")
+        self._console.say(f"Stopped, because the {self._title(ended)} {why}.")
         return 1
-
-    def _check_ports(self) -> None:
-        """Refuse to start where a tier could not listen.
-
-        Raises:
-            StartupError: naming all ports that are taken.
-        """
-        taken = [
-            f"{getattr(self._settings, f'{tier}_bind')} is taken, or is no address of this "
-            f"machine: stop what listens there, or set {tier.upper()}_BIND."
-            for tier in START_ORDER
-            if not self._settings.bind(tier).is_free()
-        ]
-        if taken:
-            raise StartupError("\n".join(taken))
 
     def _migrate(self) -> None:
         self._console.say("Bringing the database up to date.")
-        child = self._spawn("migrate", "repository")
+        known = environ_of(self._environ, {"repository"})
+        child = self._spawn("migrate", "migrate", known)
         ended = self._next_end(self._settings.arcana_start_seconds)
         if ended is None:
             child.kill()
@@ -114,26 +103,25 @@ class Up:
         if ended.exit_code:
             raise StartupError(f"The database could not be brought up to date: {_reason(ended)}")
 
-    def _start(self, tier: TierName) -> None:
-        """Start a tier and wait until it says that it is well."""
-        self._console.say(f"Starting the {tier} tier.")
-        child = self._spawn(tier, tier)
-        self._running[tier] = child
+    def _start(self, part: Part) -> None:
+        """Start a process of the layout and wait until all that it serves is well."""
+        self._console.say(f"Starting the {part.title}.")
+        environ = {**environ_of(self._environ, part.tiers, part.services), **part.settings}
+        self._running[part.name] = self._spawn(part.name, part.command, environ)
         ends = time.monotonic() + self._settings.arcana_start_seconds
-        while not (condition := self._ask(tier)).is_well:
+        for url in part.urls:
+            self._wait_until_well(part, url, ends)
+
+    def _wait_until_well(self, part: Part, url: str, ends: float) -> None:
+        while not (condition := condition_of(part, url)).is_well:
             ended = self._next_end(ASK_INTERVAL_SECONDS)
             if ended is not None:
-                raise StartupError(f"The {ended.name} tier did not come up: {_reason(ended)}")
+                raise StartupError(f"The {self._title(ended)} did not come up: {_reason(ended)}")
             if time.monotonic() > ends:
                 raise StartupError(
-                    f"The {tier} tier did not come up within "
+                    f"The {part.title} did not come up within "
                     f"{self._settings.arcana_start_seconds:g} s: {condition.detail}"
                 )
-
-    def _ask(self, tier: TierName) -> Condition:
-        if tier == "controller":
-            return edge_is_well(self._settings.bind("controller").url("http"))
-        return inner_tier_is_well(tier, self._settings.bind(tier).url("grpc"))
 
     def _ensure_admin(self) -> NewAdmin | None:
         password = self._settings.arcana_admin_password
@@ -143,33 +131,35 @@ class Up:
             )
 
     def _welcome(self, admin: NewAdmin | None) -> None:
-        edge = self._settings.bind("controller").url("http")
+        settings = self._settings
+        edge = settings.bind("controller").url("http")
         self._console.say(f"Up: {edge}/api/v1, with its documentation at {edge}/docs.")
-        self._console.say(
-            f"Behind it: service {self._settings.service_target()}, "
-            f"repository {self._settings.repository_target()}."
-        )
+        if settings.public_grpc_enabled:
+            self._console.say(f"The same over gRPC: {settings.bind('public_grpc').url('grpc')}.")
+        for line in description_of(settings):
+            self._console.say(line)
         if admin:
             self._console.say(admin_made(admin))
         self._console.say("Ctrl-C stops all of it.")
 
     def _stop(self) -> None:
         """Stop what runs, from the edge inwards; a second signal makes it short."""
-        for tier in STOP_ORDER:
-            child = self._running.pop(tier, None)
+        for part in reversed(self._parts):
+            child = self._running.pop(part.name, None)
             if child is None or child.exit_code is not None:
                 continue
-            self._console.say(f"Stopping the {tier} tier.")
+            self._console.say(f"Stopping the {part.title}.")
             child.ask_to_end()
             if not self._ends_within(child, self._stop_seconds):
-                self._console.say(f"The {tier} tier did not end in time: killing it.")
+                self._console.say(f"The {part.title} did not end in time: killing it.")
                 child.kill()
                 self._ends_within(child, KILLED_SECONDS)
 
-    def _spawn(self, name: str, tier: TierName) -> ChildProcess:
-        """Run the command of this name with what the tier may know."""
-        environ = environ_of(tier, self._environ)
-        return ChildProcess(name, [name], environ, self._console.line, self._events.put)
+    def _spawn(self, name: str, command: str, environ: Mapping[str, str]) -> ChildProcess:
+        return ChildProcess(name, [command], environ, self._console.line, self._events.put)
+
+    def _title(self, child: ChildProcess) -> str:
+        return next(part.title for part in self._parts if part.name == child.name)
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         self._events.put(signal.Signals(number))
@@ -214,36 +204,16 @@ class Up:
                 return ended is child
 
 
-def derived_settings(settings: LauncherSettings, console: Console) -> dict[str, str]:
-    """Give the settings of the tiers that follow from the launcher's own."""
-    derived = {
+def shared_settings(settings: LauncherSettings, console: Console) -> dict[str, str]:
+    """Give what all processes are told and what follows from the launcher's own settings."""
+    told: dict[str, str] = {
         "DEPLOYMENT_MODE": settings.deployment_mode,
         "COMMUNICATION_PROTOCOL": settings.communication_protocol,
-        "SERVICE_URL": settings.service_target(),
-        "REPOSITORY_URL": settings.repository_target(),
     }
     if console.is_terminal and "log_json" not in settings.model_fields_set:
         # Whoever looks on reads lines more easily than JSON.
-        derived["LOG_JSON"] = "false"
-    return derived
-
-
-def require_supported(settings: LauncherSettings) -> None:
-    """Refuse what cannot be done yet.
-
-    Raises:
-        StartupError: naming what can.
-    """
-    if settings.deployment_mode not in MODES:
-        raise StartupError(
-            f"The mode {settings.deployment_mode!r} is not supported; "
-            f"supported: {', '.join(MODES)}."
-        )
-    if settings.communication_protocol not in PROTOCOLS:
-        raise StartupError(
-            f"The protocol {settings.communication_protocol!r} is not supported; "
-            f"supported: {', '.join(PROTOCOLS)}."
-        )
+        told["LOG_JSON"] = "false"
+    return told
 
 
 def admin_made(admin: NewAdmin) -> str:
@@ -257,6 +227,7 @@ def admin_made(admin: NewAdmin) -> str:
 
 
 def _reason(child: ChildProcess) -> str:
-    """Say how a child ended and what it said last."""
-    last_words = child.tail[-1] if child.tail else "it said nothing"
+    """Say how a child ended, and what it said last outside its log: that is for the operator."""
+    plain = [line for line in child.tail if not line.startswith("{")]
+    last_words = (plain or list(child.tail) or ["it said nothing"])[-1]
     return f"it {how_it_ended(child.exit_code or 0)}: {last_words}"

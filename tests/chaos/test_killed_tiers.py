@@ -13,7 +13,8 @@ from tests.stores.waiting import eventually
 from tests.system.client import Account, Edge, bearer, expect, expect_problem
 from tests.system.discretion import TIERS, watched_edge
 from tests.system.load import Load, Question
-from tests.system.processes import ArcanaProcesses, Tier
+from tests.system.plan import Tier
+from tests.system.processes import ArcanaProcesses
 
 # REQUEST_TIMEOUT_SECONDS of the edge, and what two busy cores may add to it.
 DEADLINE_SECONDS = 5.0 + 0.5

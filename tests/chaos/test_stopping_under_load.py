@@ -12,7 +12,8 @@ from tests.stores.waiting import eventually
 from tests.system.client import Account, Edge, bearer, expect_problem
 from tests.system.discretion import TIERS, watched_edge
 from tests.system.load import Load, Question, Record
-from tests.system.processes import ArcanaProcesses, Tier
+from tests.system.plan import Tier
+from tests.system.processes import ArcanaProcesses
 
 THREADS = 12
 # A hash takes some 50 ms, so that a stop always finds calls in flight.

@@ -9,6 +9,7 @@ import pytest
 
 from tests.stores import StoreKind, Stores
 from tests.system.processes import ArcanaProcesses
+from tests.system.wiring import Wiring
 
 
 @pytest.fixture(scope="module")
@@ -25,12 +26,14 @@ def arcana(
 def start_arcana(
     stores: Stores, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[..., ArcanaProcesses]]:
-    """Start tiers of the test's own: `start_arcana(kind="embedded", **settings)`."""
+    """Start tiers of the test's own: `start_arcana(kind, wiring, **settings)`."""
     with ExitStack() as running:
 
-        def start(kind: StoreKind = "embedded", **settings: str) -> ArcanaProcesses:
+        def start(
+            kind: StoreKind = "embedded", wiring: Wiring | None = None, **settings: str
+        ) -> ArcanaProcesses:
             processes = ArcanaProcesses(
-                tmp_path_factory.mktemp("arcana"), stores.new_store(kind), settings
+                tmp_path_factory.mktemp("arcana"), stores.new_store(kind), settings, wiring
             )
             return running.enter_context(processes)
 

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator
 from urllib.parse import quote
 
 from tests.system.client import Edge, Observer
-from tests.system.processes import ArcanaProcesses, Tier
+from tests.system.plan import Tier
+from tests.system.processes import ArcanaProcesses
 
 TIERS: tuple[Tier, ...] = ("controller", "service", "repository")
 # Whatever the tests sent: nothing that looks like one of these has any business in a log.

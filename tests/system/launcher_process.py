@@ -12,10 +12,17 @@ from types import TracebackType
 
 import psutil
 
-from tests.stores.local_servers import free_port
+from launcher.settings import SERVICE_PORT_STEP, SERVICES, WORKER_PORT_STEP
 from tests.stores.waiting import eventually
-from tests.system.processes import ROOT
+from tests.system.ports import free_ports
+from tests.system.processes import OURS, ROOT
 
+# Where the services of microservices listen, with two workers each.
+OFFSETS = [
+    SERVICE_PORT_STEP * service + WORKER_PORT_STEP * worker
+    for service in range(len(SERVICES))
+    for worker in range(2)
+]
 UP_LINE = "Ctrl-C stops all of it."
 UP_SECONDS = 40.0
 END_SECONDS = 40.0
@@ -39,11 +46,12 @@ class LauncherProcess:
         self._home = home
         self._words = words
         self.environ = {
-            **{k: v for k, v in os.environ.items() if k not in ("DATABASE_URL", "REDIS_URL")},
+            **{name: value for name, value in os.environ.items() if name not in OURS},
             "PYTHONPATH": os.pathsep.join(map(str, [*tiers, ROOT, ROOT / "shared_protos"])),
-            "CONTROLLER_BIND": f"127.0.0.1:{free_port()}",
-            "SERVICE_BIND": f"127.0.0.1:{free_port()}",
-            "REPOSITORY_BIND": f"127.0.0.1:{free_port()}",
+            "CONTROLLER_BIND": f"127.0.0.1:{free_ports()}",
+            "PUBLIC_GRPC_BIND": f"127.0.0.1:{free_ports()}",
+            "SERVICE_BIND": f"127.0.0.1:{free_ports(OFFSETS)}",
+            "REPOSITORY_BIND": f"127.0.0.1:{free_ports(OFFSETS)}",
             **settings,
         }
         self.edge_url = f"http://{self.environ['CONTROLLER_BIND']}"
@@ -106,8 +114,12 @@ class LauncherProcess:
 
     def child(self, tier: str) -> psutil.Process:
         """The process of a tier."""
-        (found,) = [child for child in self.children() if child.cmdline()[-1] == tier]
+        (found,) = self.children_of(tier)
         return found
+
+    def children_of(self, tier: str) -> list[psutil.Process]:
+        """The processes whose command runs this tier."""
+        return [child for child in self.children() if child.cmdline()[-1] == tier]
 
     def __enter__(self) -> LauncherProcess:
         return self

@@ -9,27 +9,39 @@ import secrets
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, TypeAlias
 
 import psutil
 
 from launcher.health import Condition, edge_is_well, inner_tier_is_well
 from tests.stores import Store
-from tests.stores.local_servers import free_port
 from tests.stores.waiting import eventually
-
-Tier: TypeAlias = Literal["controller", "service", "repository"]
+from tests.system.plan import Part, Tier, make_plan
+from tests.system.wiring import Wiring, default_wiring
 
 ROOT = Path(__file__).resolve().parents[2]
 START_ORDER: tuple[Tier, ...] = ("repository", "service", "controller")
-STOP_ORDER: tuple[Tier, ...] = ("controller", "service", "repository")
 START_SECONDS = 40.0
 STOP_SECONDS = 25.0
 
+# What decides about the tiers and nothing else on this machine sets.
+OURS = frozenset(
+    {
+        "COMMUNICATION_PROTOCOL",
+        "DATABASE_URL",
+        "DEPLOYMENT_MODE",
+        "REDIS_URL",
+        "REPOSITORY_URL",
+        "SERVICES",
+        "SERVICE_URL",
+        "SERVICE_URLS",
+        "WORKERS",
+    }
+)
 # What a test machine wants otherwise than an operator does. Limits are high, because all requests
 # come from one address; hashing is quick; two edge workers show what one would hide.
 TEST_SETTINGS: Mapping[str, str] = {
@@ -58,37 +70,63 @@ class Credentials:
 
 
 class ArcanaProcesses:
-    """Three tiers as processes. Use as a context manager: entering starts all, leaving stops all.
+    """All tiers as processes. Use as a context manager: entering starts all, leaving stops all.
+
+    A tier may be several processes (in microservices the service tier is) or none of its own (in
+    the monolith the inner tiers are): what is asked of it is asked of all that it has.
 
     Args:
         home: an empty folder for ARCANA_HOME and the logs.
         store: what the repository tier keeps its data in.
         settings: environment variables that go before all others.
+        wiring: how the tiers are laid out; what ARCANA_TEST_WIRING says when not given.
     """
 
-    def __init__(self, home: Path, store: Store, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        home: Path,
+        store: Store,
+        settings: Mapping[str, str] | None = None,
+        wiring: Wiring | None = None,
+    ) -> None:
+        settings = dict(settings or {})
+        workers = int(settings.pop("WORKERS", "1"))
+        self.wiring = wiring or default_wiring()
+        plan = make_plan(self.wiring, workers, 1 if store.kind == "embedded" else workers)
         self._home = home
-        self._ports: dict[Tier, int] = {tier: free_port() for tier in START_ORDER}
-        self._running: dict[Tier, subprocess.Popen[bytes]] = {}
+        self._parts = plan.parts
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._admin: Credentials | None = None
-        self.edge_url = f"http://127.0.0.1:{self._ports['controller']}"
-        self.service_url = f"grpc://127.0.0.1:{self._ports['service']}"
-        self.repository_url = f"grpc://127.0.0.1:{self._ports['repository']}"
+        self.edge_url = plan.edge_url
+        self.grpc_edge_url = plan.grpc_edge_url
+        self.service_url = plan.service_url
+        self.repository_url = plan.repository_url
+        # By the name of the process that serves there.
+        self.service_urls = {part.name: part.url for part in plan.parts if part.tier == "service"}
         self.environ = {
-            # The tests' own stores and settings only, whatever the developer's shell holds.
-            **{k: v for k, v in os.environ.items() if k not in ("DATABASE_URL", "REDIS_URL")},
+            # The tests' own settings only, whatever the developer's shell holds.
+            **{name: value for name, value in os.environ.items() if name not in OURS},
             **TEST_SETTINGS,
             "ARCANA_HOME": str(home / "arcana"),
-            "CONTROLLER_BIND": f"127.0.0.1:{self._ports['controller']}",
-            "PUBLIC_GRPC_BIND": f"127.0.0.1:{free_port()}",
-            "SERVICE_BIND": f"127.0.0.1:{self._ports['service']}",
-            "REPOSITORY_BIND": f"127.0.0.1:{self._ports['repository']}",
-            "SERVICE_URL": self.service_url,
-            "REPOSITORY_URL": self.repository_url,
             "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "shared_protos")]),
+            **plan.environ,
+            **self.routes(self.service_urls),
             **store.environ(),
-            **(settings or {}),
+            **settings,
         }
+
+    def call_services_at(self, urls: Mapping[str, str]) -> None:
+        """Have edges that start from now on find the service tier's processes there."""
+        self.environ |= self.routes(urls)
+
+    def routes(self, urls: Mapping[str, str] | None = None) -> dict[str, str]:
+        """Give the settings by which an edge finds the service tier's processes."""
+        urls = self.service_urls if urls is None else urls
+        if "service" in urls:
+            return {"SERVICE_URL": urls["service"]}
+        if urls:
+            return {"SERVICE_URLS": ",".join(f"{name}={url}" for name, url in urls.items())}
+        return {}
 
     @property
     def admin(self) -> Credentials:
@@ -101,16 +139,26 @@ class ArcanaProcesses:
         return self._admin
 
     def start(self, *tiers: Tier) -> None:
-        """Start these tiers, or migrate the database and start all, and wait for their health."""
+        """Start these tiers, or migrate the database and start all, and wait for their health.
+
+        They start at once, which is quicker: each begins without its neighbours.
+        """
         if not tiers:
             self.command("migrate")
-        for tier in tiers or START_ORDER:
+        wanted = tiers or self.tiers
+        for tier in wanted:
             self.spawn(tier)
+        for tier in wanted:
             self.wait_healthy(tier)
+
+    @property
+    def tiers(self) -> tuple[Tier, ...]:
+        """The tiers that have processes of their own, in the order in which they start."""
+        return tuple(tier for tier in START_ORDER if any(tier == p.tier for p in self._parts))
 
     def stop(self) -> None:
         """Stop what runs, from the edge inwards; what does not end is killed."""
-        for tier in STOP_ORDER:
+        for tier in reversed(self.tiers):
             if self.running(tier):
                 try:
                     self.terminate(tier)
@@ -119,17 +167,22 @@ class ArcanaProcesses:
                     raise
 
     def spawn(self, tier: Tier) -> None:
-        """Start a tier without waiting for it; always on the same port."""
+        """Start a tier without waiting for it; always on the same ports."""
         assert not self.running(tier), f"the {tier} tier runs already"
-        with self._log(tier).open("ab") as log:
-            self._running[tier] = subprocess.Popen(
-                [sys.executable, "-m", "launcher.cli", tier],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd=self._home,
-                env={**self.environ, "ARCANA_PARENT_PID": str(os.getpid())},
-            )
+        for part in self._of(tier):
+            with self._log(part).open("ab") as log:
+                self._running[part.name] = subprocess.Popen(
+                    [sys.executable, "-m", "launcher.cli", tier],
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    cwd=self._home,
+                    env={
+                        **self.environ,
+                        **part.settings,
+                        "ARCANA_PARENT_PID": str(os.getpid()),
+                    },
+                )
 
     def restart(self, tier: Tier) -> None:
         """Start a tier that has ended again, and wait for its health."""
@@ -152,55 +205,64 @@ class ArcanaProcesses:
         eventually(is_well, seconds, f"health of the {tier} tier", interval=0.05)
 
     def condition(self, tier: Tier) -> Condition:
-        """Ask a tier how it is."""
+        """Ask a tier how it is; of several processes, the first that is not well answers."""
         if tier == "controller":
             return edge_is_well(self.edge_url)
-        return inner_tier_is_well(
-            tier, self.service_url if tier == "service" else self.repository_url
-        )
+        found = [inner_tier_is_well(part.name, url) for part in self._of(tier) for url in part.urls]
+        return next((each for each in found if not each.is_well), found[0])
 
     def kill(self, tier: Tier) -> None:
         """Kill a tier with SIGKILL, and all processes it has started."""
-        process = self._running[tier]
-        family = [
-            psutil.Process(process.pid),
-            *psutil.Process(process.pid).children(recursive=True),
-        ]
+        family: list[psutil.Process] = []
+        for part in self._of(tier):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process = psutil.Process(self._running[part.name].pid)
+                family += [process, *process.children(recursive=True)]
         for member in family:
             with contextlib.suppress(psutil.NoSuchProcess):
                 member.kill()
-        process.wait()
+        for part in self._of(tier):
+            self._running[part.name].wait()
         psutil.wait_procs(family, timeout=5)
 
     def terminate(self, tier: Tier, seconds: float = STOP_SECONDS) -> int:
-        """Send SIGTERM, wait, and give the exit code.
+        """Send SIGTERM, wait, and give the exit code; of several processes, the worst.
 
         Raises:
             AssertionError: when it has not ended in time.
         """
-        process = self._running[tier]
-        process.send_signal(signal.SIGTERM)
+        processes = [self._running[part.name] for part in self._of(tier)]
+        for process in processes:
+            process.send_signal(signal.SIGTERM)
+        ends = time.monotonic() + seconds
         try:
-            return process.wait(seconds)
+            codes = [process.wait(max(ends - time.monotonic(), 0)) for process in processes]
         except subprocess.TimeoutExpired as error:
             raise AssertionError(
                 f"the {tier} tier did not end within {seconds:g} s of SIGTERM:\n"
                 f"{self.logs(tier)[-4000:]}"
             ) from error
+        return max(codes, key=abs)
 
     def running(self, tier: Tier) -> bool:
-        """Tell whether a tier's process runs."""
-        process = self._running.get(tier)
-        return process is not None and process.poll() is None
+        """Tell whether every process of a tier runs."""
+        found = [self._running.get(part.name) for part in self._of(tier)]
+        return all(process is not None and process.poll() is None for process in found)
 
     def pid(self, tier: Tier) -> int:
-        """Give the process id of a tier; the controller's is that of gunicorn's arbiter."""
-        return self._running[tier].pid
+        """Give the process id of a tier: the controller's is that of gunicorn's arbiter, that of
+        several processes the first one's.
+        """
+        return self._running[self._of(tier)[0].name].pid
 
     def logs(self, tier: Tier) -> str:
-        """Give all that a tier has written, restarts included."""
-        log = self._log(tier)
-        return log.read_text(errors="replace") if log.exists() else ""
+        """Give all that the processes of a tier have written, restarts included.
+
+        What a tier inside the monolith writes stands in the monolith's log.
+        """
+        parts = self._of(tier) if tier in self.tiers else self._parts
+        logs = [log for log in map(self._log, parts) if log.exists()]
+        return "".join(log.read_text(errors="replace") for log in logs)
 
     def log_lines(self, tier: Tier) -> list[dict[str, object]]:
         """Give those lines of a tier's log that are JSON objects."""
@@ -254,12 +316,17 @@ class ArcanaProcesses:
             self._kill_all()
 
     def _kill_all(self) -> None:
-        for tier in STOP_ORDER:
-            if self.running(tier):
+        for tier in self.tiers:
+            if any(part.name in self._running for part in self._of(tier)):
                 self.kill(tier)
 
-    def _log(self, tier: Tier) -> Path:
-        return self._home / f"{tier}.log"
+    def _of(self, tier: Tier) -> list[Part]:
+        found = [part for part in self._parts if part.tier == tier]
+        assert found, f"{self.wiring}: the {tier} tier has no process of its own"
+        return found
+
+    def _log(self, part: Part) -> Path:
+        return self._home / f"{part.name}.log"
 
 
 def new_email(name: str = "user") -> str:

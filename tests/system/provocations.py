@@ -11,11 +11,11 @@ from typing import TypeAlias
 import requests
 from sqlalchemy import text
 
-from tests.stores import TcpRelay
 from tests.stores.waiting import eventually
 from tests.system.client import Edge, new_email, new_password
 from tests.system.load import all_at_once
 from tests.system.mailbox import as_stored
+from tests.system.relays import Relays
 from tests.system.rows import STATUS_OF, Call, Row
 from tests.system.world import World
 
@@ -38,7 +38,7 @@ class Edges:
     world: World
     strict: Edge
     cold: Edge
-    before_cold: TcpRelay
+    before_cold: Relays
     stalled: dict[str, requests.Response]
 
 
@@ -216,12 +216,7 @@ def _service_unavailable(edges: Edges, row: Row) -> requests.Response:
         return _once_noticed(lambda: _send(edges, call), "SERVICE_UNAVAILABLE")
     finally:
         world.between.restore()
-        account = world.resident
-        eventually(
-            lambda: world.edge.login(account.email, account.password).status_code == 200,
-            5,
-            "the edge's way back to the service tier",
-        )
+        world.wait_until_back()
 
 
 def _once_noticed(send: Callable[[], requests.Response], code: str) -> requests.Response:

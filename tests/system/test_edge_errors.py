@@ -9,25 +9,29 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 import requests
 
-from tests.stores import Store, Stores, TcpRelay
+from tests.stores import Store, Stores
 from tests.stores.waiting import eventually
 from tests.system.client import API, Edge, expect_problem, is_outside_base
 from tests.system.document import VERBS, committed_document
 from tests.system.load import all_at_once
 from tests.system.processes import ArcanaProcesses
 from tests.system.provocations import MAX_BODY_BYTES, PROVOCATIONS, Edges
+from tests.system.relays import Relays
 from tests.system.row_table import ROWS
 from tests.system.rows import STATUS_OF, Row
+from tests.system.wiring import MONOLITHIC, USUAL, default_wiring
 from tests.system.world import World, open_world
 
 REACHED_ELSEWHERE = {"IDEMPOTENCY_IN_PROGRESS", "INTERNAL_ERROR"}
+# Nothing can stand between the edge and the service tier of a monolith.
+ERRORS_OF_A_HOP = {"SERVICE_UNAVAILABLE", "DEADLINE_EXCEEDED"}
 ASK_NO_TIER = {"/docs", "/health/live", "/openapi.json"}
 DEADLINE_SECONDS = 2.0
 LIMITS = (
@@ -53,6 +57,8 @@ def _declared_codes(row: Row) -> dict[str, str]:
 def _codes(row: Row) -> set[str]:
     """Give every code that a row shall be seen to answer with."""
     codes = (set(row.required_codes()) | _declared_codes(row).keys()) - REACHED_ELSEWHERE
+    if default_wiring() == MONOLITHIC:
+        codes -= ERRORS_OF_A_HOP
     # What asks no tier is unavailable only where it waited too long for a thread of the edge,
     # which tests/tier/controller shows.
     return codes - {"SERVICE_UNAVAILABLE"} if row.path in ASK_NO_TIER else codes
@@ -78,10 +84,20 @@ def world(stores: Stores, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         yield world
 
 
+def _service_tier(world: World) -> Mapping[str, str]:
+    """Give where one more edge finds the service tier; a monolith has it at one address too."""
+    return world.arcana.service_urls or {"service": world.arcana.service_url}
+
+
 @contextlib.contextmanager
-def _further_edge(folder: Path, store: Store, **settings: str) -> Iterator[Edge]:
+def _further_edge(
+    folder: Path, store: Store, service: Mapping[str, str], **settings: str
+) -> Iterator[Edge]:
     """Run one more edge, on a service tier that is there already, or is not."""
-    processes = ArcanaProcesses(folder, store, settings)
+    # In front of a monolith it is an edge alone.
+    wiring = USUAL if default_wiring() == MONOLITHIC else default_wiring()
+    processes = ArcanaProcesses(folder, store, settings, wiring)
+    processes.call_services_at(service)
     try:
         processes.spawn("controller")
         with Edge(processes.edge_url, committed_document().check) as edge:
@@ -104,29 +120,30 @@ def strict(
 ) -> Iterator[Edge]:
     """Run an edge that requires If-Match and limits hard."""
     settings = {f"RATE_LIMIT_{name}": "1/60" for name in LIMITS}
-    settings |= {"REQUIRE_IF_MATCH": "true", "SERVICE_URL": world.arcana.service_url}
-    folder = tmp_path_factory.mktemp("strict")
-    with _further_edge(folder, stores.new_store("embedded"), **settings) as edge:
+    settings |= {"REQUIRE_IF_MATCH": "true"}
+    folder, store = tmp_path_factory.mktemp("strict"), stores.new_store("embedded")
+    with _further_edge(folder, store, _service_tier(world), **settings) as edge:
         yield edge
 
 
 @pytest.fixture(scope="module")
-def before_cold(world: World) -> Iterator[TcpRelay]:
-    with TcpRelay.to(world.arcana.service_url) as relay:
-        relay.cut()
-        yield relay
+def before_cold(world: World) -> Iterator[Relays]:
+    with Relays(_service_tier(world)) as relays:
+        relays.cut()
+        yield relays
 
 
 @pytest.fixture(scope="module")
 def cold(
-    before_cold: TcpRelay, stores: Stores, tmp_path_factory: pytest.TempPathFactory
+    before_cold: Relays, stores: Stores, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Edge]:
     """Run an edge that has never reached the service tier."""
-    settings = {"REQUEST_TIMEOUT_SECONDS": "1", "SERVICE_URL": before_cold.url}
     # One worker, so that the connection which is seen to stand is the one that is asked over.
-    settings["WEB_WORKERS"] = "1"
-    folder = tmp_path_factory.mktemp("cold")
-    with _further_edge(folder, stores.new_store("embedded"), **settings) as edge:
+    settings = {"REQUEST_TIMEOUT_SECONDS": "1", "WEB_WORKERS": "1"}
+    # It is cut off for long, and shall still say how each call ends, not that it makes none.
+    settings["CIRCUIT_BREAKER_FAILURES"] = "1000000"
+    folder, store = tmp_path_factory.mktemp("cold"), stores.new_store("embedded")
+    with _further_edge(folder, store, before_cold.urls, **settings) as edge:
         yield edge
 
 
@@ -134,18 +151,15 @@ def cold(
 def stalled(world: World) -> dict[str, requests.Response]:
     """Ask all rows at once while the service tier takes calls and answers none."""
     rows = [row for row in ROWS if "DEADLINE_EXCEEDED" in _codes(row) and not row.keeps_its_answer]
+    if not rows:
+        return {}
     calls = [row.call(world) for row in rows]
     world.between.stall()
     try:
         answers = all_at_once(len(calls), lambda number: calls[number].send(world.edge))
     finally:
         world.between.restore()
-    resident = world.resident
-    eventually(
-        lambda: world.edge.login(resident.email, resident.password).status_code == 200,
-        5,
-        "the edge's way back to the service tier",
-    )
+    world.wait_until_back()
     return {str(row): answer for row, answer in zip(rows, answers, strict=True)}
 
 
@@ -154,7 +168,7 @@ def edges(
     world: World,
     strict: Edge,
     cold: Edge,
-    before_cold: TcpRelay,
+    before_cold: Relays,
     stalled: dict[str, requests.Response],
 ) -> Edges:
     return Edges(world, strict, cold, before_cold, stalled)
@@ -168,6 +182,7 @@ def test_a_row_answers_with_each_of_its_errors(edges: Edges, row: Row, code: str
     expect_problem(PROVOCATIONS[code](edges, row), STATUS_OF[code], code)
 
 
+@pytest.mark.skipif(default_wiring() == MONOLITHIC, reason="a monolith has no hop to stall")
 def test_a_stalled_service_tier_costs_no_more_than_the_deadline(
     stalled: dict[str, requests.Response],
 ) -> None:

@@ -1,4 +1,4 @@
-"""Every row of the contract answers at the running edge, on each kind of store."""
+"""Every row of the contract answers at the running edge, in every wiring."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import jwt
 import pytest
 
-from tests.stores import StoreKind, Stores
+from tests.stores import Stores
 from tests.system.client import (
     TIMESTAMP,
     UUID7,
@@ -22,6 +22,7 @@ from tests.system.client import (
 from tests.system.document import committed_document
 from tests.system.row_table import PROFILE, ROWS
 from tests.system.rows import Row
+from tests.system.wiring import USUAL, Place, places
 from tests.system.world import World, open_world
 
 USER_FIELDS = {
@@ -47,13 +48,14 @@ PAGE_FIELDS = {
 }
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", params=places(real=(USUAL,)), ids=str)
 def world(
-    stores: Stores, store_kind: StoreKind, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, stores: Stores, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[World]:
     """Run all tiers; every answer is held to the committed OpenAPI document."""
-    folder = tmp_path_factory.mktemp("rows")
-    with open_world(stores.new_store(store_kind), folder, committed_document().check) as world:
+    place: Place = request.param
+    folder, store = tmp_path_factory.mktemp("rows"), stores.new_store(place.kind)
+    with open_world(store, folder, committed_document().check, place.wiring) as world:
         yield world
 
 

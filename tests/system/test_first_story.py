@@ -1,11 +1,15 @@
-"""The first story of the product, from the outside, on each kind of store."""
+"""The first story of the product, from the outside, in every wiring and on each kind of store."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
+import grpc
 import pytest
 
+from arcana.service.v1 import user_service_pb2, user_service_pb2_grpc
+from tests.stores import Stores
 from tests.stores.waiting import eventually
 from tests.system.client import (
     TIMESTAMP,
@@ -22,10 +26,26 @@ from tests.system.client import (
 )
 from tests.system.discretion import watched_edge
 from tests.system.processes import ArcanaProcesses
+from tests.system.wiring import USUAL, Place, Wiring, places
 from tests.system.workers import Answer, EveryWorker
 
 # What the contract promises for the end of access, from the answer of what ended it.
 SECONDS_TO_END = 1.0
+
+
+PLACES = places(real=(USUAL, Wiring("microservices", "http")))
+
+
+@pytest.fixture(scope="module", params=PLACES, ids=str)
+def arcana(
+    request: pytest.FixtureRequest, stores: Stores, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ArcanaProcesses]:
+    """Run all tiers for this module. Do not end them."""
+    place: Place = request.param
+    home = tmp_path_factory.mktemp("story")
+    store = stores.new_store(place.kind)
+    with ArcanaProcesses(home, store, wiring=place.wiring) as processes:
+        yield processes
 
 
 @pytest.fixture(scope="module")
@@ -198,3 +218,20 @@ def test_a_suspended_account_is_told_so_only_after_the_right_password(
         SECONDS_TO_END,
         "the end of the old session",
     )
+
+
+def test_the_public_grpc_api_gives_the_same_user_for_the_same_token(
+    arcana: ArcanaProcesses, edge: Edge
+) -> None:
+    account = edge.new_account()
+    with grpc.insecure_channel(arcana.grpc_edge_url.removeprefix("grpc://")) as channel:
+        users = user_service_pb2_grpc.UserServiceStub(channel)
+        request = user_service_pb2.GetUserRequest(user_id=account.id)
+        token = (("authorization", account.bearer["Authorization"]),)
+        answer = users.GetUser(request, metadata=token, timeout=5)
+        with pytest.raises(grpc.RpcError) as refused:
+            users.GetUser(request, timeout=5)
+    assert (answer.user.id, answer.user.email) == (account.id, account.email)
+    # What gRPC raises is the finished call too, which its types do not say.
+    call: Any = refused.value
+    assert call.code() is grpc.StatusCode.UNAUTHENTICATED

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,12 +12,15 @@ import pytest
 import requests
 
 from tests.stores import Store
+from tests.system.client import Json, expect
 from tests.system.launcher_process import LauncherProcess
+
+SETTINGS = {"PASSWORD_HASH_METHOD": "scrypt:1024:8:1"}
 
 
 @pytest.fixture
 def launcher(store: Store, tmp_path: Path) -> Iterator[LauncherProcess]:
-    settings = {**store.environ(), "PASSWORD_HASH_METHOD": "scrypt:1024:8:1"}
+    settings = {**store.environ(), **SETTINGS}
     with LauncherProcess(tmp_path, ("up",), settings) as process:
         yield process
 
@@ -25,24 +29,65 @@ def test_the_first_admin_signs_in_with_the_password_that_was_printed(
     launcher: LauncherProcess,
 ) -> None:
     launcher.wait_until_up()
-    found = re.search(r"admin (\S+) with the password (\w+)", launcher.log)
-    assert found
 
-    answer = requests.post(
-        f"{launcher.edge_url}/api/v1/auth/login",
-        json={"email": found[1], "password": found[2]},
-        timeout=5,
-    )
-    me = requests.get(
-        f"{launcher.edge_url}/api/v1/auth/me",
-        headers={"Authorization": f"Bearer {answer.json()['access_token']}"},
-        timeout=5,
-    )
+    assert _first_admin(launcher)["roles"] == ["admin", "user"]
     launcher.process.send_signal(signal.SIGINT)
-
-    assert me.json()["roles"] == ["admin", "user"]
     assert launcher.wait() == 0
     assert launcher.lines[-1].endswith("| Stopped.")
+
+
+@pytest.mark.parametrize(
+    ("words", "told", "processes"),
+    [
+        (("--mode", "monolithic"), "Monolithic: one process", 1),
+        (("--protocol", "http"), "Layered, with REST between the tiers.", 3),
+        (
+            ("--mode", "microservices", "--protocol", "http"),
+            "Microservices, with REST between the tiers.",
+            5,
+        ),
+    ],
+    ids=["monolithic", "layered-http", "microservices-http"],
+)
+def test_every_mode_comes_up_serves_takes_admin_commands_and_ends(
+    tmp_path: Path, words: tuple[str, ...], told: str, processes: int
+) -> None:
+    # What the options say, the other commands are told by the environment.
+    named = dict(zip(words[::2], words[1::2], strict=True))
+    settings = {
+        **SETTINGS,
+        "DEPLOYMENT_MODE": named.get("--mode", ""),
+        "COMMUNICATION_PROTOCOL": named.get("--protocol", ""),
+    }
+    with LauncherProcess(tmp_path, ("up", *words), settings) as launcher:
+        launcher.wait_until_up()
+
+        assert told in launcher.log
+        assert len(launcher.children()) == processes
+        assert _first_admin(launcher)["roles"] == ["admin", "user"]
+        assert "Demo users: 10 made, 0 there already." in launcher.sister("seed")
+        assert "Made the admin b@example.com" in launcher.sister(
+            "create-admin", "--email", "b@example.com"
+        )
+        health = launcher.sister("health")
+        assert "All is well." in health, health
+        launcher.process.send_signal(signal.SIGINT)
+        assert launcher.wait() == 0
+        assert "Traceback" not in launcher.log
+
+
+def test_workers_multiply_the_service_tier_and_the_embedded_store_keeps_its_one_owner(
+    tmp_path: Path,
+) -> None:
+    settings = {**SETTINGS, "WORKERS": "2"}
+    with LauncherProcess(tmp_path, ("up",), settings) as launcher:
+        launcher.wait_until_up()
+
+        assert _first_admin(launcher)["roles"] == ["admin", "user"]
+        assert len(launcher.child("service").children()) == 2
+        assert "one of the repository tier: the embedded database is a file" in launcher.log
+        launcher.process.send_signal(signal.SIGINT)
+        assert launcher.wait() == 0
 
 
 def test_a_second_start_makes_no_second_admin_and_seeding_twice_makes_no_second_users(
@@ -64,7 +109,7 @@ def test_a_second_start_makes_no_second_admin_and_seeding_twice_makes_no_second_
 
 
 def test_an_admin_password_that_breaks_the_policy_is_one_clear_last_line(tmp_path: Path) -> None:
-    settings = {"ARCANA_ADMIN_PASSWORD": "admin", "PASSWORD_HASH_METHOD": "scrypt:1024:8:1"}
+    settings = {**SETTINGS, "ARCANA_ADMIN_PASSWORD": "admin"}
     with LauncherProcess(tmp_path, ("up",), settings) as launcher:
         assert launcher.wait() == 2
 
@@ -80,3 +125,45 @@ def test_a_database_that_does_not_answer_is_one_clear_last_line(tmp_path: Path) 
         assert launcher.lines[-1].startswith("The database could not be brought up to date: ")
         assert "Traceback" not in launcher.log
         assert "nothing" not in launcher.log
+
+
+def test_keys_that_cannot_be_used_are_one_clear_last_line_of_a_monolith(tmp_path: Path) -> None:
+    keys = tmp_path / ".arcana" / "keys"
+    keys.mkdir(parents=True)
+    (keys / "token_secret").write_text("")
+    with LauncherProcess(tmp_path, ("up", "--mode", "monolithic"), SETTINGS) as launcher:
+        assert launcher.wait() == 2
+
+        assert launcher.lines[-1].startswith("The monolith did not come up: ")
+        assert "token_secret is empty" in launcher.lines[-1]
+        assert "Traceback" not in launcher.log
+
+
+def test_a_monolith_whose_port_for_admin_commands_is_taken_is_one_clear_line(
+    tmp_path: Path,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        bind = f"127.0.0.1:{taken.getsockname()[1]}"
+        settings = {"DEPLOYMENT_MODE": "monolithic", "SERVICE_BIND": bind}
+        with LauncherProcess(tmp_path, ("controller",), settings) as launcher:
+            assert launcher.wait() == 2
+
+            assert launcher.lines == [f"Cannot listen on {bind}, which SERVICE_BIND names."]
+
+
+def _first_admin(launcher: LauncherProcess) -> Json:
+    """Sign in with the password that was printed, and give the user."""
+    found = re.search(r"admin (\S+) with the password (\w+)", launcher.log)
+    assert found
+    answer = requests.post(
+        f"{launcher.edge_url}/api/v1/auth/login",
+        json={"email": found[1], "password": found[2]},
+        timeout=5,
+    )
+    token = expect(answer, 200)["access_token"]
+    me = requests.get(
+        f"{launcher.edge_url}/api/v1/auth/me",
+        headers={"Authorization": f"Bearer {token}"},
+        timeout=5,
+    )
+    return expect(me, 200)

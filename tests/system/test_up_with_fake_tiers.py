@@ -57,6 +57,8 @@ def test_the_urls_and_the_first_admin_are_told(launch: Launch) -> None:
     log = launcher.log
     assert f"{launcher.edge_url}/docs" in log
     assert f"grpc://{launcher.environ['SERVICE_BIND']}" in log
+    assert f"grpc://{launcher.environ['PUBLIC_GRPC_BIND']}" in log
+    assert "Layered, with gRPC between the tiers." in log
     assert re.search(r"admin@arcana\.local with the password \w{20} \(shown only this once\)", log)
 
 
@@ -213,11 +215,63 @@ def test_bad_settings_of_all_tiers_are_named_at_once(launch: Launch) -> None:
     assert sorted(line.partition(":")[0] for line in launcher.lines) == ["FAKE_NUMBER", "LOG_LEVEL"]
 
 
-def test_a_mode_that_is_not_supported_is_refused(launch: Launch) -> None:
-    launcher = launch("up", "--mode", "monolithic")
+@pytest.mark.parametrize(
+    ("option", "known"),
+    [("--mode", "'monolithic', 'layered', 'microservices'"), ("--protocol", "'grpc', 'http'")],
+)
+def test_an_unknown_word_after_an_option_is_refused_with_the_known_ones(
+    launch: Launch, option: str, known: str
+) -> None:
+    launcher = launch("up", option, "other", TERMINAL_WIDTH="200")
 
     assert launcher.wait() == 2
-    assert launcher.lines == ["The mode 'monolithic' is not supported; supported: layered."]
+    assert known in launcher.log
+
+
+def test_an_unknown_mode_of_the_environment_is_refused_with_the_known_ones(launch: Launch) -> None:
+    launcher = launch("up", DEPLOYMENT_MODE="other")
+
+    assert launcher.wait() == 2
+    assert launcher.lines == [
+        "DEPLOYMENT_MODE: Input should be 'monolithic', 'layered' or 'microservices'."
+    ]
+
+
+def test_microservices_are_a_process_for_each_service_and_end_from_the_edge_inwards(
+    launch: Launch,
+) -> None:
+    launcher = launch("up", "--mode", "microservices")
+    launcher.wait_until_up()
+    services = [child.environ()["SERVICES"] for child in launcher.children_of("service")]
+
+    launcher.process.send_signal(signal.SIGINT)
+
+    assert launcher.wait() == 0
+    assert sorted(services) == ["auth", "rate_limits", "users"]
+    ends = [line.partition(" |")[0].strip() for line in launcher.lines if line.endswith("ends")]
+    assert ends == ["controller", "rate_limits", "users", "auth", "repository"]
+
+
+def test_a_microservice_that_dies_is_named(launch: Launch) -> None:
+    launcher = launch("up", "--mode", "microservices")
+    launcher.wait_until_up()
+    (users,) = [
+        child for child in launcher.children_of("service") if child.environ()["SERVICES"] == "users"
+    ]
+
+    users.kill()
+
+    assert launcher.wait() == 1
+    assert launcher.lines[-1].endswith("| Stopped, because the users service was ended by SIGKILL.")
+
+
+def test_a_single_inner_tier_of_the_monolithic_mode_is_one_clear_line(launch: Launch) -> None:
+    launcher = launch("service", DEPLOYMENT_MODE="monolithic")
+
+    assert launcher.wait() == 2
+    assert launcher.lines == [
+        "DEPLOYMENT_MODE is monolithic, where `arcana controller` runs the service tier too."
+    ]
 
 
 def test_check_config_says_ok_or_every_fault(launch: Launch) -> None:

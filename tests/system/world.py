@@ -16,11 +16,14 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from tests.stores import Store, TcpRelay
+from tests.stores import Store
+from tests.stores.waiting import eventually
 from tests.system.client import Account, Edge, Observer, Tokens, expect
 from tests.system.discretion import watched_edge
 from tests.system.mailbox import Mailbox
 from tests.system.processes import ArcanaProcesses
+from tests.system.relays import Relays
+from tests.system.wiring import Wiring
 
 
 @dataclass
@@ -34,7 +37,7 @@ class World:
 
     arcana: ArcanaProcesses
     edge: Edge
-    between: TcpRelay
+    between: Relays
     mailbox: Mailbox
     signing_key: Ed25519PrivateKey
     admin: Account = field(init=False)
@@ -57,6 +60,18 @@ class World:
         self.edge.post("/auth/logout-all", headers=account.bearer)
         return account
 
+    def wait_until_back(self) -> None:
+        """Wait until the edge has found its way back to every service that answers requests."""
+        resident = self.resident
+
+        def is_back() -> bool:
+            return (
+                self.edge.login(resident.email, resident.password).status_code == 200
+                and self.edge.get("/users/me", headers=resident.bearer).status_code == 200
+            )
+
+        eventually(is_back, 5, "the edge's way back to the service tier")
+
     def newcomer(self) -> Account:
         """Register somebody whom the calling test may change as it likes."""
         return self.edge.new_account("Newcomer")
@@ -77,7 +92,11 @@ class World:
 
 @contextlib.contextmanager
 def open_world(
-    store: Store, folder: Path, observe: Observer | None = None, **settings: str
+    store: Store,
+    folder: Path,
+    observe: Observer | None = None,
+    wiring: Wiring | None = None,
+    **settings: str,
 ) -> Iterator[World]:
     signing_key = Ed25519PrivateKey.generate()
     key_file = folder / "signing.pem"
@@ -90,10 +109,11 @@ def open_world(
         folder,
         store,
         {"JWT_SIGNING_KEY_FILE": str(key_file), "TOKEN_SECRET": token_secret} | settings,
+        wiring,
     )
     with ExitStack() as running:
-        between = running.enter_context(TcpRelay.to(arcana.service_url))
-        arcana.environ["SERVICE_URL"] = between.url
+        between = running.enter_context(Relays(arcana.service_urls))
+        arcana.call_services_at(between.urls)
         running.enter_context(arcana)
         edge = running.enter_context(watched_edge(arcana, observe))
         yield World(arcana, edge, between, Mailbox(store, token_secret), signing_key)

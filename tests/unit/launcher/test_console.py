@@ -27,7 +27,7 @@ def test_a_line_carries_the_name_of_its_tier() -> None:
 
     Console(stream).line("service", '{"event": "x"}')
 
-    assert stream.getvalue() == 'service    | {"event": "x"}\n'
+    assert stream.getvalue() == 'service     | {"event": "x"}\n'
 
 
 def test_names_are_coloured_on_a_terminal_only() -> None:

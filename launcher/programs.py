@@ -1,0 +1,90 @@
+"""What `arcana TIER` runs: that tier, or in the monolithic mode all of them in one process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import cast
+
+from launcher.layout import service_urls_told
+from launcher.settings import WiringSettings
+from launcher.tiers import START_ORDER, TierName, check_settings, settings_class, tier_main
+from tier_runtime.addresses import Address
+from tier_runtime.settings import ENV_FILE, SettingsError, TierSettings, load
+from tier_runtime.startup import StartupError
+
+# The caches and the database's file belong to one process.
+ONE_PROCESS = {"WEB_WORKERS": "1", "WORKERS": "1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What a command runs.
+
+    Attributes:
+        run: runs it until it is told to stop, and gives the exit code.
+        settings: the classes of settings that it reads.
+        told: variables that go before those of the environment, because they follow from them.
+    """
+
+    run: Callable[[], int]
+    settings: tuple[type[TierSettings], ...]
+    told: Mapping[str, str] = field(default_factory=dict)
+
+    def check(self, environ: Mapping[str, str]) -> None:
+        """Find out whether it could start with this environment and `.env`.
+
+        Raises:
+            SettingsError: with all faults.
+        """
+        told = {**environ, **self.told}
+        check_settings(dict.fromkeys(self.settings, told))
+
+
+def program_of(tier: TierName, environ: Mapping[str, str]) -> Program:
+    """Give what runs a tier in the mode that this environment, or `.env`, names.
+
+    Raises:
+        SettingsError: with the faults of the tier's settings too.
+        StartupError: in that mode the tier has no process of its own, or not what it needs.
+    """
+    try:
+        wiring = load(WiringSettings, environ, ENV_FILE)
+    except SettingsError:
+        check_settings(dict.fromkeys((WiringSettings, settings_class(tier)), environ))
+        raise
+    if wiring.deployment_mode == "monolithic":
+        return _monolith(tier)
+    return Program(tier_main(tier), (settings_class(tier),), _told(tier, wiring))
+
+
+def _monolith(tier: TierName) -> Program:
+    if tier != "controller":
+        raise StartupError(
+            f"DEPLOYMENT_MODE is monolithic, where `arcana controller` runs the {tier} tier too."
+        )
+    settings = tuple(map(settings_class, START_ORDER))
+    main = cast(Callable[[], int], import_module("launcher.monolith").main)
+    return Program(main, settings, ONE_PROCESS)
+
+
+def _told(tier: TierName, wiring: WiringSettings) -> Mapping[str, str]:
+    """Give the addresses of the next tier that follow from the other settings."""
+    if tier == "service" and _can_be_called(wiring.repository_bind):
+        return {"REPOSITORY_URL": wiring.repository_target()}
+    if tier != "controller" or not _can_be_called(wiring.service_bind):
+        return {}
+    if wiring.deployment_mode != "microservices":
+        return service_urls_told(wiring)
+    if not wiring.service_urls:
+        # `up` chooses their addresses; processes that were started one by one were told theirs.
+        raise StartupError(
+            "SERVICE_URLS: in microservices the controller tier must be told where each service "
+            "is, as auth=URL,users=URL,rate_limits=URL."
+        )
+    return {}
+
+
+def _can_be_called(bind: str) -> bool:
+    return Address.parse(bind).port != 0

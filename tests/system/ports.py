@@ -1,0 +1,33 @@
+"""Ports for servers that are told their addresses before they listen."""
+
+from __future__ import annotations
+
+import random
+import socket
+from collections.abc import Iterable
+
+# Below what Linux gives to outgoing connections (ip_local_port_range), which would otherwise take a
+# port between the moment it is chosen here and the moment a tier listens on it.
+LOWEST, HIGHEST = 15_000, 32_000
+ATTEMPTS = 200
+
+
+def free_ports(offsets: Iterable[int] = (0,)) -> int:
+    """Give a port that is free now, and so are those which lie so far behind it."""
+    wanted = sorted(offsets)
+    # Its own source of numbers: a seeded one would give the same ports to every test.
+    numbers = random.SystemRandom()
+    for _ in range(ATTEMPTS):
+        port = numbers.randrange(LOWEST, HIGHEST - wanted[-1])
+        if all(_is_free(port + offset) for offset in wanted):
+            return port
+    raise AssertionError(f"{ATTEMPTS} ports were tried, and none is free")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
