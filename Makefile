@@ -31,6 +31,17 @@ test: environment-dev ## Run all tests, on real MySQL/MariaDB and Redis too, and
 test-unit: environment-dev ## Run the unit tests only: no socket, seconds
 	@$(PY) -m pytest -n 0 tests/unit $(ARGS)
 
+.PHONY: test-modes
+test-modes: environment-dev ## Run all tests of the edge in each of the five wirings (WIRINGS=…)
+	@result=0; \
+	for wiring in $(WIRINGS); do \
+	    echo "== $$wiring"; \
+	    ARCANA_TEST_WIRING=$$wiring $(PY) -m pytest -n 0 $(EDGE_TESTS) $(ARGS) || result=1; \
+	done; \
+	exit $$result
+WIRINGS ?= monolithic layered-grpc layered-http microservices-grpc microservices-http
+EDGE_TESTS := $(patsubst %,tests/system/test_%.py,first_story edge_rows edge_errors races logs fuzz docs_page)
+
 .PHONY: lint
 lint: environment-dev ## Check format, style, the table of imports, the contracts and the generated code
 	$(PY) -m ruff format --check .
@@ -64,10 +75,16 @@ docs: environment-dev ## Write the generated pages of docs/
 fuzz: environment-dev ## Send generated requests for a long time (schemathesis)
 	$(PY) -m pytest -n 0 -m fuzz --timeout 3600 tests/system $(ARGS)
 
+.PHONY: bench bench-quick
+bench: environment-dev ## Compare gRPC hops with REST hops, in about 10 minutes (ARGS=--docs: the committed report)
+	@$(PY) -m benchmarks $(ARGS)
+bench-quick: environment-dev ## The same in about 90 seconds: only what the headline is made of
+	@$(PY) -m benchmarks --quick $(ARGS)
+
 .PHONY: lock
 lock: environment-dev ## Resolve the dependencies anew, keeping what still fits
 	$(PY) -m uv pip compile pyproject.toml $(LOCK_OPTIONS) --group build -o requirements/run.lock
-	$(PY) -m uv pip compile pyproject.toml $(LOCK_OPTIONS) --group build --group dev \
+	$(PY) -m uv pip compile pyproject.toml $(LOCK_OPTIONS) --group build --group dev --group bench \
 	    -c requirements/run.lock -o requirements/dev.lock
 LOCK_OPTIONS := --quiet --all-extras --universal --python-version 3.11 --generate-hashes \
     --no-emit-index-url --no-header

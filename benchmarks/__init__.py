@@ -1,0 +1,1 @@
+"""gRPC against REST hops, and the whole chain in all its wirings, measured from outside."""
