@@ -1,0 +1,103 @@
+"""What a tier answered to a sequence of requests, in a form that can be compared."""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Iterator
+from importlib import import_module
+from typing import Any
+
+import grpc
+from google.protobuf import json_format, message_factory
+from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.message import Message
+
+from tests.tier.transports.asking import of_app_error
+from tier_runtime.call import Actor, Call, call_scope
+from tier_runtime.deadline import Deadline
+from tier_runtime.errors import AppError
+
+# Made of randomness or of the machine's own time, so no two tiers agree on them.
+UNEQUAL = frozenset({"refresh_token", "reset_after"})
+
+SECONDS = 20.0
+
+
+def methods_of(package: str) -> dict[str, MethodDescriptor]:
+    """Return every RPC of a package of contracts, as "Service/Method"."""
+    folder = import_module(package).__path__
+    modules = [
+        import_module(f"{package}.{module.name}")
+        for module in pkgutil.iter_modules(folder)
+        if module.name.endswith("_pb2")
+    ]
+    return {
+        f"{service.name}/{method.name}": method
+        for module in modules
+        for service in module.DESCRIPTOR.services_by_name.values()
+        for method in service.methods
+    }
+
+
+class Transcript:
+    """Calls a tier's methods by name and writes down how each call ended."""
+
+    def __init__(self, channel: grpc.Channel, package: str) -> None:
+        self._channel = channel
+        self._methods = methods_of(package)
+        self.lines: list[tuple[str, tuple[object, ...]]] = []
+
+    def call(self, method: str, actor: Actor | None = None, /, **fields: Any) -> Any:
+        """Return the answer (a list of a stream's) or the error; the fields are the request's."""
+        descriptor = self._methods[method]
+        request = message_factory.GetMessageClass(descriptor.input_type)(**fields)
+        answered = message_factory.GetMessageClass(descriptor.output_type)
+        arity = "unary_stream" if descriptor.server_streaming else "unary_unary"
+        full_name = f"/{descriptor.containing_service.full_name}/{descriptor.name}"
+        call = getattr(self._channel, arity)(
+            full_name, type(request).SerializeToString, answered.FromString
+        )
+        try:
+            with call_scope(Call(actor or Actor(), "request-1", Deadline.after(SECONDS))):
+                answer = call(request)
+                if descriptor.server_streaming:
+                    answer = list(answer)
+        except AppError as error:
+            self.lines.append((method, ("ERROR", *of_app_error(error))))
+            return error
+        told = answer if descriptor.server_streaming else [answer]
+        self.lines.append((method, ("OK", [comparable(one) for one in told])))
+        return answer
+
+    def well_answered(self) -> set[str]:
+        """Return the methods that answered at least once without an error."""
+        return {method for method, outcome in self.lines if outcome[0] == "OK"}
+
+    def refused(self) -> set[str]:
+        """Return the methods that failed at least once."""
+        return {method for method, outcome in self.lines if outcome[0] != "OK"}
+
+    def kinds(self) -> set[object]:
+        """Return the kinds of error that came."""
+        return {outcome[1] for _, outcome in self.lines if outcome[0] != "OK"}
+
+
+def comparable(message: Message) -> object:
+    """Return a message as plain values, without what two tiers cannot agree on."""
+    copy = type(message)()
+    copy.CopyFrom(message)
+    for one in _with_all_inside(copy):
+        for field, _ in one.ListFields():
+            if field.name in UNEQUAL:
+                one.ClearField(field.name)
+    # Presence is kept: what is set to its zero is there, and what is not set is not.
+    return json_format.MessageToDict(copy, preserving_proto_field_name=True)
+
+
+def _with_all_inside(message: Message) -> Iterator[Message]:
+    yield message
+    for field, value in message.ListFields():
+        if field.message_type is None or field.message_type.GetOptions().map_entry:
+            continue
+        for inner in value if field.is_repeated else [value]:
+            yield from _with_all_inside(inner)
