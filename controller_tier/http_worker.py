@@ -6,8 +6,9 @@ from controller_tier.answer_headers import SECURITY_HEADERS
 from controller_tier.problems import MALFORMED_REQUEST, Problem, internal_problem, phrase_of
 from controller_tier.request_scope import REQUEST_ID_HEADER
 from tier_runtime.clock import SystemClock
-from tier_runtime.http_worker import HttpWorker, RawAnswer
+from tier_runtime.http_worker import HttpWorker
 from tier_runtime.ids import Uuid7Source
+from tier_runtime.raw_answers import RawAnswer
 
 
 class EdgeWorker(HttpWorker):

@@ -7,6 +7,7 @@ Were that counted, one cache that is down would close the way to everything else
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
@@ -14,6 +15,7 @@ import grpc
 
 from tier_runtime.breaker import Breaker, BreakerOpenError
 from tier_runtime.errors import AppError, Kind
+from tier_runtime.health import HEALTH_SERVICE
 from tier_runtime.status import DETAILS_KEY
 
 RequestT = TypeVar("RequestT")
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 PATIENCE_SECONDS = 1.0
 
 # What the breaker is never asked about: it is how one finds out that the peer is back.
-_HEALTH = "/grpc.health.v1.Health/"
+_HEALTH = f"/{HEALTH_SERVICE}/"
 
 
 class BreakingInterceptor(
@@ -39,8 +41,11 @@ class BreakingInterceptor(
     """Refuses RPCs while the breaker is open, and tells it how those end that it let through.
 
     Failures are UNAVAILABLE from the transport, and DEADLINE_EXCEEDED of a call that had at least
-    `patience_seconds`. Overload (RESOURCE_EXHAUSTED) and every other answer come from a peer that
-    lives. A call that its own caller cancels says nothing.
+    `patience_seconds`, also where the peer itself says it with a reason: who notices first that the
+    time is over is chance, and a tier so slow that it answers nothing in time, its neighbour being
+    slow perhaps, must be left alone until it has caught up. Overload (RESOURCE_EXHAUSTED) and every
+    other answer come from a peer that lives. A call that its own caller cancels, or a stream that
+    its reader drops, says nothing.
 
     An RPC that is refused raises AppError UNAVAILABLE/SERVICE_UNAVAILABLE with the time after
     which one will be let through.
@@ -115,10 +120,16 @@ class BreakingInterceptor(
             return continuation(details, request)
         self._enter()
         outcome = continuation(details, request)
+        # A stream that nobody holds any more is cancelled, and the channel holds its callbacks: one
+        # that held the stream would keep it open to its deadline. A reader that lets go in the very
+        # moment in which a stream ends may cost the breaker one note.
+        watched = weakref.ref(outcome)
 
         def note() -> None:
-            # That the time of a stream is over is as likely the reader's doing as the peer's.
-            self._note(outcome, deadline_counts=False)
+            ended = watched()
+            if ended is not None:
+                # That the time of a stream is over is as likely the reader's doing as the peer's.
+                self._note(ended, deadline_counts=False)
 
         if not outcome.add_callback(note):
             note()

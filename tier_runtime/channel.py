@@ -213,7 +213,8 @@ def _options(
 
 
 def _retries(settings: ChannelSettings) -> dict[str, Any]:
-    if not settings.retried_methods:
+    # gRPC fails every call of a channel whose policy has fewer than two attempts.
+    if not settings.retried_methods or settings.max_attempts < 2:
         return {}
     names = [name.partition("/") for name in settings.retried_methods]
     policy = {

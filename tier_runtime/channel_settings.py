@@ -5,11 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tier_runtime.breaker import Breaker
+from tier_runtime.startup import StartupError
+
+# gRPC's own bound: it takes a larger number for this one.
+MOST_ATTEMPTS = 5
 
 
 @dataclass(frozen=True, slots=True)
 class ChannelSettings:
-    """How a tier calls another. Times are in seconds, sizes in bytes."""
+    """How a tier calls another. Times are in seconds, sizes in bytes.
+
+    Raises:
+        StartupError: `max_attempts` is not 1 to 5.
+    """
 
     # The deadline of an RPC made outside of any call.
     default_deadline_seconds: float = 5.0
@@ -20,10 +28,17 @@ class ChannelSettings:
     # Methods that are safe to send twice, as "package.Service/Method" or "package.Service": only
     # these are sent again when the peer is unavailable.
     retried_methods: tuple[str, ...] = ()
-    # Sendings of one RPC in all; gRPC takes no more than 5.
+    # Sendings of one RPC in all, 1 to 5; with 1 nothing is sent again.
     max_attempts: int = 3
     # How long a connection of a REST hop is used, so that processes that start later get their
     # part; a gRPC server ends its connections itself.
     max_connection_age_seconds: float = 20.0
     # Leaves the peer alone while it does not answer; None asks it always.
     breaker: Breaker | None = None
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.max_attempts <= MOST_ATTEMPTS:
+            raise StartupError(
+                f"A channel sends an RPC 1 to {MOST_ATTEMPTS} times in all, "
+                f"not {self.max_attempts} times."
+            )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import signal
 import socket
 import struct
@@ -25,6 +26,8 @@ BACKLOG = 2048
 # A worker whose main loop has not turned for so long is killed. No request takes part in that
 # loop, so a slow one cannot cause it.
 HEARTBEAT_SECONDS = 30
+# Open connections of a worker at a time: gunicorn's own default.
+MAX_CONNECTIONS = 1000
 
 # A WSGI application (PEP 3333): environment and start_response in, the parts of the body out.
 WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
@@ -51,12 +54,15 @@ class WorkerApp:
     """What one worker process serves, and what is to be called when it ends.
 
     `begin_stop` is called in the worker's main thread as soon as it is told to stop, while
-    requests in flight go on, and must not wait; `close` when they have ended.
+    requests in flight go on, and must not wait; `close` when they have ended. Where
+    `max_in_flight` is given, a request is refused as it comes while so many are being handled or
+    wait for a thread.
     """
 
     app: WsgiApp
     close: Callable[[], None]
     begin_stop: Callable[[], None] = lambda: None
+    max_in_flight: int | None = None
 
 
 def serve_http(settings: WebServerSettings, make: Callable[[], WorkerApp]) -> int:
@@ -105,6 +111,16 @@ def listen(address: Address, client_timeout_seconds: int) -> socket.socket:
         reason = "the port is taken" if error.errno == errno.EADDRINUSE else error.strerror
         raise StartupError(f"Cannot listen on {address}: {reason}.") from error
     return listener
+
+
+def most_connections(files: int) -> int:
+    """Return how many connections a worker may hold that may have so many files open.
+
+    A quarter of them is left to the application: its channels, pools and logs.
+    """
+    if files == resource.RLIM_INFINITY:
+        return MAX_CONNECTIONS
+    return max(min(MAX_CONNECTIONS, files * 3 // 4), 1)
 
 
 class StructuredLogger(Logger):  # type: ignore[misc]  # its base has no types
@@ -170,6 +186,7 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]  # its base has no types
             "logger_class": StructuredLogger,
             "workers": settings.workers,
             "threads": settings.threads,
+            "worker_connections": most_connections(resource.getrlimit(resource.RLIMIT_NOFILE)[0]),
             "keepalive": settings.keepalive_seconds,
             "timeout": HEARTBEAT_SECONDS,
             "graceful_timeout": settings.drain_seconds,
@@ -197,6 +214,11 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]  # its base has no types
             sys.stderr.write(f"{error}\n")
             sys.exit(Arbiter.APP_LOAD_ERROR)
         return self._worker_app.app
+
+    @property
+    def max_in_flight(self) -> int | None:
+        """How many requests what is served wants at a time; the worker asks for it."""
+        return None if self._worker_app is None else self._worker_app.max_in_flight
 
     def begin_stop(self) -> None:
         """Tell what is served that it is to end; the worker calls it."""

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import selectors
 import signal
-import socket
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from functools import partial
-from http import HTTPStatus
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
-import grpc
 from gunicorn import util  # type: ignore[import-untyped]  # ships no types
-from gunicorn.http.body import ChunkedReader  # type: ignore[import-untyped]
 from gunicorn.http.errors import (  # type: ignore[import-untyped]
     InvalidResponseHeader,
     InvalidResponseHeaderName,
-    LimitRequestHeaders,
-    LimitRequestLine,
     ParseException,
 )
 from gunicorn.workers.gthread import (  # type: ignore[import-untyped]
@@ -30,40 +24,27 @@ from gunicorn.workers.gthread import (  # type: ignore[import-untyped]
     ThreadWorker,
 )
 
-from tier_runtime.http_connections import IdleConnections, ServingThreads
+from tier_runtime.http_connections import IdleConnections, MainLoopCalls, ServingThreads
 from tier_runtime.logs import get_logger
-from tier_runtime.rest.statuses import http_fault, status_json
-from tier_runtime.rest.wire import JSON_TYPE
-from tier_runtime.wsgi_environ import IN_FLIGHT, TAKE_INPUT, WAITED_SECONDS
+from tier_runtime.raw_answers import RawAnswer, hop_answer, unreadable
+from tier_runtime.unread_bodies import ClosesWhatIsUnread
 
-# Of a body that nobody read, so much is read and thrown away to keep the connection.
-DRAINED_BYTES = 256 * 1024
-# In so much time altogether: a client may send its body byte by byte.
-DRAIN_SECONDS = 1.0
-_STEP = 16 * 1024
 # How often the main loop looks at anything but requests.
 LOOK_AROUND_SECONDS = 0.25
+# For so long nothing is accepted after this machine or process had no room for a connection.
+ACCEPT_PAUSE_SECONDS = 0.25
+# Requests in flight have so long to end where the main loop failed.
+FAILED_DRAIN_SECONDS = 2.0
 
-
-@dataclass(frozen=True, slots=True)
-class RawAnswer:
-    """An answer of the worker itself."""
-
-    status: int
-    phrase: str
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes = b""
-
-    def text(self) -> bytes:
-        """Return what is sent; the connection ends with it."""
-        headers = {
-            **self.headers,
-            "Content-Length": str(len(self.body)),
-            "Connection": "close",
-        }
-        lines = [f"HTTP/1.1 {self.status} {self.phrase}"]
-        lines += [f"{name}: {value}" for name, value in headers.items()]
-        return "\r\n".join([*lines, "", ""]).encode("ascii") + self.body
+# No room: of file descriptors or memory, or (ENOSPC) of what epoll may watch.
+_NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.ENOSPC})
+# Of one connection, not of the listener (accept(2)): "treat them like EAGAIN by retrying".
+_NOT_OURS = frozenset(
+    {
+        *(errno.ENETDOWN, errno.EPROTO, errno.ENOPROTOOPT, errno.EHOSTDOWN, errno.ENONET),
+        *(errno.EHOSTUNREACH, errno.EOPNOTSUPP, errno.ENETUNREACH, errno.EPERM),
+    }
+)
 
 
 class HttpWorker(ThreadWorker):  # type: ignore[misc]  # its base has no types
@@ -71,37 +52,41 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]  # its base has no types
 
     What never reaches the application gets the answer that `raw_answer` makes, and a stopping
     worker neither resets connections that wait to be accepted nor leaves new ones waiting for
-    nothing. The application is told how long a request waited for its thread, and how many
-    others there are.
+    nothing. The application is told how long a request waited for its thread; where it wants no
+    more than so many at a time, the newest are refused before anything is read of them.
     """
 
-    # gunicorn's count of open connections.
+    # gunicorn's count of open connections; the main thread's only.
     nr_conns: int
+    _idle: IdleConnections
+    _closing: ThreadPoolExecutor
     # What gunicorn calls: the application.
     wsgi: Callable[..., Iterable[bytes]]
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._serving = threading.local()
-        self._closing = ThreadPoolExecutor(self.cfg.threads, "closing")
-        self._idle = IdleConnections()
-        # What gunicorn looks at when it decides whether a connection may be kept.
-        self.keepalived_conns = self._idle
+        self.method_queue = MainLoopCalls()
         self._keepalive_seconds = self.cfg.keepalive
         self._counting = threading.Lock()
         self._in_flight = 0
+        self._max_in_flight: float = math.inf
+        self._accept_again = 0.0
         self._is_stopping = False
+
+    def init_process(self) -> None:
+        """Begin in the worker: what belongs to one process is made after the fork."""
+        # What gunicorn looks at when it decides whether a connection may be kept.
+        self._idle = self.keepalived_conns = IdleConnections()
+        self._closing = ThreadPoolExecutor(self.cfg.threads, "closing")
+        super().init_process()
 
     def raw_answer(self, status: int, detail: str) -> RawAnswer:
         """Return what is answered to a request that could not be read, or that failed (500).
 
-        That is a google.rpc.Status, as on every REST hop.
+        503 is for those that exceed the application's `max_in_flight`, where it has one.
         """
-        ours = status >= HTTPStatus.INTERNAL_SERVER_ERROR
-        code = grpc.StatusCode.INTERNAL if ours else grpc.StatusCode.INVALID_ARGUMENT
-        reason = "INTERNAL_ERROR" if ours else "MALFORMED_REQUEST"
-        body = status_json(http_fault(code, reason, detail))
-        return RawAnswer(status, HTTPStatus(status).phrase, {"Content-Type": JSON_TYPE}, body)
+        return hop_answer(status, detail)
 
     def init_signals(self) -> None:
         """Leave SIGINT to the master: a terminal sends it to every process at once."""
@@ -114,15 +99,34 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]  # its base has no types
         """Return the threads, not yet started."""
         return ServingThreads(self.cfg.threads, self._serve)
 
+    def accept(self, listener: Any) -> None:
+        """Accept a connection; where there is no room for it, none for a moment.
+
+        The listener stays readable, so the main loop would ask for it all the time.
+        """
+        try:
+            super().accept(listener)
+        except OSError as error:
+            if error.errno in _NO_ROOM:
+                get_logger(__name__).warning("accepting_paused", error=error.strerror)
+                self._accept_again = time.monotonic() + ACCEPT_PAUSE_SECONDS
+                super().set_accept_enabled(False)
+            elif error.errno not in _NOT_OURS:
+                raise
+
     def enqueue_req(self, conn: Any) -> None:
         """Take on a new connection; it gets a thread when its first request is there."""
-        self._idle.add(conn, time.monotonic() + self._keepalive_seconds)
+        try:
+            self._idle.add(conn, self._keepalive_seconds)
+        except OSError:
+            self._forget()
+            conn.close()
+            raise
 
     def handle(self, conn: Any) -> Any:
         """Handle a connection's next request, in a thread."""
         # Here, because what follows waits for the client, and that is its own doing.
         self._serving.waited = time.monotonic() - conn.queued_at
-        self._serving.in_flight = self._in_flight
         try:
             return super().handle(conn)
         finally:
@@ -130,11 +134,27 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]  # its base has no types
                 self._in_flight -= 1
 
     def run(self) -> None:
-        """Serve until told to stop."""
+        """Serve until told to stop, or until the main loop fails."""
         self.tpool.start()
         self.poller.register(self._idle.fileno(), selectors.EVENT_READ, self._dispatch)
-        super().run()
+        try:
+            super().run()
+        except Exception:
+            # The master has another worker started once this one is gone. A client whose request
+            # is being handled has nothing to do with what failed here.
+            self.alive = False
+            self.tpool.shutdown()
+            self.tpool.join(FAILED_DRAIN_SECONDS)
+            raise
+        finally:
+            self._end()
+
+    def _end(self) -> None:
+        # Threads may still serve: from here on they close their connections themselves.
+        self.method_queue.close()
+        self.tpool.shutdown()
         self._closing.shutdown(wait=False, cancel_futures=True)
+        self.murder_keepalived(force=True)
         self._idle.close()
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
@@ -143,7 +163,10 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]  # its base has no types
         After each return gunicorn sees to its parent, its heartbeat and the connections that are
         idle for too long; under load that is a system call or two for every request.
         """
-        ends = time.monotonic() + LOOK_AROUND_SECONDS
+        began = time.monotonic()
+        ends = began + LOOK_AROUND_SECONDS
+        if began < self._accept_again:
+            timeout = min(timeout, ACCEPT_PAUSE_SECONDS)
         super().wait_for_and_dispatch_events(timeout)
         while self.alive and self.nr_conns < self.worker_connections:
             left = ends - time.monotonic()
@@ -153,12 +176,14 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]  # its base has no types
 
     def murder_keepalived(self, force: bool = False) -> None:
         """Close the connections that have been idle for too long, or all."""
-        for conn in self._idle.take_late(math.inf if force else time.monotonic()):
-            self.nr_conns -= 1
+        for conn in self._idle.take_all() if force else self._idle.take_late():
+            self._forget()
             conn.close()
 
     def _cap_keepalive(self, deadline: float) -> None:
-        self._idle.cap(deadline)
+        # Counted anew for each that will be kept, as gunicorn does it elsewhere.
+        del deadline
+        self._idle.cap(STOP_KEEPALIVE_LINGER)
 
     def _dispatch(self, _idle: int) -> None:
         for conn in self._idle.take_ready():
@@ -168,27 +193,55 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]  # its base has no types
 
     def _put(self, conn: Any) -> None:
         with self._counting:
-            self._in_flight += 1
-        self.tpool.put(conn)
+            is_full = self._in_flight >= self._max_in_flight
+            if not is_full:
+                self._in_flight += 1
+        if is_full:
+            self._refuse(conn)
+        else:
+            self.tpool.put(conn)
+
+    def _refuse(self, conn: Any) -> None:
+        get_logger(__name__).info("request_refused", status=503, reason="overload")
+        with suppress(OSError):
+            util.write_nonblock(conn.sock, self._overloaded)
+        self._close(conn)
 
     def _serve(self, conn: Any) -> None:
         """Serve one request, then wait for the connection's next one, or close it; in a thread."""
-        if not self.handle(conn):
-            self._close(conn)
-        elif conn.parser.unreader.buf.getvalue():
+        is_kept = False
+        try:
+            is_kept = self.handle(conn) and self._keep(conn)
+        finally:
+            if not is_kept:
+                self._close(conn)
+
+    def _keep(self, conn: Any) -> bool:
+        if conn.parser.unreader.buf.getvalue():
             # The next request has been read already, so the kernel has nothing to tell of it.
             self._put(conn)
-        else:
-            seconds = self._keepalive_seconds if self.alive else STOP_KEEPALIVE_LINGER
-            try:
-                self._idle.add(conn, time.monotonic() + seconds)
-            except (OSError, ValueError):
-                self._close(conn)
+            return True
+        try:
+            self._idle.add(conn, self._keepalive_seconds)
+        except (OSError, ValueError):
+            return False
+        return True
 
     def _close(self, conn: Any) -> None:
         # In threads of their own: it lingers for seconds on a client that does not close its side.
-        closing = self._closing.submit(conn.close, graceful=True)
-        closing.add_done_callback(lambda _: self.method_queue.defer(self._forget))
+        try:
+            closing = self._closing.submit(conn.close, graceful=True)
+        except RuntimeError:
+            # The worker has ended and so have those threads, or there can be none.
+            conn.close()
+            self.method_queue.defer(self._forget)
+        else:
+            closing.add_done_callback(lambda closing: self._closed(conn, closing))
+
+    def _closed(self, conn: Any, closing: Future[None]) -> None:
+        if closing.cancelled():
+            conn.close()
+        self.method_queue.defer(self._forget)
 
     def _forget(self) -> None:
         self.nr_conns -= 1
@@ -196,7 +249,8 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]  # its base has no types
     def set_accept_enabled(self, enabled: bool) -> None:
         """Begin or end to accept; for good when the worker stops."""
         if self.alive:
-            super().set_accept_enabled(enabled)
+            if not enabled or time.monotonic() >= self._accept_again:
+                super().set_accept_enabled(enabled)
             return
         if not self._is_stopping:
             self._is_stopping = True
@@ -218,7 +272,11 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]  # its base has no types
     def load_wsgi(self) -> None:
         """Load the application, and watch over what its answers leave unread."""
         super().load_wsgi()
-        self.wsgi = _ClosesWhatIsUnread(self.wsgi, self._serving)
+        if self.app.max_in_flight is not None:
+            self._max_in_flight = self.app.max_in_flight
+            answer = self.raw_answer(503, "Too many requests at the same time.")
+            self._overloaded = answer.text()
+        self.wsgi = ClosesWhatIsUnread(self.wsgi, self._serving)
 
     def handle_request(self, req: Any, conn: Any) -> Any:
         """Have one request answered."""
@@ -233,7 +291,7 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]  # its base has no types
         if isinstance(exc, ParseException) and not ours:
             # Not the error's text: it quotes what the client sent.
             log.warning("malformed_request", error=type(exc).__name__)
-            answer = self.raw_answer(*_unreadable(exc))
+            answer = self.raw_answer(*unreadable(exc))
         else:
             log.error("unexpected_error", exc_info=exc)
             answer = self.raw_answer(500, "Internal error.")
@@ -241,85 +299,3 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]  # its base has no types
             util.write_nonblock(client, answer.text())
         except OSError:
             log.debug("error_not_sent")
-
-
-class _ClosesWhatIsUnread:
-    """Reads what the application left of a body, or says that the connection ends.
-
-    gunicorn closes a connection on which more than 64 kB are unread, after an answer that promised
-    to keep it: the client's next request would be lost.
-    """
-
-    def __init__(self, app: Callable[..., Iterable[bytes]], serving: threading.local) -> None:
-        self._app = app
-        self._serving = serving
-
-    def __call__(
-        self, environ: dict[str, Any], start_response: Callable[..., Any]
-    ) -> Iterable[bytes]:
-        serving = self._serving
-
-        def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-            if not _is_drained(environ["wsgi.input"], serving.connection.parser.unreader):
-                serving.request.force_close()
-            return start_response(status, headers, exc_info)
-
-        environ[WAITED_SECONDS] = serving.waited
-        environ[IN_FLIGHT] = serving.in_flight
-        environ[TAKE_INPUT] = partial(_take, environ["wsgi.input"])
-        return self._app(environ, start)
-
-
-class _ImpatientSocket:
-    """Receives until a time. A timeout of the socket itself begins anew with each byte."""
-
-    def __init__(self, connection: socket.socket, seconds: float) -> None:
-        self._connection = connection
-        self._until = time.monotonic() + seconds
-
-    def recv(self, size: int) -> bytes:
-        """Return what has come; raise TimeoutError when the time is over."""
-        remaining = self._until - time.monotonic()
-        if remaining <= 0:
-            raise TimeoutError
-        self._connection.settimeout(remaining)
-        return self._connection.recv(size)
-
-
-def _take(body: Any) -> bytes:
-    reader = body.reader
-    try:
-        if not isinstance(reader, ChunkedReader):
-            part: bytes = reader.read(_STEP)
-            return part
-        # Asked for one byte, it fetches one chunk; the others are there then.
-        first: bytes = reader.read(1)
-        return first + reader.read(reader.buf.tell()) if first else b""
-    except (OSError, ParseException):
-        # Where the next request begins is not known any more.
-        body.failed = True
-        raise
-
-
-def _is_drained(body: Any, unreader: Any) -> bool:
-    connection = unreader.sock
-    unreader.sock = _ImpatientSocket(connection, DRAIN_SECONDS)
-    try:
-        for _ in range(DRAINED_BYTES // _STEP):
-            if not body.read(_STEP):
-                return True
-    except (OSError, ParseException):
-        return False
-    finally:
-        unreader.sock = connection
-        # As gunicorn has it while a thread serves: blocking, within the listener's own timeout.
-        connection.setblocking(True)
-    return False
-
-
-def _unreadable(error: ParseException) -> tuple[int, str]:
-    if isinstance(error, LimitRequestLine):
-        return 414, "The request line is too long."
-    if isinstance(error, LimitRequestHeaders):
-        return 431, "The header fields are too large or too many."
-    return 400, "The request is not well-formed HTTP."

@@ -21,8 +21,8 @@ from tier_runtime.handlers import Registration, collect, guarded
 from tier_runtime.health import HEALTH_SERVICE
 from tier_runtime.ids import IdSource
 from tier_runtime.inproc_calls import LocalCall, LocalFuture, LocalStream
-from tier_runtime.inproc_method import Codec, LocalMethod
-from tier_runtime.local_rpc import LocalAbort, LocalContext
+from tier_runtime.inproc_method import LocalMethod
+from tier_runtime.local_rpc import Codec, LocalAbort, LocalContext
 from tier_runtime.server import GrpcServerSettings, make_desk
 
 if TYPE_CHECKING:

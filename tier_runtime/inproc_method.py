@@ -7,15 +7,16 @@ from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import grpc
-from google.protobuf.message import DecodeError, EncodeError
 
 from tier_runtime.inproc_calls import LocalFuture
-from tier_runtime.local_rpc import LocalAbort, LocalContext, LocalRpcError
-
-# What protobuf's codecs raise on a message that is not theirs.
-_CODEC_FAULTS = (DecodeError, EncodeError, TypeError, ValueError, AttributeError)
-
-Codec = Callable[[Any], Any] | None
+from tier_runtime.local_rpc import (
+    CODEC_FAULTS,
+    Codec,
+    LocalAbort,
+    LocalContext,
+    LocalRpcError,
+    behaviour_of,
+)
 
 
 class Admission(Protocol):
@@ -51,7 +52,8 @@ class LocalMethod:
         # The class behind `SomeMessage.FromString`, which nothing else checks an answer against.
         owner = getattr(deserialize, "__self__", None)
         self._answer_class = owner if isinstance(owner, type) else object
-        self._behaviour = _behaviour_of(handler)
+        # Without one the call fails before it comes to this.
+        self._behaviour = behaviour_of(handler) if handler else _nothing
 
     def answer(self, argument: Any, context: LocalContext) -> Any:
         """Run the method in this thread and return its one answer.
@@ -66,7 +68,7 @@ class LocalMethod:
                 answer = self._received(self._behaviour(self._given(argument, context), context))
             finally:
                 self._admission.leave()
-            failure = context.failure() or _set_by_servicer(context)
+            failure = context.failure() or context.set_failure()
         except (LocalAbort, grpc.RpcError) as error:
             failure = _failure(error, context)
         finally:
@@ -88,7 +90,7 @@ class LocalMethod:
                     yield self._received(answer)
             finally:
                 self._admission.leave()
-            failure = context.failure() or _set_by_servicer(context)
+            failure = context.failure() or context.set_failure()
         except (LocalAbort, grpc.RpcError) as error:
             failure = _failure(error, context)
         finally:
@@ -126,7 +128,7 @@ class LocalMethod:
             if self._handler is not None and self._handler.request_deserializer is not None:
                 return message
             return message if self._serialize is None else self._serialize(message)
-        except _CODEC_FAULTS as error:
+        except CODEC_FAULTS as error:
             raise _unreadable("request") from error
 
     def _requests(self, messages: Iterator[Any], context: LocalContext) -> Iterator[Any]:
@@ -154,21 +156,15 @@ class LocalMethod:
             if self._deserialize is None:
                 serialize = self._handler.response_serializer if self._handler else None
                 return answer if serialize is None else serialize(answer)
-        except _CODEC_FAULTS as error:
+        except CODEC_FAULTS as error:
             raise _unreadable("response") from error
         if not isinstance(answer, self._answer_class):
             raise _unreadable("response")
         return answer
 
 
-def _behaviour_of(handler: grpc.RpcMethodHandler[Any, Any] | None) -> Callable[..., Any]:
-    if handler is None:
-        return lambda _given, _context: None
-    found = handler.unary_unary or handler.unary_stream or handler.stream_unary
-    behaviour = found or handler.stream_stream
-    if behaviour is None:
-        raise TypeError("A handler has a behaviour for one arity.")
-    return behaviour
+def _nothing(*_given: Any) -> Any:
+    return None
 
 
 def _failure(error: LocalAbort | grpc.RpcError, context: LocalContext) -> LocalRpcError:
@@ -183,12 +179,6 @@ def _failure(error: LocalAbort | grpc.RpcError, context: LocalContext) -> LocalR
 
 def _gone(context: LocalContext) -> LocalRpcError:
     return context.failure() or LocalRpcError(grpc.StatusCode.CANCELLED, "The caller has gone.")
-
-
-def _set_by_servicer(context: LocalContext) -> LocalRpcError | None:
-    if context.code is grpc.StatusCode.OK:
-        return None
-    return LocalRpcError(context.code, context.details, context.trailing_metadata())
 
 
 def _unreadable(what: str) -> LocalAbort:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Never
 
 import grpc
+from google.protobuf.message import DecodeError, EncodeError
 
 from tier_runtime.deadline import Deadline
 
@@ -23,6 +24,25 @@ if TYPE_CHECKING:
 else:
     # At run time gRPC's Future takes no parameter.
     AnyFuture = grpc.Future
+
+# What a stub serializes its messages with, or parses them; None leaves them as they are.
+Codec = Callable[[Any], Any] | None
+
+# What protobuf's codecs raise on a message that is not theirs.
+CODEC_FAULTS = (DecodeError, EncodeError, TypeError, ValueError, AttributeError)
+
+
+def behaviour_of(handler: grpc.RpcMethodHandler[Any, Any]) -> Callable[..., Any]:
+    """Return what a handler does, whichever arity it has.
+
+    Raises:
+        TypeError: it does nothing.
+    """
+    found = handler.unary_unary or handler.unary_stream or handler.stream_unary
+    behaviour = found or handler.stream_stream
+    if behaviour is None:
+        raise TypeError("A handler has a behaviour for one arity.")
+    return behaviour
 
 
 class LocalAbort(Exception):
@@ -96,6 +116,12 @@ class LocalContext(grpc.ServicerContext):
         if self.is_late:
             return LocalRpcError(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline exceeded.")
         return None
+
+    def set_failure(self) -> LocalRpcError | None:
+        """Return the failure that the servicer set without aborting; None where it set none."""
+        if self.code is grpc.StatusCode.OK:
+            return None
+        return LocalRpcError(self.code, self.details, self._trailing)
 
     def add_callback(self, callback: Callable[[], None]) -> bool:
         """Have `callback` called when the RPC is over; False when it already is."""

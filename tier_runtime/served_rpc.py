@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Never
 
 import grpc
@@ -13,6 +13,7 @@ import structlog
 from tier_runtime.call import Actor, Call, call_scope
 from tier_runtime.clock import Clock
 from tier_runtime.context import RpcContext
+from tier_runtime.cutoffs import Cutoff, Cutoffs
 from tier_runtime.deadline import Deadline, deadline_exceeded
 from tier_runtime.errors import AppError, Kind
 from tier_runtime.ids import IdSource
@@ -45,6 +46,9 @@ class CallLimits:
     max_open_streams: int
     # The longest that a caller may ask for; more is cut to it.
     max_deadline_seconds: float = NO_DEADLINE_SECONDS
+    # Streams of these methods, as "/package.Service/Method", have a bound of their own and do not
+    # count as others do.
+    max_open_streams_of: Mapping[str, int] = field(default_factory=dict)
 
 
 # Says who calls, from the method ("/package.Service/Method"), the metadata and the call, whose
@@ -68,8 +72,15 @@ class RpcDesk:
         *,
         quiet_methods: Collection[str] = (),
         find_actor: FindActor = _peers_actor,
+        awaits_requests: bool = False,
     ) -> None:
         self.limits = limits
+        # gRPC gives an RPC with a single request a thread before the request is there, and only
+        # then calls the handler. Whoever sends headers and nothing else holds that thread for as
+        # long as they like, unless the handler itself waits, for no longer than an RPC may take.
+        # A server of the other tiers can do without: they are trusted, send the request along
+        # with the headers, and set a deadline, which gRPC heeds from the beginning.
+        self.awaits_requests = awaits_requests
         # By default a peer is believed whom it speaks for; a server for strangers has its own.
         self.find_actor = find_actor
         # Full names, as "/package.Service/Method", of what is polled: their successes are told
@@ -78,7 +89,16 @@ class RpcDesk:
         self.clock = clock
         self.ids = ids
         self.log = log
-        self.stream_slots = threading.BoundedSemaphore(limits.max_open_streams)
+        self.cutoffs = Cutoffs()
+        self._stream_slots = threading.BoundedSemaphore(limits.max_open_streams)
+        self._stream_slots_of = {
+            method: threading.BoundedSemaphore(most)
+            for method, most in limits.max_open_streams_of.items()
+        }
+
+    def stream_slots(self, method: str) -> threading.BoundedSemaphore:
+        """Return what bounds the open streams of a method."""
+        return self._stream_slots_of.get(method, self._stream_slots)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +114,15 @@ class TooManyStreamsError(Exception):
     """All slots for streams are taken."""
 
 
+class NoRequestError(Exception):
+    """The caller has finished, and sent no message where there must be one."""
+
+
+def no_request(method: str) -> str:
+    """Return what gRPC itself says, with UNIMPLEMENTED, where a request is missing."""
+    return f'"{method}" requires exactly one request message.'
+
+
 class ServedRpc:
     """Opens, guards, fails and closes one RPC. Used by the thread that serves it."""
 
@@ -106,7 +135,7 @@ class ServedRpc:
         self._streaming = streaming
         self._began = desk.clock.monotonic()
         self._holds_slot = False
-        self._timer: threading.Timer | None = None
+        self._cutoff: Cutoff | None = None
         self._code = ""
         self._fields: dict[str, Any] = {}
         # What the servicer adds to the line.
@@ -144,17 +173,25 @@ class ServedRpc:
         if self._streaming:
             # An open stream holds a thread of the pool. Without a bound of their own, as many
             # streams as threads would leave none for unary calls.
-            if not self._desk.stream_slots.acquire(blocking=False):
+            if not self._desk.stream_slots(self._method).acquire(blocking=False):
                 raise TooManyStreamsError
             self._holds_slot = True
-            if not self._ends_by_itself:
-                # A peer without a deadline that stops sending would hold its slot for ever.
-                # A millisecond later, so that whoever looks then finds the deadline passed.
-                seconds = self.call.deadline.remaining() + 0.001
-                self._timer = threading.Timer(seconds, self._inner.cancel)
-                self._timer.daemon = True
-                self._timer.start()
+        if (self._streaming or self._desk.awaits_requests) and not self._ends_by_itself:
+            # A peer without a deadline that stops sending would hold its thread for ever.
+            # A millisecond later, so that whoever looks then finds the deadline passed.
+            seconds = self.call.deadline.remaining() + 0.001
+            self._cutoff = self._desk.cutoffs.add(seconds, self._inner.cancel)
         return RpcContext(self._inner, self.call, self._notes)
+
+    def given(self, argument: Any, *, request_streaming: bool) -> Any:
+        """Return what the servicer gets for what gRPC hands over.
+
+        Raises:
+            AppError, NoRequestError: what `only_request` raises, where that is used.
+        """
+        if request_streaming:
+            return self.requests(argument)
+        return self.only_request(argument) if self._desk.awaits_requests else argument
 
     def requests(self, messages: Iterator[Any]) -> Iterator[Any]:
         """Yield the caller's messages while there is time left.
@@ -172,6 +209,22 @@ class ServedRpc:
                 raise AppError(Kind.INVALID, "MALFORMED_BODY", "A message cannot be read.")
             yield message
         self.call.deadline.check()
+
+    def only_request(self, messages: Iterator[Any]) -> Any:
+        """Wait for the one message of a caller that sends no stream, and return it.
+
+        As with gRPC's own handlers of this kind, nobody looks whether there is a second one.
+
+        Raises:
+            AppError: the time is over, or the message cannot be read.
+            NoRequestError: there is none.
+        """
+        for message in self.requests(messages):
+            if not self._streaming and self._cutoff is not None:
+                # From here on what the servicer does keeps to the deadline, and can say so.
+                self._cutoff.lift()
+            return message
+        raise NoRequestError
 
     def responses(self, messages: Iterator[Any]) -> Iterator[Any]:
         """Yield the servicer's messages while there is time left.
@@ -199,6 +252,9 @@ class ServedRpc:
             # Overload, so no ErrorInfo: callers take it for a reason to come again later.
             self._code = "RESOURCE_EXHAUSTED"
             self._inner.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "Too many open streams.")
+        if isinstance(error, NoRequestError):
+            self._code = "UNIMPLEMENTED"
+            self._inner.abort(grpc.StatusCode.UNIMPLEMENTED, no_request(self._method))
         if isinstance(error, grpc.RpcError) and not self._inner.is_active():
             # How gRPC tells a handler that reads requests that its caller has gone.
             self._code = self._code_of_the_gone()
@@ -216,11 +272,11 @@ class ServedRpc:
 
     def close(self) -> None:
         """Give back what the RPC holds and write its line."""
-        if self._timer is not None:
-            self._timer.cancel()
+        if self._cutoff is not None:
+            self._cutoff.lift()
         if self._holds_slot:
             self._holds_slot = False
-            self._desk.stream_slots.release()
+            self._desk.stream_slots(self._method).release()
         code = self._code or ("OK" if self._inner.is_active() else self._code_of_the_gone())
         elapsed = self._desk.clock.monotonic() - self._began
         with call_scope(self.call):

@@ -14,7 +14,8 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from tier_runtime.call import call_scope
-from tier_runtime.served_rpc import UNREADABLE, RpcDesk, ServedRpc
+from tier_runtime.health import HEALTH_SERVICE
+from tier_runtime.served_rpc import UNREADABLE, RpcDesk, ServedRpc, no_request
 
 RequestT = TypeVar("RequestT")
 ResponseT = TypeVar("ResponseT")
@@ -23,7 +24,7 @@ Behaviour = Callable[[Any, grpc.ServicerContext], Any]
 
 # Health answers Watch by callbacks from its own handler, which no wrapper can pass on; and what a
 # probe asks needs neither actor nor log line.
-_UNTOUCHED = "/grpc.health.v1.Health/"
+_UNTOUCHED = f"/{HEALTH_SERVICE}/"
 
 
 class CallServerInterceptor(grpc.ServerInterceptor):
@@ -56,15 +57,42 @@ class CallServerInterceptor(grpc.ServerInterceptor):
         self, method: str, handler: grpc.RpcMethodHandler[RequestT, ResponseT]
     ) -> grpc.RpcMethodHandler[RequestT, ResponseT]:
         """Return the handler of "/package.Service/Method" with all that is done around it."""
+        awaits = self._desk.awaits_requests and not handler.request_streaming
         if method.startswith(_UNTOUCHED):
-            return handler
+            return self._awaiting(method, handler) if awaits else handler
         make_handler, behaviour = _arity(handler)
+        if awaits:
+            make_handler = _reading(handler)
         wrap = self._many_answers if handler.response_streaming else self._one_answer
         return make_handler(
             wrap(method, behaviour, request_streaming=handler.request_streaming),
             handler.request_deserializer,
             _unless_bytes(handler.response_serializer),
         )
+
+    def _awaiting(
+        self, method: str, handler: grpc.RpcMethodHandler[RequestT, ResponseT]
+    ) -> grpc.RpcMethodHandler[RequestT, ResponseT]:
+        """Return the handler with nothing around it but the wait for its request."""
+        _, behaviour = _arity(handler)
+        desk = self._desk
+
+        def answer(messages: Iterator[Any], inner: grpc.ServicerContext, *send: Any) -> Any:
+            cutoff = desk.cutoffs.add(desk.limits.default_deadline_seconds, inner.cancel)
+            try:
+                request = next(messages, None)
+            finally:
+                cutoff.lift()
+            if request is None:
+                inner.abort(grpc.StatusCode.UNIMPLEMENTED, no_request(method))
+            if request is UNREADABLE:
+                inner.abort(grpc.StatusCode.INVALID_ARGUMENT, "The request cannot be read.")
+            return behaviour(request, inner, *send)
+
+        # By this mark gRPC knows handlers that answer from elsewhere, with `send`.
+        mark = "experimental_non_blocking"
+        setattr(answer, mark, getattr(behaviour, mark, False))
+        return _reading(handler)(answer, handler.request_deserializer, handler.response_serializer)
 
     def _one_answer(
         self, method: str, behaviour: Behaviour, *, request_streaming: bool
@@ -73,7 +101,7 @@ class CallServerInterceptor(grpc.ServerInterceptor):
             rpc = ServedRpc(self._desk, method, inner, streaming=request_streaming)
             try:
                 context = rpc.open()
-                given = rpc.requests(argument) if request_streaming else argument
+                given = rpc.given(argument, request_streaming=request_streaming)
                 with call_scope(rpc.call):
                     return behaviour(given, context)
             except Exception as error:  # noqa: BLE001 - the outermost frame of every servicer.
@@ -92,7 +120,7 @@ class CallServerInterceptor(grpc.ServerInterceptor):
             rpc = ServedRpc(self._desk, method, inner, streaming=True)
             try:
                 context = rpc.open()
-                given = rpc.requests(argument) if request_streaming else argument
+                given = rpc.given(argument, request_streaming=request_streaming)
                 with call_scope(rpc.call):
                     messages = iter(behaviour(given, context))
                 yield from rpc.responses(messages)
@@ -124,6 +152,15 @@ def _reading_all(
 
     make_handler, behaviour = _arity(handler)
     return make_handler(behaviour, deserialized, handler.response_serializer)
+
+
+def _reading(
+    handler: grpc.RpcMethodHandler[RequestT, ResponseT],
+) -> Callable[..., grpc.RpcMethodHandler[RequestT, ResponseT]]:
+    """Return what makes a handler that answers like this one, and reads its request itself."""
+    if handler.response_streaming:
+        return grpc.stream_stream_rpc_method_handler
+    return grpc.stream_unary_rpc_method_handler
 
 
 def _unless_bytes(

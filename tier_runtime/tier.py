@@ -153,4 +153,9 @@ def _worker_app(
         max_message_bytes=settings.max_message_bytes,
     )
     tier.open()
-    return WorkerApp(app, tier.close, begin_stop=tier.health.drain)
+    return WorkerApp(
+        app,
+        tier.close,
+        begin_stop=tier.health.drain,
+        max_in_flight=settings.max_concurrent_rpcs,
+    )

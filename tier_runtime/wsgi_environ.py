@@ -4,8 +4,6 @@ from __future__ import annotations
 
 # How long the request waited for a thread, in seconds.
 WAITED_SECONDS = "arcana.waited_seconds"
-# How many requests of this process are being handled or wait to be, this one among them.
-IN_FLIGHT = "arcana.in_flight"
 # Returns what has come of a body whose length nobody knows, as soon as there is something; b"" at
 # its end. gunicorn's own reading waits until 1 kB is there.
 TAKE_INPUT = "arcana.take_input"

@@ -12,7 +12,7 @@ import structlog
 from grpc_reflection.v1alpha import reflection  # type: ignore[import-untyped]  # ships no types
 
 from controller_tier.entrance import Entrance
-from controller_tier.grpc_edge.callers import Doorkeeper
+from controller_tier.grpc_edge.callers import REFLECTION_METHOD, Doorkeeper
 from controller_tier.grpc_edge.forwarding import forwarding_handler
 from controller_tier.grpc_edge.gate import Gate
 from controller_tier.grpc_edge.reflected import public_pool
@@ -30,9 +30,14 @@ from tier_runtime.startup import StartupError
 
 # Of calls that wait for a thread, so many for each thread; the others are refused at once.
 _WAITING_PER_THREAD = 8
+# Reflection is for everyone, and each of its streams holds a thread: these have their own, so that
+# strangers can take neither the streams nor the threads of others.
+_REFLECTION_STREAMS = 2
 # What the smallest useful answer needs.
 _MIN_DEADLINE_SECONDS = 0.005
 _PROBE_SECONDS = 1.0
+# For an answer on its way when the time of its request ends.
+_GRACE_SPARE_SECONDS = 5.0
 
 
 class PublicServer:
@@ -88,7 +93,9 @@ def build_public_server(
     """Return a server of every public RPC, of health and of reflection; it does not listen yet."""
     log = get_logger("controller_tier.access")
     server = grpc.server(
-        futures.ThreadPoolExecutor(settings.public_grpc_threads, thread_name_prefix="public-rpc"),
+        futures.ThreadPoolExecutor(
+            settings.public_grpc_threads + _REFLECTION_STREAMS, thread_name_prefix="public-rpc"
+        ),
         interceptors=[CallServerInterceptor(_desk(settings, entrance, clock, ids, log))],
         maximum_concurrent_rpcs=settings.public_grpc_threads * _WAITING_PER_THREAD,
         options=(
@@ -96,6 +103,9 @@ def build_public_server(
             ("grpc.so_reuseport", 1),
             ("grpc.max_receive_message_length", settings.max_body_bytes),
             ("grpc.max_connection_age_ms", 300_000),
+            # Without it a connection lives on for as long as one of its RPCs does; and an answer
+            # that is never read, or a health watch, does so until the client likes to go.
+            ("grpc.max_connection_age_grace_ms", _grace_ms(settings)),
             ("grpc.max_connection_idle_ms", 300_000),
             # As our own channels do it, every 30 s.
             ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
@@ -110,6 +120,11 @@ def build_public_server(
         (*entrance.rpcs.services(), *others), server, public_pool(entrance.rpcs, *others)
     )
     return PublicServer(server, address, health)
+
+
+def _grace_ms(settings: ControllerSettings) -> int:
+    # Whatever began before the end of its connection has the time of a request.
+    return int((settings.request_timeout_seconds + _GRACE_SPARE_SECONDS) * 1000)
 
 
 class _Public(grpc.GenericRpcHandler):
@@ -144,9 +159,10 @@ def _desk(
         min_deadline_seconds=_MIN_DEADLINE_SECONDS,
         max_open_streams=settings.public_grpc_max_streams,
         max_deadline_seconds=settings.request_timeout_seconds,
+        max_open_streams_of={REFLECTION_METHOD: _REFLECTION_STREAMS},
     )
     doorkeeper = Doorkeeper(entrance.rpcs, entrance.admission)
-    return RpcDesk(limits, clock, ids, log, find_actor=doorkeeper.find_actor)
+    return RpcDesk(limits, clock, ids, log, find_actor=doorkeeper.find_actor, awaits_requests=True)
 
 
 def _health(

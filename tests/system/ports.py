@@ -10,16 +10,20 @@ from collections.abc import Iterable
 # port between the moment it is chosen here and the moment a tier listens on it.
 LOWEST, HIGHEST = 15_000, 32_000
 ATTEMPTS = 200
+# Nobody listens yet where somebody has been told to, so a port is given once.
+_given: set[int] = set()
 
 
 def free_ports(offsets: Iterable[int] = (0,)) -> int:
-    """Give a port that is free now, and so are those which lie so far behind it."""
+    """Give a port that is free, and so are those which lie so far behind it; each is given once."""
     wanted = sorted(offsets)
     # Its own source of numbers: a seeded one would give the same ports to every test.
     numbers = random.SystemRandom()
     for _ in range(ATTEMPTS):
         port = numbers.randrange(LOWEST, HIGHEST - wanted[-1])
-        if all(_is_free(port + offset) for offset in wanted):
+        ports = {port + offset for offset in wanted}
+        if ports.isdisjoint(_given) and all(map(_is_free, ports)):
+            _given.update(ports)
             return port
     raise AssertionError(f"{ATTEMPTS} ports were tried, and none is free")
 

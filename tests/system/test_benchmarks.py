@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
+import grpc
 import pytest
 
 from benchmarks.headline import headline_of
@@ -16,7 +21,7 @@ from benchmarks.plan import (
     INPROC,
     LIST_20,
     MIX,
-    MONOLITH,
+    MONOLITH_PLAIN,
     READS,
     REST_BEST,
     REST_NAIVE,
@@ -25,12 +30,17 @@ from benchmarks.plan import (
     Cell,
     Plan,
 )
+from benchmarks.ports import HIGHEST, LOWEST, free_ports
 from benchmarks.report import write_report
+from benchmarks.rest_channels import LeanConnections
 from benchmarks.run import run
 from benchmarks.stores import populated
+from tier_runtime.local_rpc import LocalRpcError
+from tier_runtime.rest.connections import Outgoing
+from tier_runtime.rest.flight import Flight
 
 HOP = (GRPC_PLAIN, REST_BEST, INPROC)
-CHAIN = (REST_NAIVE, MONOLITH)
+CHAIN = (REST_NAIVE, MONOLITH_PLAIN)
 
 
 def moment(*cells: Cell) -> Block:
@@ -102,3 +112,36 @@ def test_real_stores_are_filled_and_shared_by_all_variants(
         assert len(store.people) == 3
         assert store.make(tmp_path) is store.make(tmp_path)
         assert set(store.make(tmp_path).environ()) == {"DATABASE_URL", "REDIS_URL"}
+
+
+@contextmanager
+def answering(answer: bytes) -> Iterator[int]:
+    """Give every connection one answer, whatever it asks; yields the port."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65_536)
+                connection.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield listener.getsockname()[1]
+        thread.join()
+
+
+def test_an_answer_without_a_length_is_an_error_of_the_lean_channel() -> None:
+    with (
+        answering(b"HTTP/1.1 200 OK\r\n\r\n{}") as port,
+        closing(LeanConnections("127.0.0.1", port)) as connections,
+        pytest.raises(LocalRpcError, match="without Content-Length") as caught,
+    ):
+        connections.send(Outgoing("GET", "/", {}, None), Flight(5.0), 1)
+    assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+
+
+def test_the_ports_of_a_stack_are_different_and_not_those_of_outgoing_connections() -> None:
+    ports = free_ports(8)
+    assert len(set(ports)) == 8
+    assert all(LOWEST <= port < HIGHEST < 32_768 for port in ports)

@@ -40,14 +40,13 @@ def test_the_first_admin_signs_in_with_the_password_that_was_printed(
     ("words", "told", "processes"),
     [
         (("--mode", "monolithic"), "Monolithic: one process", 1),
-        (("--protocol", "http"), "Layered, with REST between the tiers.", 3),
         (
             ("--mode", "microservices", "--protocol", "http"),
             "Microservices, with REST between the tiers.",
             5,
         ),
     ],
-    ids=["monolithic", "layered-http", "microservices-http"],
+    ids=["monolithic", "microservices-http"],
 )
 def test_every_mode_comes_up_serves_takes_admin_commands_and_ends(
     tmp_path: Path, words: tuple[str, ...], told: str, processes: int

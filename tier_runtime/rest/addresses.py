@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
+import math
 import socket
 import threading
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from itertools import chain
 
 from tier_runtime.addresses import Address
 
 # A name may get new addresses, as replicas come and go.
 RESOLVE_SECONDS = 5.0
+# After a lookup that failed. A name server that is down must not be asked for each request; one
+# that is back shall not be missed for long.
+RETRY_SECONDS = 1.0
 # How long an address rests that could not be reached; longer each time.
 FIRST_REST_SECONDS = 0.1
 LONGEST_REST_SECONDS = 1.0
@@ -44,27 +50,36 @@ class Addresses:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         parsed = [Address.parse(target) for target in targets]
-        self._names = [(target.host, target.port) for target in parsed]
+        # Numbers need no name server, now or later.
+        self._names = [(one.host, one.port) for one in parsed if not _is_number(one.host)]
         self._resolve = resolve
         self._clock = clock
         self._lock = threading.Lock()
-        # Numbers need no name server, now or later.
-        self._is_fixed = all(_is_number(host) for host, _ in self._names)
-        self._known: list[tuple[str, int]] = list(self._names) if self._is_fixed else []
-        self._resolved_at = 0.0
+        self._resolved = threading.Condition(self._lock)
+        # By target: what it stood for when it was last answered.
+        self._found: dict[tuple[str, int], list[tuple[str, int]]] = {
+            (one.host, one.port): [(one.host, one.port)] if _is_number(one.host) else []
+            for one in parsed
+        }
+        self._known = _unique(self._found.values())
         self._is_resolving = False
+        self._resolve_again_at = -math.inf
         self._turn = 0
         # Until when an address rests, and how long it rested last.
         self._rests: dict[tuple[str, int], tuple[float, float]] = {}
 
-    def next(self, tried: Collection[tuple[str, int]] = ()) -> tuple[str, int]:
+    def next(
+        self, tried: Collection[tuple[str, int]] = (), seconds: float | None = None
+    ) -> tuple[str, int]:
         """Return the address whose turn it is, or the one that has rested longest if all do.
 
+        While none is known, wait so many seconds at most for the names to be resolved.
+
         Raises:
-            NoAddressError: there is none, or none that was not tried.
+            NoAddressError: there is none, none that was not tried, or none was found in time.
         """
-        self._refresh()
         with self._lock:
+            self._refresh(seconds)
             untried = [address for address in self._known if address not in tried]
             if not untried:
                 raise NoAddressError
@@ -93,34 +108,54 @@ class Addresses:
             with self._lock:
                 self._rests.pop(address, None)
 
-    def _refresh(self) -> None:
-        if self._is_fixed:
+    def _refresh(self, seconds: float | None) -> None:
+        """Have names resolved whose time has come; the lock is held.
+
+        That is done beside the requests: nothing limits how long a name server may take, neither
+        to those who have addresses nor to those who wait for the first one.
+        """
+        if not self._names:
             return
-        with self._lock:
-            is_recent = self._clock() - self._resolved_at < RESOLVE_SECONDS
-            if self._known and (is_recent or self._is_resolving):
-                return
-            is_first = not self._known
+        if not self._is_resolving and self._clock() >= self._resolve_again_at:
             self._is_resolving = True
-        if is_first:
-            self._resolve_all()
-        else:
-            # A slow name server must delay no request while the old addresses will do.
-            threading.Thread(target=self._resolve_all, name="resolve", daemon=True).start()
+            try:
+                threading.Thread(target=self._resolve_all, name="resolve", daemon=True).start()
+            except RuntimeError:
+                # No thread can be had at the moment. The next request tries again.
+                self._is_resolving = False
+        if not self._known:
+            self._resolved.wait_for(lambda: self._known or not self._is_resolving, seconds)
 
     def _resolve_all(self) -> None:
-        found: list[tuple[str, int]] = []
-        for host, port in self._names:
-            try:
-                found += self._resolve(host, port)
-            except OSError:
-                continue
+        missing = len(self._names)
+        try:
+            for name in self._names:
+                found: Sequence[tuple[str, int]] = ()
+                # The second is what Python raises of a host that is no name.
+                with contextlib.suppress(OSError, UnicodeError):
+                    found = self._resolve(*name)
+                if found:
+                    self._keep(name, found)
+                    missing -= 1
+        finally:
+            with self._lock:
+                self._is_resolving = False
+                pause = RETRY_SECONDS if missing else RESOLVE_SECONDS
+                self._resolve_again_at = self._clock() + pause
+                self._resolved.notify_all()
+
+    def _keep(self, name: tuple[str, int], found: Sequence[tuple[str, int]]) -> None:
+        """Replace what one name stood for; what others stand for is not said by that."""
         with self._lock:
-            self._is_resolving = False
-            if found:
-                self._known = list(dict.fromkeys(found))
-                self._resolved_at = self._clock()
-                self._rests = {one: rest for one, rest in self._rests.items() if one in found}
+            self._found[name] = list(found)
+            self._known = _unique(self._found.values())
+            known = set(self._known)
+            self._rests = {one: rest for one, rest in self._rests.items() if one in known}
+            self._resolved.notify_all()
+
+
+def _unique(found: Iterable[Iterable[tuple[str, int]]]) -> list[tuple[str, int]]:
+    return list(dict.fromkeys(chain.from_iterable(found)))
 
 
 def _is_number(host: str) -> bool:

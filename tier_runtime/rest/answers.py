@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 
-import grpc
 from google.protobuf.message import DecodeError
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]  # ships no types
 
@@ -91,8 +90,11 @@ def metadata_headers(context: LocalContext) -> Headers:
     ]
 
 
-def set_status(context: LocalContext) -> Status | None:
-    """Return the status that a handler set without aborting, None where that is OK."""
-    if context.code is grpc.StatusCode.OK:
-        return None
-    return statuses.status(context.code, context.details)
+def failure_at_end(context: LocalContext) -> Status | None:
+    """Return how an RPC failed whose handler has returned; None where all is well.
+
+    The time may be over, somebody on this side may have cut it off, or the handler set a status
+    without aborting.
+    """
+    failure = context.failure() or context.set_failure()
+    return None if failure is None else statuses.status(failure.code(), failure.details())

@@ -16,11 +16,12 @@ from google.protobuf.message import Message
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]  # ships no types
 
 from tier_runtime.handlers import Registration, collect
-from tier_runtime.health import HealthBoard
+from tier_runtime.health import HEALTH_SERVICE, HealthBoard
 from tier_runtime.logs import get_logger
 from tier_runtime.rest import statuses
 from tier_runtime.rest.answers import Answer, failed
 from tier_runtime.rest.bodies import (
+    BodyCutOffError,
     BodyTooLargeError,
     Presence,
     RestContext,
@@ -38,9 +39,8 @@ from tier_runtime.rest.wire import (
     metadata_from_environ,
     timeout_seconds,
 )
-from tier_runtime.wsgi_environ import IN_FLIGHT, WAITED_SECONDS
+from tier_runtime.wsgi_environ import WAITED_SECONDS
 
-_HEALTH_SERVICE = "grpc.health.v1.Health"
 _HEALTH_PATH = "/health"
 _HEALTH_WORDS = {None: "SERVICE_UNKNOWN", False: "NOT_SERVING", True: "SERVING"}
 _HEALTH_STATUS = {None: 404, False: 503, True: 200}
@@ -52,8 +52,9 @@ Handlers = Mapping[str, "grpc.RpcMethodHandler[Any, Any]"]
 class RestApp:
     """A WSGI application that serves these guarded handlers and tells this board's health.
 
-    `max_concurrent_rpcs` bounds what is handled or waits to be in this process: what exceeds it
-    is refused at once. `max_message_bytes` bounds a message, in and out.
+    `max_concurrent_rpcs` bounds what is handled at a time: what exceeds it is refused at once.
+    A server that lets requests wait for a thread has to bound those itself; see
+    WorkerApp.max_in_flight. `max_message_bytes` bounds a message, in and out.
 
     Raises:
         KeyError: a handler's contract was not imported.
@@ -86,8 +87,7 @@ class RestApp:
             self._in_flight += 1
             in_flight = self._in_flight
         try:
-            # A server that lets requests wait counts those as well.
-            if max(in_flight, environ.get(IN_FLIGHT, 0)) > self._max_in_flight:
+            if in_flight > self._max_in_flight:
                 raise _refused_as_overload()
             answer = self._answer(environ)
         except RefusedError as refusal:
@@ -134,7 +134,7 @@ class RestApp:
             message = route.read(path_values, environ.get("QUERY_STRING", ""), body)
             if is_too_large(message, len(body), self._max_bytes):
                 raise BodyTooLargeError
-        except JsonError as error:
+        except (JsonError, BodyCutOffError) as error:
             raise RefusedError("malformed", fault_of(error, self._max_bytes), 400) from error
         except BodyTooLargeError as error:
             raise RefusedError("too large", fault_of(error, self._max_bytes), 413) from error
@@ -162,9 +162,9 @@ class RefusedError(Exception):
 
 
 def _health_handlers(health: HealthBoard) -> Handlers:
-    handlers = collect([Registration(_HEALTH_SERVICE, health.add_to)])
+    handlers = collect([Registration(HEALTH_SERVICE, health.add_to)])
     # Watch hands its thread back and answers from another: that needs a gRPC server.
-    return {method: handlers[method] for method in (f"/{_HEALTH_SERVICE}/Check",)}
+    return {method: handlers[method] for method in (f"/{HEALTH_SERVICE}/Check",)}
 
 
 def _seconds_left(environ: Environ) -> float | None:

@@ -23,6 +23,10 @@ class BodyTooLargeError(Exception):
     """A message exceeds the bound."""
 
 
+class BodyCutOffError(Exception):
+    """Less came than was announced."""
+
+
 class RestContext(LocalContext):
     """The context of an RPC whose caller may send what cannot be read."""
 
@@ -35,6 +39,7 @@ def read_body(environ: dict[str, Any], max_bytes: int) -> bytes:
 
     Raises:
         BodyTooLargeError: it is larger than `max_bytes`.
+        BodyCutOffError: it ends before its announced length.
         OSError: its sender fell silent or has gone.
     """
     length = environ.get("CONTENT_LENGTH")
@@ -43,6 +48,10 @@ def read_body(environ: dict[str, Any], max_bytes: int) -> bytes:
         if size > max_bytes:
             raise BodyTooLargeError
         body: bytes = environ["wsgi.input"].read(size)
+        if len(body) < size:
+            # gunicorn ends it like any other when the client closes its side. What came may be
+            # JSON by chance, and is not what was meant.
+            raise BodyCutOffError
         return body
     if "HTTP_TRANSFER_ENCODING" not in environ:
         return b""
@@ -113,7 +122,7 @@ def sent_messages(
             message = codec.decode(line)
             if is_too_large(message, len(line), max_bytes):
                 raise BodyTooLargeError
-        except OSError as error:
+        except (OSError, BodyCutOffError) as error:
             if context.is_late:
                 raise deadline_exceeded() from error
             # It fell silent, or closed the connection in the middle.
@@ -127,7 +136,7 @@ def sent_messages(
         yield message
 
 
-def fault_of(error: JsonError | BodyTooLargeError, max_bytes: int) -> Status:
+def fault_of(error: JsonError | BodyTooLargeError | BodyCutOffError, max_bytes: int) -> Status:
     """Return the status of a body that cannot be read."""
     if isinstance(error, BodyTooLargeError):
         return http_fault(
@@ -136,6 +145,8 @@ def fault_of(error: JsonError | BodyTooLargeError, max_bytes: int) -> Status:
             f"The message is larger than {max_bytes} bytes.",
         )
     code = grpc.StatusCode.INVALID_ARGUMENT
+    if isinstance(error, BodyCutOffError):
+        return http_fault(code, "MALFORMED_BODY", "The body is shorter than its Content-Length.")
     return http_fault(code, "MALFORMED_BODY", str(error), error.field)
 
 
@@ -146,11 +157,16 @@ def _lines(environ: dict[str, Any], max_bytes: int) -> Iterator[bytes]:
     else:
         parts = iter(lambda: body.readline(max_bytes + 1), b"")
     rest = b""
+    missing = int(environ.get("CONTENT_LENGTH") or 0)
     for part in parts:
+        missing -= len(part)
         *lines, rest = (rest + part).split(b"\n")
         if len(rest) > max_bytes:
             raise BodyTooLargeError
         yield from (line for line in lines if line.strip())
+    if missing > 0:
+        # As where the length is not known: its sender closed the connection in the middle.
+        raise BodyCutOffError
     if rest.strip():
         yield rest
 

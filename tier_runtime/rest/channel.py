@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import grpc
 
 from tier_runtime.channel_settings import ChannelSettings
+from tier_runtime.local_rpc import Codec
 from tier_runtime.rest.calls import RestCall, RestFuture, RestStream
 from tier_runtime.rest.connections import Connections, Incoming, Outgoing, PooledConnections, late
 from tier_runtime.rest.flight import Flight
-from tier_runtime.rest.method import Codec, RestMethod
+from tier_runtime.rest.method import RestMethod
 
 if TYPE_CHECKING:
     from grpc import _Metadata

@@ -138,8 +138,12 @@ class PooledConnections:
         tried: list[tuple[str, int]] = []
         while True:
             try:
-                address = self._addresses.next(tried)
+                address = self._addresses.next(tried, flight.remaining())
             except NoAddressError:
+                if flight.is_cancelled:
+                    raise cancelled() from None
+                if flight.is_late:
+                    raise late() from None
                 reason = "No address answers." if tried else "The name has no address."
                 raise _NoAnswerError(reason) from None
             try:
@@ -152,9 +156,10 @@ class PooledConnections:
                 if flight.is_cancelled:
                     raise cancelled() from error
                 if isinstance(error, (NewConnectionError, ConnectTimeoutError)):
-                    self._addresses.failed(address)
+                    # Who came with hardly any time left has learnt nothing about the peer.
                     if flight.is_late:
                         raise late() from error
+                    self._addresses.failed(address)
                     tried.append(address)
                     continue
                 raise _failure_of(error) from error

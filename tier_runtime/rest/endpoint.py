@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -11,16 +12,16 @@ import orjson
 from google.protobuf.message import Message
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]  # ships no types
 
-from tier_runtime.local_rpc import LocalAbort
+from tier_runtime.local_rpc import LocalAbort, behaviour_of
 from tier_runtime.logs import get_logger
 from tier_runtime.rest import statuses
 from tier_runtime.rest.answers import (
     Answer,
     aborted,
     failed,
+    failure_at_end,
     json_answer,
     metadata_headers,
-    set_status,
     stream_answer,
 )
 from tier_runtime.rest.bodies import RestContext
@@ -32,8 +33,7 @@ if TYPE_CHECKING:
     Handler = grpc.RpcMethodHandler[Any, Any]
 
 
-# Its caller waits no more, and shall not take what it gets for the whole answer.
-_LATE = statuses.status(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded")
+_GONE = statuses.status(grpc.StatusCode.CANCELLED, "The caller has gone.")
 
 
 class Endpoint:
@@ -42,7 +42,7 @@ class Endpoint:
     def __init__(self, route: Route, handler: Handler, max_message_bytes: int) -> None:
         self.route = route
         self._max_bytes = max_message_bytes
-        self._behaviour = _behaviour_of(handler)
+        self._behaviour = behaviour_of(handler)
         self._serialize: Callable[[Any], bytes] | None = handler.response_serializer
         deserialize = handler.request_deserializer
         # A handler that forwards wants bytes; one of generated code wants the message as it is.
@@ -61,7 +61,7 @@ class Endpoint:
             failure, headers = failure_of(error, context)
             context.end()
             return failed(failure, headers=headers)
-        failure = context.fault or (_LATE if context.is_late else set_status(context))
+        failure = context.fault or failure_at_end(context)
         context.end()
         if failure is not None:
             return failed(failure, headers=metadata_headers(context))
@@ -97,7 +97,12 @@ class Endpoint:
 
 
 class _Messages:
-    """The lines of an answer that comes bit by bit; ends with its caller or with the time."""
+    """The lines of an answer that comes bit by bit; ends with its caller or with the time.
+
+    However it ends before its handler does, its reader must not take it for whole: a last line
+    says why. To a caller that seems to have gone the body is broken off instead, without HTTP's
+    own mark of its end.
+    """
 
     def __init__(self, endpoint: Endpoint, messages: Iterator[Any], context: RestContext) -> None:
         self._endpoint = endpoint
@@ -129,21 +134,39 @@ class _Messages:
             return self._waiting.pop()
         if self._is_over:
             raise StopIteration
-        if not self.context.is_active() and not self.context.is_late:
-            # Nobody would read it; the iterator is closed like any other.
+        failure = self._cut_off()
+        if failure is not None:
             self.close()
-            raise StopIteration
+            return _error_line(failure)
         try:
             return self._endpoint.line(next(self._messages)) + b"\n"
         except StopIteration:
-            failure = _LATE if self.context.is_late else set_status(self.context)
+            # Perhaps the handler ended because it saw that nobody waits.
+            failure = self._cut_off() or failure_at_end(self.context)
             self._end()
             if failure is None:
                 raise
         except Exception as error:  # noqa: BLE001 - the outermost frame of a handler.
             failure, _ = failure_of(error, self.context)
             self.close()
-        return orjson.dumps({ERROR_MEMBER: orjson.Fragment(statuses.status_json(failure))}) + b"\n"
+        return _error_line(failure)
+
+    def _cut_off(self) -> Status | None:
+        """Return what ended the RPC on this side, None while it goes on.
+
+        Once its time is over the handler is asked all the same: it says so better.
+
+        Raises:
+            ConnectionResetError: the caller has gone.
+        """
+        context = self.context
+        if context.is_active() or context.is_late:
+            return None
+        if context.is_cancelled:
+            return failure_at_end(context)
+        self.close()
+        # The server takes it quietly for what it is, and sends nothing more.
+        raise ConnectionResetError(errno.ECONNRESET, _GONE.message)
 
     def close(self) -> None:
         """End the handler where it stands."""
@@ -164,11 +187,12 @@ def _begin(messages: _Messages) -> Answer:
     # With the first message in hand, an error before it has a status of its own.
     if messages.take_first():
         return stream_answer(messages, metadata_headers(messages.context))
-    failure = _LATE if messages.context.is_late else set_status(messages.context)
+    context = messages.context
+    failure = failure_at_end(context) or (None if context.is_active() else _GONE)
     messages.close()
     if failure is not None:
-        return failed(failure, headers=metadata_headers(messages.context))
-    return stream_answer(messages, metadata_headers(messages.context))
+        return failed(failure, headers=metadata_headers(context))
+    return stream_answer(messages, metadata_headers(context))
 
 
 def failure_of(error: Exception, context: RestContext) -> tuple[Status, list[tuple[str, str]]]:
@@ -178,19 +202,15 @@ def failure_of(error: Exception, context: RestContext) -> tuple[Status, list[tup
     if isinstance(error, LocalAbort):
         return aborted(error)
     if isinstance(error, grpc.RpcError) and not context.is_active():
-        return statuses.status(grpc.StatusCode.CANCELLED, "The caller has gone."), []
+        return failure_at_end(context) or _GONE, []
     # Guarded handlers abort; what comes here is an answer that has no JSON form, or a handler
     # that nobody guards.
     get_logger(__name__).error("unexpected_error", exc_info=error)
     return statuses.status(grpc.StatusCode.INTERNAL, "Internal error."), []
 
 
-def _behaviour_of(handler: Handler) -> Callable[[Any, grpc.ServicerContext], Any]:
-    behaviour = (
-        handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
-    )
-    assert behaviour is not None  # noqa: S101 - a handler has the one of its arity.
-    return behaviour
+def _error_line(failure: Status) -> bytes:
+    return orjson.dumps({ERROR_MEMBER: orjson.Fragment(statuses.status_json(failure))}) + b"\n"
 
 
 def _unchanged(serialized: bytes) -> bytes:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
 import grpc
 import orjson
-from google.protobuf.message import DecodeError, EncodeError, Message
+from google.protobuf.message import Message
 
-from tier_runtime.local_rpc import LocalRpcError
+from tier_runtime.local_rpc import CODEC_FAULTS, Codec, LocalRpcError
 from tier_runtime.rest.calls import RestCall
 from tier_runtime.rest.connections import Incoming, Outgoing, cancelled, late
 from tier_runtime.rest.flight import Flight
@@ -30,11 +30,6 @@ from tier_runtime.status import DETAILS_KEY
 
 if TYPE_CHECKING:
     from grpc import _Metadata
-
-Codec = Callable[[Any], Any] | None
-
-# What protobuf's codecs raise on a message that is not theirs.
-_CODEC_FAULTS = (DecodeError, EncodeError, TypeError, ValueError, AttributeError)
 
 _OK = 200
 _ERROR_LINE = b'{"%s":' % ERROR_MEMBER.encode()
@@ -129,7 +124,7 @@ class RestMethod:
         try:
             message = self._message(route, argument)
             verb, target, body = route.address(message)
-        except _CODEC_FAULTS as error:
+        except CODEC_FAULTS as error:
             raise _unreadable("request") from error
         if body is not None:
             headers["Content-Type"] = JSON_TYPE
@@ -156,7 +151,7 @@ class RestMethod:
             try:
                 message = self._message(route, message)
                 line = route.request.encode(message)
-            except _CODEC_FAULTS as error:
+            except CODEC_FAULTS as error:
                 raise _unreadable("request") from error
             self._check_size(message, line, "request")
             yield line + b"\n"
@@ -183,7 +178,7 @@ class RestMethod:
                 return message
             serialized = message.SerializeToString()
             return serialized if self._deserialize is None else self._deserialize(serialized)
-        except _CODEC_FAULTS as error:
+        except CODEC_FAULTS as error:
             raise _unreadable("response") from error
 
 

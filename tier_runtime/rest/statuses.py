@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Mapping
 from types import MappingProxyType
 
 import grpc
+import orjson
 from google.rpc.error_details_pb2 import (  # type: ignore[import-untyped]  # ships no types
     BadRequest,
     ErrorInfo,
@@ -120,7 +122,7 @@ def status_from(http: int | None, body: bytes) -> Status:
     try:
         found = codec_of(Status).decode(body, ignore_unknown=True)
     except JsonError:
-        found = Status()
+        found = _known_part(body)
     # Anybody's JSON could have a member "code"; of ours, it fits the answer's status.
     if found.code and http in {None, http_status(found), *_GENERAL}:
         return found
@@ -131,6 +133,26 @@ def status_from(http: int | None, body: bytes) -> Status:
 
 # Statuses of HTTP itself, which stand for several codes.
 _GENERAL = frozenset({404, 405, 413, 414, 415, 431})
+
+
+def _known_part(body: bytes) -> Status:
+    """Return a status without those of its details that cannot be read.
+
+    A peer may tell details of a type that this process does not know; the code and the reason say
+    all the same what happened.
+    """
+    try:
+        fields = orjson.loads(body)
+        details = fields.pop("details")
+        found = codec_of(Status).decode(orjson.dumps(fields), ignore_unknown=True)
+    # What is no JSON, no object, or has no details was unreadable for another reason.
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return Status()
+    for detail in details if isinstance(details, list) else ():
+        with contextlib.suppress(JsonError):
+            text = orjson.dumps({"details": [detail]})
+            found.MergeFrom(codec_of(Status).decode(text, ignore_unknown=True))
+    return found
 
 
 def _is_ours(failure: Status) -> bool:

@@ -18,8 +18,9 @@ TRAILING_PREFIX = "grpc-trailer-"
 JSON_TYPE = "application/json"
 # One JSON text a line (https://github.com/ndjson/ndjson-spec).
 NDJSON_TYPE = "application/x-ndjson"
-# The member of the last line of a stream that failed midway.
-ERROR_MEMBER = "error"
+# The member of the last line of a stream that failed midway. Like "@type" in protobuf's JSON it is
+# no name that a field can have, so no message passes for a failure.
+ERROR_MEMBER = "@error"
 
 # The protocol's TimeoutValue and TimeoutUnit:
 # https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -173,6 +175,40 @@ def test_calls_are_spread_over_all_addresses(serve: Serve, connect: Connect) -> 
     for _ in range(12):
         _read(channel)
     assert [len(server.requests) for server in servers] == [4, 4, 4]
+
+
+def test_a_call_waits_for_a_name_server_no_longer_than_its_deadline() -> None:
+    answering = threading.Event()
+
+    def resolve(_host: str, _port: int) -> list[tuple[str, int]]:
+        answering.wait(LIMIT)
+        return []
+
+    connections = PooledConnections(["tier:1"], 300.0, Addresses(["tier:1"], resolve=resolve))
+    with RestChannel(["tier:1"], ChannelSettings(), connections) as channel:
+        began = time.monotonic()
+        assert _ends(lambda: _read(channel, timeout=0.2))[0] is grpc.StatusCode.DEADLINE_EXCEEDED
+        assert time.monotonic() - began < LIMIT / 2
+    answering.set()
+
+
+def test_a_call_with_hardly_any_time_says_nothing_about_its_peer(serve: Serve) -> None:
+    with ExitStack() as stack:
+        # Linux lets nobody in whose backlog is full, and does not say so either.
+        full = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(2):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(full.getsockname())
+        target = "{}:{}".format(*full.getsockname())
+        # The second one is the first whose turn it is.
+        addresses = Addresses([serve(_always()).target, target])
+        channel = stack.enter_context(
+            RestChannel([], ChannelSettings(), PooledConnections([], 300.0, addresses))
+        )
+        ends = _ends(lambda: _read(channel, timeout=0.05))
+        assert ends[0] is grpc.StatusCode.DEADLINE_EXCEEDED
+        assert full.getsockname() in {addresses.next() for _ in range(2)}
 
 
 def test_new_addresses_of_a_name_are_called_and_old_ones_left() -> None:
@@ -421,6 +457,23 @@ def test_each_message_of_a_stream_is_given_as_it_comes(serve: Serve, connect: Co
     assert taken == ["1", "1"]
     assert answers.code() is grpc.StatusCode.OK
     assert not answers.is_active()
+
+
+def test_a_message_whose_first_field_is_called_error_is_no_failure(
+    serve: Serve, connect: Connect
+) -> None:
+    line = b'{"error":{"code":5},"user":{"id":"1"}}\n'
+    failure = b'{"@error":{"code":9,"message":"No."}}\n'
+
+    def script(peer: Peer) -> None:
+        peer.request()
+        peer.send(HEAD + _chunk(line) + _chunk(failure) + b"0\r\n\r\n")
+
+    answers = _stream_users(connect(serve(script)))(
+        user_service_pb2.StreamUsersRequest(), timeout=LIMIT
+    )
+    assert next(answers).user.id == "1"
+    assert _ends(lambda: next(answers)) == (grpc.StatusCode.FAILED_PRECONDITION, "No.")
 
 
 def test_the_connection_of_a_stream_serves_the_next_call(serve: Serve, connect: Connect) -> None:

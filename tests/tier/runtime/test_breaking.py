@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Callable, Iterator
 
@@ -17,7 +18,7 @@ from tests.fakes.clock import FakeClock
 from tests.stores.waiting import eventually
 from tests.tier.runtime.arities import METHODS, Arities, AritiesStub
 from tests.tier.runtime.conftest import Connect, Serve
-from tests.tier.transports.asking import DOWN, UNARY, UP, ask, request
+from tests.tier.transports.asking import DOWN, UNARY, UP, ask, new_note, recall, request
 from tests.tier.transports.plans import TierPlan
 from tests.tier.transports.probe_contract import ProbeStub, message
 from tests.tier.transports.wires import WIRES, Wire, served
@@ -25,6 +26,7 @@ from tier_runtime.breaker import Breaker
 from tier_runtime.breaking import BreakingInterceptor
 from tier_runtime.channel import ChannelSettings, open_channel
 from tier_runtime.context import RpcContext
+from tier_runtime.deadline import deadline_exceeded
 from tier_runtime.errors import AppError, Kind
 
 FAILURES = 3
@@ -175,6 +177,36 @@ def test_lateness_counts_where_the_peer_was_given_time(
             assert raised.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
     go_on.set()
     assert breaker.is_open is opens
+
+
+def test_a_peer_that_itself_says_that_it_is_late_is_too_slow(
+    serve: Serve, stub_of: Connect, breaker: Breaker
+) -> None:
+    def fail(_text: str, _context: RpcContext) -> str:
+        raise deadline_exceeded()
+
+    stub = stub_of(serve(Arities(fail)), breaker=breaker)
+    for _ in range(FAILURES):
+        with pytest.raises(AppError) as raised:
+            stub.unary_unary("x")
+        assert raised.value.kind is Kind.DEADLINE
+    assert breaker.is_open
+
+
+@pytest.mark.parametrize("wire", ["grpc", "http"])
+def test_a_stream_that_is_dropped_ends_behind_a_breaker_too(wire: Wire, breaker: Breaker) -> None:
+    plan = TierPlan("probe", protocol="http" if wire == "http" else "grpc")
+    with served(wire, plan) as peer, peer.channel(breaker=breaker) as channel:
+        stub, note = ProbeStub(channel), new_note()
+        for _ in range(FAILURES - 1):
+            breaker.note(succeeded=False)
+        answers = stub.Down(request(note=note, answers=1, wait="WAIT_UNTIL_GONE"), timeout=60)
+        next(answers)
+        del answers
+        # gRPC's own interceptors tie its calls into rings.
+        gc.collect()
+        eventually(lambda: recall(stub, note).callbacks, what="its callback is called")
+        assert not breaker.is_open
 
 
 def test_a_stream_whose_time_is_over_says_nothing(serve: Serve, breaker: Breaker) -> None:

@@ -249,6 +249,15 @@ def test_a_method_that_is_named_is_sent_again_when_the_transport_fails() -> None
     assert seen == ["x"] * 3
 
 
+def test_with_one_attempt_a_method_that_is_named_is_called_like_any_other() -> None:
+    settings = ChannelSettings(retried_methods=(f"{SERVICE}/UnaryUnary",), max_attempts=1)
+    with unavailable_at_first(1) as (url, seen), open_channel(url, settings) as channel:
+        with pytest.raises(AppError):
+            AritiesStub(channel).unary_unary("x")
+        assert AritiesStub(channel).unary_unary("y") == "y"
+    assert seen == ["x", "y"]
+
+
 def test_a_method_that_is_not_named_is_sent_once() -> None:
     settings = ChannelSettings(retried_methods=(f"{SERVICE}/Another",), max_attempts=3)
     with unavailable_at_first(2) as (url, seen), open_channel(url, settings) as channel:

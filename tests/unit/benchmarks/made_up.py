@@ -11,6 +11,7 @@ from benchmarks.plan import (
     GRPC_PLAIN,
     LIST_50,
     MONOLITH,
+    MONOLITH_PLAIN,
     READS,
     REST_FAIR,
     REST_NAIVE,
@@ -22,15 +23,21 @@ from benchmarks.samples import Sample
 POINT = Cell("hop", "embedded", GET_BY_ID, 16, (GRPC, GRPC_PLAIN, REST_FAIR, REST_NAIVE))
 LIST = Cell("hop", "embedded", LIST_50, 16, (GRPC, GRPC_PLAIN, REST_FAIR))
 CHAIN_1 = Cell("chain", "embedded", READS, 1, (GRPC, MONOLITH))
-CHAIN = Cell("chain", "embedded", READS, 64, (GRPC, GRPC_PLAIN, REST_FAIR, REST_NAIVE, MONOLITH))
+CHAIN = Cell(
+    "chain",
+    "embedded",
+    READS,
+    64,
+    (GRPC, GRPC_PLAIN, REST_FAIR, REST_NAIVE, MONOLITH, MONOLITH_PLAIN),
+)
 
 # Calls within a second, round by round.
 COUNTS: Mapping[Cell, Mapping[str, Sequence[int]]] = {
     POINT: {
-        GRPC: (400, 404, 396, 400, 400),
-        GRPC_PLAIN: (200, 200, 200, 200, 200),
-        REST_FAIR: (100, 100, 100, 100, 100),
-        REST_NAIVE: (50, 50, 50, 50, 50),
+        GRPC: (400, 404, 396, 400, 400, 400),
+        GRPC_PLAIN: (200,) * 6,
+        REST_FAIR: (100,) * 6,
+        REST_NAIVE: (50,) * 6,
     },
     # Its middle depends on any single round.
     LIST: {
@@ -45,13 +52,14 @@ COUNTS: Mapping[Cell, Mapping[str, Sequence[int]]] = {
         REST_FAIR: (20, 20, 20),
         REST_NAIVE: (5, 5, 5),
         MONOLITH: (80, 80, 80),
+        MONOLITH_PLAIN: (60, 60, 60),
     },
 }
 
 
 def sample(count: int, variant: str) -> Sample:
     """Give a sample of so many calls, of which each tier took a millisecond of CPU time."""
-    tiers = ["monolith"] if variant == MONOLITH else ["repository", "service"]
+    tiers = ["monolith"] if variant in (MONOLITH, MONOLITH_PLAIN) else ["repository", "service"]
     cpu = dict.fromkeys(tiers, count / 1000)
     return Sample(1.0, array("I", range(100, 100 + count)), {**cpu, "load": 5.0})
 

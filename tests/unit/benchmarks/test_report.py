@@ -83,6 +83,13 @@ def test_a_ratio_that_must_not_be_told_is_not_in_the_tables(console: Console) ->
     assert "withheld" in printed(console)
 
 
+def test_too_few_rounds_for_an_interval_are_told_as_a_range(console: Console, report: Path) -> None:
+    made = results()
+    show(console, made, headline_of(made))
+    assert "0.75 [0.75 to 0.75]" in printed(console)
+    assert "0.75 [0.75 to 0.75]" in (report / "index.html").read_text()
+
+
 def test_progress_without_a_terminal_is_a_line_for_each_stage(console: Console) -> None:
     with ConsoleProgress(console, turns=1) as progress:
         progress.stage("starting")
@@ -122,6 +129,10 @@ def test_the_report_says_how_to_make_it_again_and_what_is_withheld(report: Path)
     page = (report / "index.html").read_text()
     assert "make bench ARGS=--docs" in page
     assert "withheld (as_shipped: one round carries it" in page
+
+
+def test_the_report_says_what_was_left_out(report: Path) -> None:
+    assert "Real stores have no best REST" in " ".join((report / "index.html").read_text().split())
 
 
 def test_the_plots_and_the_figures_stand_beside_the_page(report: Path) -> None:

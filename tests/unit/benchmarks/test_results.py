@@ -104,6 +104,44 @@ def test_each_figure_of_the_headline_is_reached_missed_or_withheld() -> None:
     assert words["chain_point_over_naive_c64"] == "reached"
 
 
+@pytest.mark.parametrize(
+    ("counts", "expected"),
+    [
+        ((260, 270, 280, 290, 300, 310), "reached"),
+        ((240, 270, 280, 290, 300, 310), "uncertain"),
+        ((200, 210, 220, 230, 240, 260), "uncertain"),
+        ((200, 210, 220, 230, 240, 245), "missed"),
+    ],
+)
+def test_a_verdict_is_uncertain_when_the_interval_holds_what_is_asked(
+    counts: tuple[int, ...], expected: str
+) -> None:
+    made = Results("noisy", 1)
+    for count in counts:
+        made.add(POINT, GRPC, sample(count, GRPC))
+        made.add(POINT, REST_FAIR, sample(100, REST_FAIR))
+    assert verdicts(headline_of(made))["hop_point_over_fair"] == expected
+
+
+def test_the_transport_is_compared_with_a_monolith_that_does_not_coalesce_either() -> None:
+    told = headline_of(results())["layered_over_monolithic_c64"]
+    assert (told["transport_only"], told["as_shipped"]) == (0.5, 0.75)
+
+
+def test_a_withheld_ratio_is_not_in_the_document_but_its_rounds_are() -> None:
+    document = results().to_dict({})
+    (told,) = [
+        each
+        for each in document["ratios"]
+        if each["operation"] == LIST.operation
+        and (each["measure"], each["column"]) == (THROUGHPUT, "as_shipped")
+    ]
+    assert (told["value"], told["low"], told["high"]) == (None, None, None)
+    assert told["rounds"] == (1.0, 1.0, 3.0, 3.0)
+    assert "one round carries it" in told["withheld"]
+    assert told["interval"] == "range of the rounds"
+
+
 def test_a_figure_below_what_is_asked_is_missed() -> None:
     made = Results("slow", 1)
     for _ in range(3):

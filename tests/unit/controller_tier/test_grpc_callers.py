@@ -1,9 +1,55 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
+from controller_tier.access_table import INTERNAL_RPCS
 from controller_tier.clients import MAX_USER_AGENT, shown_address, shown_agent
-from controller_tier.grpc_edge.callers import client_address
+from controller_tier.entrance import make_access_feed, make_entrance
+from controller_tier.grpc_edge.callers import Doorkeeper, client_address
+from controller_tier.settings import ControllerSettings
+from tests.fakes.clock import FakeClock
+from tests.fakes.service import FakeServiceTier, stubs_of
+from tier_runtime.call import Actor, Call
+from tier_runtime.deadline import Deadline
+from tier_runtime.errors import AppError, Kind
+
+REFLECTION = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
+
+
+@pytest.fixture
+def actor_of() -> Callable[[str], Actor]:
+    """Say who an RPC of this method, that comes without a token, is served for."""
+    clock = FakeClock()
+    settings, service = ControllerSettings(), stubs_of(FakeServiceTier(clock))
+    feed = make_access_feed(settings, service, clock)
+    entrance = make_entrance(settings, service, feed, clock)
+    doorkeeper = Doorkeeper(entrance.rpcs, entrance.admission)
+    call = Call(Actor(), "r", Deadline.after(5.0, clock.monotonic), "")
+    return lambda method: doorkeeper.find_actor(method, (), call)
+
+
+def test_reflection_is_for_everyone(actor_of: Callable[[str], Actor]) -> None:
+    assert actor_of(REFLECTION).is_anonymous
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        *(f"/{name}" for name in sorted(INTERNAL_RPCS)),
+        "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+        "/grpc.reflection.v1alpha.ServerReflection/Other",
+        "/added.tomorrow.Service/Method",
+        "",
+    ],
+)
+def test_nobody_comes_in_by_a_method_that_is_not_in_the_table(
+    actor_of: Callable[[str], Actor], method: str
+) -> None:
+    with pytest.raises(AppError) as raised:
+        actor_of(method)
+    assert (raised.value.kind, raised.value.code) == (Kind.FORBIDDEN, "FORBIDDEN")
 
 
 @pytest.mark.parametrize(
@@ -34,6 +80,11 @@ def test_a_peer_is_read_as_grpc_writes_it(peer: str, address: str) -> None:
         (("203.0.113.9",), 2, "192.0.2.1"),
         ((), 1, "192.0.2.1"),
         (("203.0.113.9, ",), 1, "192.0.2.1"),
+        # Of what the client wrote nothing counts, not even that it is empty.
+        ((", 203.0.113.9",), 1, "203.0.113.9"),
+        (("", "203.0.113.9"), 1, "203.0.113.9"),
+        (("1.1.1.1,, 203.0.113.9, 198.51.100.1",), 2, "203.0.113.9"),
+        ((", 198.51.100.1",), 2, "192.0.2.1"),
     ],
 )
 def test_only_what_trusted_proxies_wrote_counts(

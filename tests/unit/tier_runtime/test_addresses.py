@@ -88,6 +88,17 @@ def test_only_methods_named_as_safe_are_retried_and_only_when_unavailable() -> N
     assert plain == {}
 
 
+def test_one_attempt_means_no_policy_which_grpc_would_not_take() -> None:
+    settings = ChannelSettings(retried_methods=("a.B/Get",), max_attempts=1)
+    assert json.loads(str(dict(_options(settings, {}))["grpc.service_config"])) == {}
+
+
+@pytest.mark.parametrize("attempts", [-1, 0, 6])
+def test_attempts_beyond_their_bounds_are_refused(attempts: int) -> None:
+    with pytest.raises(StartupError, match=f"1 to 5 times in all, not {attempts} times"):
+        ChannelSettings(max_attempts=attempts)
+
+
 @pytest.mark.parametrize("bind", ["", "host", "host:", ":1", "host:x", "host:65536", "1:-1"])
 def test_a_listen_address_that_is_none_is_one_clear_line(bind: str) -> None:
     server = build_server(GrpcServerSettings(bind=bind), [], HealthBoard(), get_logger("test"))

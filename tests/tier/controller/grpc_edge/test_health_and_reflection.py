@@ -20,6 +20,7 @@ from grpc_reflection.v1alpha import (  # type: ignore[import-untyped]  # ships n
     reflection_pb2_grpc,
 )
 
+from arcana.service.v1.user_service_pb2 import StreamUsersRequest
 from tests.fakes.service import FakeServiceTier
 from tests.stores.waiting import eventually
 from tests.tier.controller.grpc_edge.edges import SECONDS, PublicEdge, public_edge
@@ -155,6 +156,30 @@ def test_reflection_is_enough_to_call_by(edge: PublicEdge, reflected: Reflected)
         f"/{USERS}/GetUser", request.SerializeToString, answer.FromString
     )
     assert call(request(user_id=user.id), metadata=metadata).user.email == user.email
+
+
+def test_strangers_who_ask_what_is_served_take_no_streams_from_others() -> None:
+    with public_edge(public_grpc_threads=3, public_grpc_max_streams=2) as edge:
+        stub = reflection_pb2_grpc.ServerReflectionStub(edge.channel)
+        finished = threading.Event()
+
+        def requests() -> Iterator[reflection_pb2.ServerReflectionRequest]:
+            yield reflection_pb2.ServerReflectionRequest(list_services="")
+            finished.wait(SECONDS)
+
+        opened = [stub.ServerReflectionInfo(requests(), timeout=SECONDS) for _ in range(2)]
+        for answers in opened:
+            assert next(answers).HasField("list_services_response")
+        with pytest.raises(grpc.RpcError) as raised:
+            next(stub.ServerReflectionInfo(requests(), timeout=SECONDS))
+        assert raised.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        _, metadata = edge.signed_in("admin@example.org", "admin")
+        streams = [
+            edge.users.StreamUsers(StreamUsersRequest(), metadata=metadata, timeout=SECONDS)
+            for _ in range(2)
+        ]
+        assert [len(list(stream)) for stream in streams] == [1, 1]
+        finished.set()
 
 
 def test_a_reflection_stream_that_stays_open_ends_with_the_time_of_a_request() -> None:

@@ -12,6 +12,7 @@ from tier_runtime.rest.addresses import (
     FIRST_REST_SECONDS,
     LONGEST_REST_SECONDS,
     RESOLVE_SECONDS,
+    RETRY_SECONDS,
     Addresses,
     NoAddressError,
 )
@@ -135,6 +136,121 @@ def test_a_name_without_addresses_has_none() -> None:
     addresses = Addresses(["tier:1"], resolve=Names(), clock=Clock())
     with pytest.raises(NoAddressError):
         addresses.next()
+
+
+def test_the_first_lookup_takes_no_longer_than_its_caller_has() -> None:
+    answering = threading.Event()
+
+    def slow(_host: str, _port: int) -> Sequence[tuple[str, int]]:
+        assert answering.wait(10)
+        return [A]
+
+    addresses = Addresses(["tier:1"], resolve=slow, clock=Clock())
+    with pytest.raises(NoAddressError):
+        addresses.next(seconds=0.05)
+    answering.set()
+    assert addresses.next(seconds=10) == A
+
+
+def test_all_that_come_first_wait_for_one_lookup() -> None:
+    answering, names = threading.Event(), Names(A)
+    got: list[tuple[str, int]] = []
+
+    def slow(host: str, port: int) -> Sequence[tuple[str, int]]:
+        assert answering.wait(10)
+        return names(host, port)
+
+    addresses = Addresses(["tier:1"], resolve=slow, clock=Clock())
+    threads = [threading.Thread(target=lambda: got.append(addresses.next())) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    answering.set()
+    for thread in threads:
+        thread.join(10)
+    assert (got, names.asked) == ([A, A, A], 1)
+
+
+class NamesByHost:
+    """A name server that answers about some hosts, and fails for the others."""
+
+    def __init__(self, **found: tuple[str, int]) -> None:
+        self.found = found
+        self.asked: list[str] = []
+
+    def __call__(self, host: str, _port: int) -> Sequence[tuple[str, int]]:
+        self.asked.append(host)
+        if host not in self.found:
+            raise OSError("no such name")
+        return [self.found[host]]
+
+
+def test_a_name_that_cannot_be_resolved_takes_no_peer_of_another_name_away() -> None:
+    clock, names = Clock(), NamesByHost(one=A, two=B)
+    addresses = Addresses(["one:1", "two:1"], resolve=names, clock=clock)
+    addresses.next()
+    eventually(_no_lookup_runs, what="the first lookup has ended")
+    assert addresses.known() == {A, B}
+    del names.found["two"]
+    names.found["one"] = C
+    clock.now += RESOLVE_SECONDS
+    addresses.next()
+    eventually(_no_lookup_runs, what="the second lookup has ended")
+    assert addresses.known() == {B, C}
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_name_server_that_is_down_is_not_asked_for_each_request(is_known: bool) -> None:
+    clock, names = Clock(), Names(*([A] if is_known else []))
+    addresses = Addresses(["tier:1"], resolve=names, clock=clock)
+
+    def ask() -> None:
+        if is_known:
+            assert addresses.next() == A
+        else:
+            with pytest.raises(NoAddressError):
+                addresses.next()
+
+    ask()
+    eventually(_no_lookup_runs, what="the first lookup has ended")
+    names.addresses = ()
+    clock.now += RESOLVE_SECONDS
+    ask()
+    eventually(_no_lookup_runs, what="the second lookup has ended")
+    for _ in range(5):
+        ask()
+    assert names.asked == 2
+    clock.now += RETRY_SECONDS
+    ask()
+    eventually(lambda: names.asked == 3, what="the name server is asked again")
+
+
+def _no_lookup_runs() -> bool:
+    return not any(thread.name == "resolve" for thread in threading.enumerate())
+
+
+def test_a_lookup_that_breaks_is_not_the_last_one() -> None:
+    clock, names = Clock(), Names(A)
+    hosts: list[str] = []
+
+    def breaks_once(host: str, port: int) -> Sequence[tuple[str, int]]:
+        hosts.append(host)
+        if len(hosts) == 1:
+            # What Python raises of a host that no name server could be asked about.
+            raise UnicodeError("label too long")
+        return names(host, port)
+
+    addresses = Addresses(["tier:1"], resolve=breaks_once, clock=clock)
+    with pytest.raises(NoAddressError):
+        addresses.next()
+    clock.now += RETRY_SECONDS
+    assert addresses.next() == A
+
+
+def test_numbers_among_names_do_not_wait_for_them() -> None:
+    names = NamesByHost()
+    addresses = Addresses(["10.0.0.1:1", "tier:1"], resolve=names, clock=Clock())
+    assert {addresses.next() for _ in range(4)} == {A}
+    eventually(lambda: names.asked == ["tier"], what="the name is looked up, the number is not")
 
 
 def test_numbers_are_never_resolved() -> None:

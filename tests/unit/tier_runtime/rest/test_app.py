@@ -24,12 +24,11 @@ from tier_runtime.ids import Uuid7Source
 from tier_runtime.logs import configure_logging, get_logger
 from tier_runtime.rest.app import RestApp
 from tier_runtime.served_rpc import CallLimits, RpcDesk
-from tier_runtime.wsgi_environ import IN_FLIGHT, SOCKET, WAITED_SECONDS
+from tier_runtime.wsgi_environ import SOCKET, WAITED_SECONDS
 
 SERVICE = "arcana.service.v1.UserService"
 # Of these, the names are no Python names.
 _WSGI_NAMES = {
-    "in_flight": IN_FLIGHT,
     "client_socket": SOCKET,
     "waited_seconds": WAITED_SECONDS,
 }
@@ -286,6 +285,14 @@ def test_a_body_that_is_none_is_refused(
     assert reply.json["details"][0]["domain"] != "arcana"
 
 
+def test_a_body_that_ends_before_its_length_is_refused_though_it_can_be_read(
+    client: Client, users: Users
+) -> None:
+    reply = client.call("POST", GENERAL, b'{"user_id":"1"}', CONTENT_LENGTH="40")
+    assert (reply.status, reply.reason) == (400, "MALFORMED_BODY")
+    assert users.context is None
+
+
 def test_the_field_of_a_body_that_cannot_be_read_is_named(client: Client) -> None:
     reply = client.call("POST", "/service/v1/users", b'{"email":"a@example.org","name":1}')
     assert reply.json["details"][1]["field_violations"][0]["field"] == "name"
@@ -344,11 +351,6 @@ def test_what_exceeds_the_bound_is_shed(client: Client, users: Users) -> None:
     assert (reply.status, reply.json["code"], reply.headers["Retry-After"]) == (503, 8, "1")
     users.answer = lambda _request, _context: None
     assert client.call("GET", "/service/v1/users/1").status == 200
-
-
-def test_requests_that_wait_for_a_thread_count_as_well(client: Client) -> None:
-    assert client.call("GET", "/service/v1/users/1", in_flight=2).status == 200
-    assert client.call("GET", "/service/v1/users/1", in_flight=3).status == 503
 
 
 def test_the_time_that_a_request_waited_is_its_own(client: Client) -> None:
@@ -416,7 +418,7 @@ def test_a_stream_that_fails_midway_says_so_in_its_last_line(client: Client, use
     users.answer = fails
     lines = client.call("POST", STREAM, b"{}").body.splitlines()
     assert orjson.loads(lines[0]) == {"user": {"id": "1"}}
-    assert orjson.loads(lines[1])["error"]["details"][0]["reason"] == "INVALID_STATE"
+    assert orjson.loads(lines[1])["@error"]["details"][0]["reason"] == "INVALID_STATE"
     assert len(lines) == 2
 
 
@@ -438,11 +440,87 @@ def test_a_stream_ends_with_its_caller(client: Client, users: Users) -> None:
             closed.append(True)
 
     users.answer = endless
-    reply = client.call("POST", STREAM, b"{}", client_socket=Closed())
-    assert reply.status == HTTPStatus.OK
+    status, _, parts = client.begin("POST", STREAM, b"{}", client_socket=Closed())
+    assert status == HTTPStatus.OK
+    assert next(parts)
+    # Were it to end well, the server would send the mark of a whole body: who closed only its own
+    # side of the connection still reads.
+    with pytest.raises(ConnectionResetError):
+        next(parts)
     assert closed == [True]
     assert users.context is not None
     assert not users.context.is_active()
+
+
+def test_a_stream_whose_handler_sees_that_its_caller_has_gone_is_broken_off_too(
+    client: Client, users: Users
+) -> None:
+    class Leaving:
+        is_gone = False
+
+        def recv(self, _size: int, _flags: int) -> bytes:
+            return b"" if self.is_gone else b"x"
+
+    connection = Leaving()
+
+    def looks(_request: Any, context: RpcContext) -> Iterator[Any]:
+        yield from _users(["1"])
+        connection.is_gone = True
+        assert not context.is_active()
+
+    users.answer = looks
+    _, _, parts = client.begin("POST", STREAM, b"{}", client_socket=connection)
+    assert next(parts)
+    with pytest.raises(ConnectionResetError):
+        next(parts)
+
+
+def test_an_empty_stream_of_a_caller_that_has_gone_is_no_success(
+    client: Client, users: Users
+) -> None:
+    users.answer = lambda _request, _context: iter(())
+    reply = client.call("POST", STREAM, b"{}", client_socket=Closed())
+    assert (reply.status, reply.json["code"]) == (499, 1)
+
+
+def test_a_stream_that_the_server_cuts_off_between_two_messages_says_so(
+    client: Client, users: Users
+) -> None:
+    closed: list[bool] = []
+
+    def endless(_request: Any, _context: RpcContext) -> Iterator[Any]:
+        try:
+            while True:
+                yield from _users(["1"])
+        finally:
+            closed.append(True)
+
+    users.answer = endless
+    _, _, parts = client.begin("POST", STREAM, b"{}")
+    assert next(parts)
+    assert users.context is not None
+    # As the server does after its own limit when the caller has set none.
+    users.context.cancel()
+    assert [orjson.loads(line) for line in parts] == [
+        {"@error": {"code": 1, "message": "Cancelled."}}
+    ]
+    assert closed == [True]
+
+
+@pytest.mark.parametrize("before", [0, 1])
+def test_a_stream_whose_handler_ends_because_it_was_cut_off_says_so(
+    client: Client, users: Users, before: int
+) -> None:
+    def looks(_request: Any, context: RpcContext) -> Iterator[Any]:
+        yield from _users(["1"] * before)
+        context.cancel()
+        assert not context.is_active()
+
+    users.answer = looks
+    reply = client.call("POST", STREAM, b"{}")
+    told = orjson.loads(reply.body.splitlines()[-1])
+    assert (told["@error"] if before else told)["code"] == 1
+    assert reply.status == (200 if before else 499)
 
 
 def test_a_stream_that_nobody_takes_is_closed(client: Client, users: Users) -> None:
@@ -469,5 +547,5 @@ def test_a_stream_ends_with_its_time(client: Client, users: Users, clock: FakeCl
 
     users.answer = endless
     lines = client.call("POST", STREAM, b"{}", HTTP_GRPC_TIMEOUT="1S").body.splitlines()
-    assert orjson.loads(lines[-1])["error"]["code"] == 4
+    assert orjson.loads(lines[-1])["@error"]["code"] == 4
     assert len(lines) < 6

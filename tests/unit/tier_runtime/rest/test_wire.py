@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import grpc
+import orjson
 import pytest
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]  # ships no types
 
@@ -128,6 +129,22 @@ def test_a_failure_in_the_middle_of_a_stream_has_no_http_status() -> None:
     failure = Status(code=5, message="No.")
     assert statuses.status_from(None, statuses.status_json(failure)) == failure
     assert statuses.status_from(None, b"nonsense").code == grpc.StatusCode.UNKNOWN.value[0]
+
+
+def test_a_detail_of_an_unknown_type_takes_nothing_else_along() -> None:
+    failure = to_status(AppError(Kind.THROTTLED, "RATE_LIMITED", "No.", retry_after=2.0))
+    told = orjson.loads(statuses.status_json(failure))
+    told["details"].insert(1, {"@type": "type.googleapis.com/newer.v1.Detail", "seconds": 3})
+    told["details"].append({"@type": 7})
+    told["details"].append("no detail")
+    assert statuses.status_from(429, orjson.dumps(told)) == failure
+    assert statuses.status_from(None, orjson.dumps(told)) == failure
+
+
+@pytest.mark.parametrize("body", [b'{"code":5,"details":7}', b'{"code":[],"details":[]}', b'"x"'])
+def test_what_is_no_status_apart_from_its_details_is_somebody_elses(body: bytes) -> None:
+    code = statuses.code_of(statuses.status_from(502, body).code)
+    assert code is grpc.StatusCode.UNAVAILABLE
 
 
 def test_a_code_that_there_is_not_is_unknown() -> None:
