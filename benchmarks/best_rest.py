@@ -1,7 +1,8 @@
-"""The best REST hop that could be built: everything that gRPC is given, and the fastest ends.
+"""The best REST hop that could be built: coalescing as over gRPC, and the fastest ends.
 
 granian, an HTTP server in Rust, runs the WSGI application in threads; the client keeps raw sockets
-alive and speaks only as much HTTP as it needs. Coalescing works as over gRPC.
+alive and speaks only as much HTTP as it needs. What gRPC has and this has not: bytes passed on. The
+cache holds protobuf, which is parsed and encoded as JSON for every answer here.
 """
 
 from __future__ import annotations

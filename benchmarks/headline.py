@@ -16,7 +16,7 @@ from benchmarks.plan import (
     Part,
 )
 from benchmarks.ratios import Ratio
-from benchmarks.results import COLUMNS, CPU, THROUGHPUT, Results
+from benchmarks.results import COLUMNS, CPU, THROUGHPUT, Results, base_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ def _told(figure: Figure, results: Results, store: str) -> dict[str, Any]:
     if cell is None:
         return told | {"withheld": "not measured in this run"}
     found: dict[str, Ratio | None] = {
-        column: results.compare(cell, figure.measure, variant, figure.over)
+        column: results.compare(cell, figure.measure, variant, base_of(column, figure.over))
         for column, variant in COLUMNS.items()
     }
     reasons = []
@@ -114,12 +114,17 @@ def _told(figure: Figure, results: Results, store: str) -> dict[str, Any]:
 
 
 def verdicts(headline: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    """Say of each figure whether it reaches what is asked, in a word."""
-    words = {}
-    for figure in FIGURES:
-        value = headline[figure.name]["as_shipped"]
-        if value is None:
-            words[figure.name] = "withheld"
-        else:
-            words[figure.name] = "reached" if figure.reaches(value) else "missed"
-    return words
+    """Say of each figure whether it reaches what is asked, in a word.
+
+    It is uncertain when the interval holds what is asked: another run might say otherwise.
+    """
+    return {figure.name: _verdict(figure, headline[figure.name]) for figure in FIGURES}
+
+
+def _verdict(figure: Figure, told: Mapping[str, Any]) -> str:
+    value = told["as_shipped"]
+    if value is None:
+        return "withheld"
+    if told["low"] < figure.bound < told["high"]:
+        return "uncertain"
+    return "reached" if figure.reaches(value) else "missed"

@@ -2,7 +2,8 @@
 
 Each connection is kept alive and sends its next request as soon as the answer before is whole (a
 closed loop). The clock of a request runs from handing it to the kernel until its answer's last
-byte. Anything but a whole answer with a 2xx status ends the run.
+byte. Anything but a whole answer with status 200, and with what was asked for in its body, ends the
+run.
 
 `python -m benchmarks.load` serves the commands of `benchmarks.worker` over stdin and stdout.
 """
@@ -17,7 +18,7 @@ import time
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from benchmarks.cpu import CpuMeter
@@ -31,16 +32,32 @@ WRITE_EVERY = 10
 PATIENCE_SECONDS = 15.0
 
 
+class Prepared(NamedTuple):
+    """A request as bytes: before and after the connection's own headers, and what is awaited."""
+
+    head: bytes
+    tail: bytes
+    answer: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """One request of a load, without the headers that its connection adds."""
+    """One request of a load, without the headers that its connection adds.
+
+    Attributes:
+        answer: what the body of its answer must hold.
+    """
 
     method: str
     path: str
     body: str = ""
+    answer: str = ""
 
-    def halves(self, host: str) -> tuple[bytes, bytes]:
-        """Return what stands before and after the connection's own headers."""
+    def prepared(self, host: str) -> Prepared:
+        """Return it as bytes."""
+        return Prepared(*self._halves(host), self.answer.encode())
+
+    def _halves(self, host: str) -> tuple[bytes, bytes]:
         head = f"{self.method} {self.path} HTTP/1.1\r\nHost: {host}\r\nAccept: application/json\r\n"
         if not self.body:
             return head.encode(), b"\r\n"
@@ -71,16 +88,15 @@ class HttpLoad:
 class _Connection:
     """One kept-alive connection with the answer that is on its way."""
 
-    __slots__ = ("_headers", "_turns", "received", "sent_at", "socket", "wanted")
+    __slots__ = ("_awaited", "_headers", "_turns", "received", "sent_at", "socket", "wanted")
 
-    def __init__(
-        self, address: tuple[str, int], headers: bytes, turns: Iterator[tuple[bytes, bytes]]
-    ) -> None:
+    def __init__(self, address: tuple[str, int], headers: bytes, turns: Iterator[Prepared]) -> None:
         self.socket = socket.create_connection(address, PATIENCE_SECONDS)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket.setblocking(False)
         self._headers = headers
         self._turns = turns
+        self._awaited = b""
         self.received = bytearray()
         # Length of the whole answer; 0 until its head has been read.
         self.wanted = 0
@@ -88,7 +104,7 @@ class _Connection:
 
     def send_next(self) -> int:
         """Send the next request and return its length."""
-        head, tail = next(self._turns)
+        head, tail, self._awaited = next(self._turns)
         data = head + self._headers + tail
         self.received.clear()
         self.wanted = 0
@@ -110,6 +126,14 @@ class _Connection:
             raise BenchmarkError("the server sent more than one answer")
         return 0 < self.wanted == len(self.received)
 
+    def check(self) -> None:
+        """Look at the whole answer.
+
+        Raises:
+            BenchmarkError: it is not what was asked for.
+        """
+        check_answer(self.received, self._awaited)
+
 
 class HttpLoadRun:
     """Opens the connections; `measure` keeps all of them busy. Use as a context manager."""
@@ -119,8 +143,8 @@ class HttpLoadRun:
         if not parts.hostname or not parts.port:
             raise BenchmarkError(f"a load needs a host and a port: {load.url}")
         host = f"{parts.hostname}:{parts.port}"
-        reads = [request.halves(host) for request in load.requests]
-        writes = [request.halves(host) for request in load.writes]
+        reads = [request.prepared(host) for request in load.requests]
+        writes = [request.prepared(host) for request in load.writes]
         count = len(load.headers)
         if len(reads) < count or 0 < len(writes) < count:
             raise BenchmarkError(f"too few requests for {count} connections to have each its own")
@@ -157,7 +181,7 @@ class HttpLoadRun:
         nor the end of the load is in the figures.
 
         Raises:
-            BenchmarkError: an answer was not whole, not 2xx, or did not come.
+            BenchmarkError: an answer was not whole, not what was asked for, or did not come.
         """
         for connection in self._connections:
             self.sent += connection.send_next()
@@ -195,18 +219,16 @@ class HttpLoadRun:
                     waiting -= 1
 
     def _take(self, connection: _Connection) -> None:
-        # "HTTP/1.1 2..": the status begins at the tenth byte.
-        if connection.received[9:10] != b"2":
-            raise BenchmarkError(f"not a success: {bytes(connection.received[:600])!r}")
+        connection.check()
         self.received += len(connection.received)
         self.answered += 1
 
 
 def _turns(
-    reads: Sequence[tuple[bytes, bytes]],
-    writes: Sequence[tuple[bytes, bytes]],
+    reads: Sequence[Prepared],
+    writes: Sequence[Prepared],
     dice: random.Random,
-) -> Iterator[tuple[bytes, bytes]]:
+) -> Iterator[Prepared]:
     """Yield a connection's requests without end."""
     read = itertools.cycle(dice.sample(reads, len(reads)))
     if not writes:
@@ -215,6 +237,20 @@ def _turns(
     # Connections that all write at the same time would be a load of their own kind.
     for number in itertools.count(dice.randrange(WRITE_EVERY)):
         yield next(write if number % WRITE_EVERY == 0 else read)
+
+
+def check_answer(received: bytes | bytearray, awaited: bytes) -> None:
+    """Look at a whole answer: an empty page that comes quickly is no answer.
+
+    Raises:
+        BenchmarkError: its status is not 200, or its body does not hold what is awaited.
+    """
+    # "HTTP/1.1 200": the status begins at the tenth byte.
+    if received[9:12] != b"200":
+        raise BenchmarkError(f"not a success: {bytes(received[:600])!r}")
+    # A header may name the path, and so the id.
+    if received.find(awaited, received.find(b"\r\n\r\n")) < 0:
+        raise BenchmarkError(f"not the answer to {awaited!r}: {bytes(received[:600])!r}")
 
 
 def _length_of(received: bytearray) -> int:
@@ -229,8 +265,6 @@ def _length_of(received: bytearray) -> int:
     head = bytes(received[:end]).lower()
     place = head.find(b"\r\ncontent-length:")
     if place < 0:
-        if head[9:12] == b"204":
-            return end + 4
         raise BenchmarkError(f"an answer without a length: {head!r}")
     line_end = head.find(b"\r\n", place + 2)
     length = head[place + 17 : line_end if line_end > 0 else None]

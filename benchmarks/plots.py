@@ -13,12 +13,12 @@ from matplotlib.figure import Figure
 
 from benchmarks.headline import FIGURES
 from benchmarks.plan import READS, VARIANTS, Cell
-from benchmarks.ratios import percentile
+from benchmarks.ratios import MIN_INTERVAL_ROUNDS, percentile
 from benchmarks.results import THROUGHPUT, Results
 from benchmarks.samples import Sample
 
 # Told apart without colour vision too (Okabe and Ito, 2008).
-_PALETTE = ("#0072B2", "#56B4E9", "#E69F00", "#D55E00", "#CC79A7", "#009E73", "#000000")
+_PALETTE = ("#0072B2", "#56B4E9", "#E69F00", "#D55E00", "#CC79A7", "#009E73", "#000000", "#999999")
 COLOURS = dict(zip(VARIANTS, _PALETTE, strict=True))
 _TIERS = {
     "load": "#ffffff",
@@ -143,7 +143,9 @@ def ratio_plot(results: Results, part: str) -> Figure:
     axes.set_xscale("log")
     _plain_ticks(axes)
     figure.suptitle(
-        "throughput of gRPC over the other; full: as shipped, hollow: transport only", fontsize=8
+        "throughput of gRPC over the other; full: as shipped, hollow: transport only; "
+        f"lines: 95 % interval, or the range of fewer than {MIN_INTERVAL_ROUNDS} rounds",
+        fontsize=8,
     )
     return figure
 

@@ -21,6 +21,12 @@ from launcher.health import Condition
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
 _POLL_SECONDS = 0.03
+# Of the shell's environment. No setting of Arcana has such a name.
+_LET_IN = frozenset(
+    {"HOME", "LANG", "LANGUAGE", "LD_LIBRARY_PATH", "PATH", "TMPDIR", "TZ", "VIRTUAL_ENV"}
+)
+# The second is how coverage.py finds the processes of a test.
+_LET_IN_PREFIXES = ("LC_", "COVERAGE_")
 # gunicorn's master kills a worker whose sign of life is old: workers wake first and give one.
 _SIGN_OF_LIFE_SECONDS = 0.05
 
@@ -172,16 +178,24 @@ class Stack:
         return self._folder / f"{name}.log"
 
 
-def environment(settings: Mapping[str, str]) -> dict[str, str]:
-    """Return what a program sees: the shell's own settings of Arcana must not get in."""
-    foreign = ("DATABASE_URL", "REDIS_URL", "DEPLOYMENT_MODE", "COMMUNICATION_PROTOCOL", "WORKERS")
+def environment(
+    settings: Mapping[str, str], around: Mapping[str, str] = os.environ
+) -> dict[str, str]:
+    """Return what a program sees: of the shell's environment only what any program needs.
+
+    A developer's own COALESCE_MAX_BATCH, say, would be measured without anybody's knowledge.
+    """
     return {
-        **{name: value for name, value in os.environ.items() if name not in foreign},
+        **{name: value for name, value in around.items() if _is_let_in(name)},
         # A proxy that the environment names is not for tiers.
         "NO_PROXY": "127.0.0.1",
         "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "shared_protos")]),
         **settings,
     }
+
+
+def _is_let_in(name: str) -> bool:
+    return name in _LET_IN or name.startswith(_LET_IN_PREFIXES)
 
 
 def _members(pid: int) -> list[psutil.Process]:

@@ -6,6 +6,7 @@ Everything above the sending is that of our REST hops: paths, JSON, metadata, de
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -19,6 +20,7 @@ from tier_runtime.local_rpc import LocalRpcError
 from tier_runtime.rest.channel import RestChannel
 from tier_runtime.rest.connections import Connections, Incoming, Outgoing, late, unavailable
 from tier_runtime.rest.flight import Flight
+from tier_runtime.rest.pools import MAX_IDLE_SECONDS
 
 _CONNECT_SECONDS = 1.0
 _AT_ONCE = 65_536
@@ -97,8 +99,8 @@ class LeanConnections:
     def __init__(self, host: str, port: int) -> None:
         self._address = host, port
         self._host = f"Host: {host}:{port}\r\n"
-        # Appending and popping are one step each, so threads need no lock.
-        self._idle: list[socket.socket] = []
+        # Since when each is idle. Appending and popping are one step each, so threads need no lock.
+        self._idle: list[tuple[float, socket.socket]] = []
 
     def send(self, request: Outgoing, flight: Flight, attempts: int) -> Incoming:
         """Return the answer to a request, sent again where that is safe and none has begun."""
@@ -118,20 +120,25 @@ class LeanConnections:
                 if attempts <= 0 or flight.is_late:
                     raise unavailable(f"No answer: {error}") from error
                 continue
-            self._idle.append(connection)
+            self._idle.append((time.monotonic(), connection))
             return answer
 
     def close(self) -> None:
         """Close all connections that are not in use."""
         while self._idle:
-            self._idle.pop().close()
+            self._idle.pop()[1].close()
 
     def _take(self) -> socket.socket:
-        try:
-            # The one that was used last: the others may rest.
-            return self._idle.pop()
-        except IndexError:
-            pass
+        while self._idle:
+            try:
+                # The one that was used last: the others may rest.
+                since, connection = self._idle.pop()
+            except IndexError:
+                # Another thread took it.
+                break
+            if time.monotonic() - since < MAX_IDLE_SECONDS:
+                return connection
+            connection.close()
         try:
             connection = socket.create_connection(self._address, _CONNECT_SECONDS)
         except OSError as error:
@@ -162,11 +169,17 @@ def _read_answer(connection: socket.socket) -> WholeAnswer:
         received += _more(connection)
     first, *lines = received[:end].decode("latin-1").split("\r\n")
     headers = [(name, value.strip()) for name, _, value in (line.partition(":") for line in lines)]
-    length = next(int(value) for name, value in headers if name.lower() == "content-length")
-    whole = end + 4 + length
+    whole = end + 4 + _length_of(headers)
     while len(received) < whole:
         received += _more(connection)
     return WholeAnswer(int(first[9:12]), headers, received[end + 4 : whole])
+
+
+def _length_of(headers: Sequence[tuple[str, str]]) -> int:
+    for name, value in headers:
+        if name.lower() == "content-length":
+            return int(value)
+    raise ValueError("an answer without Content-Length")
 
 
 def _more(connection: socket.socket) -> bytes:

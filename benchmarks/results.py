@@ -13,6 +13,7 @@ from benchmarks.plan import (
     GRPC,
     GRPC_PLAIN,
     MONOLITH,
+    MONOLITH_PLAIN,
     OPERATIONS,
     REST_BEST,
     REST_FAIR,
@@ -20,16 +21,16 @@ from benchmarks.plan import (
     VARIANTS,
     Cell,
 )
-from benchmarks.ratios import Ratio, paired_ratio
+from benchmarks.ratios import CONFIDENCE, Ratio, paired_ratio
 from benchmarks.samples import Sample
 
-FORMAT = 1
+FORMAT = 2
 
 THROUGHPUT = "throughput"
 CPU = "CPU per call"
 # Which column of the report a variant of gRPC fills.
 COLUMNS = MappingProxyType({"transport_only": GRPC_PLAIN, "as_shipped": GRPC})
-# What gRPC is compared with, by the measures that the comparison has. Against the best REST only
+# What gRPC is compared with, by the columns that the comparison has. Against the best REST only
 # what is shipped is compared: with coalescing on one side alone it would be no comparison.
 COMPARED: Mapping[str, Sequence[str]] = MappingProxyType(
     {
@@ -39,6 +40,11 @@ COMPARED: Mapping[str, Sequence[str]] = MappingProxyType(
         MONOLITH: ("transport_only", "as_shipped"),
     }
 )
+
+
+def base_of(column: str, over: str) -> str:
+    """Return the variant that a column is divided by: coalescing is on in both, or in neither."""
+    return MONOLITH_PLAIN if (column, over) == ("transport_only", MONOLITH) else over
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +124,8 @@ class Results:
             for over, columns in COMPARED.items():
                 for column in columns:
                     for measure in (THROUGHPUT, CPU):
-                        ratio = self.compare(cell, measure, COLUMNS[column], over)
+                        base = base_of(column, over)
+                        ratio = self.compare(cell, measure, COLUMNS[column], base)
                         if ratio is not None:
                             yield Comparison(cell, measure, column, over, ratio)
 
@@ -199,13 +206,19 @@ def _cell_dict(cell: Cell) -> dict[str, Any]:
 
 
 def _comparison_dict(each: Comparison) -> dict[str, Any]:
+    ratio = each.ratio
+    told = asdict(ratio)
+    if ratio.withheld:
+        # The rounds stay: whoever wants to know why it is withheld sees it.
+        told |= dict.fromkeys(("value", "low", "high"))
     return {
         **_cell_dict(each.cell),
         "measure": each.measure,
         "column": each.column,
         "variant": COLUMNS[each.column],
-        "over": each.over,
-        **asdict(each.ratio),
+        "over": base_of(each.column, each.over),
+        **told,
+        "interval": "range of the rounds" if ratio.is_range else f"{CONFIDENCE:.0%}",
     }
 
 

@@ -13,14 +13,15 @@ from benchmarks.plan import (
     GRPC,
     GRPC_PLAIN,
     MONOLITH,
+    MONOLITH_PLAIN,
     REST_BEST,
     REST_FAIR,
     REST_NAIVE,
 )
+from benchmarks.ports import free_ports
 from benchmarks.processes import Program, environment
 from benchmarks.stores import BenchmarkStore
 from launcher.health import Condition, edge_is_well, inner_tier_is_well
-from tests.stores.local_servers import free_port
 
 LOOPBACK = "127.0.0.1"
 
@@ -66,6 +67,10 @@ WIRINGS: Mapping[str, Wiring] = MappingProxyType(
         REST_NAIVE: Wiring("http", {**_HTTP, **_ALONE}, serve=True),
     }
 )
+# What each monolith is told on top of the common settings.
+_MONOLITHS: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {MONOLITH: {}, MONOLITH_PLAIN: _ALONE}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +96,7 @@ def straight(_name: str, url: str) -> str:
 def hop_layout(variant: str, store: BenchmarkStore, home: Path) -> Layout:
     """Return the repository tier of a variant, by itself."""
     wiring = WIRINGS[variant]
-    port = free_port()
+    (port,) = free_ports(1)
     url = f"{wiring.scheme}://{LOOPBACK}:{port}"
     settings = {"ARCANA_HOME": str(home), "REPOSITORY_BIND": f"{LOOPBACK}:{port}"}
     program = Program(
@@ -107,10 +112,11 @@ def chain_layout(
     variant: str, store: BenchmarkStore, home: Path, between: Between = straight
 ) -> Layout:
     """Return all tiers of a variant; `between` says where the tiers' callers call them."""
-    if variant == MONOLITH:
-        return _monolith(store, home)
+    if variant in _MONOLITHS:
+        return _monolith(_MONOLITHS[variant], store, home)
     wiring = WIRINGS[variant]
-    ports = {tier: free_port() for tier in ("repository", "service", "controller", "public")}
+    tiers = ("repository", "service", "controller", "public")
+    ports = dict(zip(tiers, free_ports(len(tiers)), strict=True))
     repository = f"{wiring.scheme}://{LOOPBACK}:{ports['repository']}"
     service = f"{wiring.scheme}://{LOOPBACK}:{ports['service']}"
     edge = f"http://{LOOPBACK}:{ports['controller']}"
@@ -147,12 +153,14 @@ def chain_layout(
     return Layout(programs, edge, service, repository)
 
 
-def _monolith(store: BenchmarkStore, home: Path) -> Layout:
-    ports = {tier: free_port() for tier in ("service", "controller", "public")}
+def _monolith(told: Mapping[str, str], store: BenchmarkStore, home: Path) -> Layout:
+    tiers = ("service", "controller", "public")
+    ports = dict(zip(tiers, free_ports(len(tiers)), strict=True))
     edge = f"http://{LOOPBACK}:{ports['controller']}"
     settings = environment(
         {
             **COMMON_SETTINGS,
+            **told,
             **store.environ(),
             "DEPLOYMENT_MODE": "monolithic",
             "ARCANA_HOME": str(home),

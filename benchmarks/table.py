@@ -9,13 +9,15 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from benchmarks.headline import FIGURES, verdicts
 from benchmarks.plan import Cell
+from benchmarks.ratios import MIN_INTERVAL_ROUNDS
 from benchmarks.results import THROUGHPUT, Comparison, Results, total_cpu
 from benchmarks.samples import Sample
 
-_COLOURS = {"reached": "green", "missed": "red", "withheld": "yellow"}
+_COLOURS = {"reached": "green", "missed": "red", "uncertain": "yellow", "withheld": "yellow"}
 
 
 class ConsoleProgress:
@@ -93,7 +95,11 @@ def cell_row(samples: list[Sample]) -> Iterator[str]:
 
 def ratio_table(results: Results) -> Table:
     """Return every ratio of throughput, with both columns side by side."""
-    table = Table(title="throughput of gRPC over …", title_justify="left")
+    table = Table(
+        title="throughput of gRPC over …, with its 95 % interval (with the range of fewer than "
+        f"{MIN_INTERVAL_ROUNDS} rounds in [])",
+        title_justify="left",
+    )
     for name in ("part", "stores", "operation", "at a time", "over"):
         table.add_column(name)
     for name in ("transport only", "as shipped"):
@@ -109,19 +115,21 @@ def ratio_table(results: Results) -> Table:
             cell.operation,
             str(cell.callers),
             over,
-            *(ratio_text(columns.get(name)) for name in ("transport_only", "as_shipped")),
+            # As text: rich would take the brackets for its markup.
+            *(Text(ratio_text(columns.get(name))) for name in ("transport_only", "as_shipped")),
         )
     return table
 
 
 def ratio_text(comparison: Comparison | None) -> str:
-    """Return a ratio with its interval, unless it must not be told."""
+    """Return a ratio with its interval or, in brackets, its range, unless it must not be told."""
     if comparison is None:
         return "-"
     ratio = comparison.ratio
     if ratio.withheld:
         return "withheld"
-    return f"{ratio.value:.2f} ({ratio.low:.2f} to {ratio.high:.2f})"
+    doubt = f"{ratio.low:.2f} to {ratio.high:.2f}"
+    return f"{ratio.value:.2f} [{doubt}]" if ratio.is_range else f"{ratio.value:.2f} ({doubt})"
 
 
 def headline_table(headline: Mapping[str, Mapping[str, Any]]) -> Table:

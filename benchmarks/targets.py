@@ -91,8 +91,13 @@ class ChainTarget:
         self._load = load
         self._pids = populated.pids
         tokens = sign_in(edge_url, populated.people[:MOST_CONNECTIONS])
-        reads = [HttpRequest("GET", _path(person)) for person in populated.people]
-        writes = [HttpRequest("PATCH", _path(person), RENAMED) for person in populated.people]
+        reads = [
+            HttpRequest("GET", _path(person), answer=person.user_id) for person in populated.people
+        ]
+        writes = [
+            HttpRequest("PATCH", _path(person), RENAMED, person.user_id)
+            for person in populated.people
+        ]
         preheat(edge_url, reads, tokens[0])
         for operation in (READS, MIX):
             load.ask(
@@ -193,7 +198,7 @@ def _answer(
     connection.request(request.method, request.path, request.body or None, dict(headers))
     response = connection.getresponse()
     answer = response.read()
-    if response.status != http.client.OK:
+    if response.status != http.client.OK or request.answer.encode() not in answer:
         raise BenchmarkError(f"{request.path} is answered by {response.status}: {answer!r}")
     return answer
 
@@ -231,7 +236,7 @@ def hop_target(
 def load_worker(folder: Path) -> Iterator[Worker]:
     """Start a load generator."""
     folder.mkdir(parents=True, exist_ok=True)
-    with Worker(["benchmarks.load"], None, folder / "load.log") as worker:
+    with Worker(["benchmarks.load"], environment({}), folder / "load.log") as worker:
         yield worker
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-from benchmarks.plan import INPROC, READS, Plan
+from benchmarks.plan import INPROC, MONOLITH_PLAIN, READS, Plan
 from benchmarks.relay import CountingRelay
 from benchmarks.results import Wire
 from benchmarks.stores import Populated
@@ -80,6 +80,9 @@ def hop_bytes(plan: Plan, populated: Populated, folder: Path) -> Iterator[Wire]:
 def chain_bytes(plan: Plan, populated: Populated, folder: Path) -> Iterator[Wire]:
     """Yield the bytes of each hop of the chain, the edge's clients included."""
     for variant in plan.variants("chain", populated.kind):
+        # Nothing of it but its client's hop is on a wire, and that is the monolith's.
+        if variant == MONOLITH_PLAIN:
+            continue
         with (
             Relays() as relays,
             load_worker(folder) as load,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import grpc
@@ -38,7 +39,8 @@ def open_hop(variant: str, url: str, on_close: OnClose) -> grpc.Channel:
         from benchmarks.in_process import open_inproc  # noqa: PLC0415
 
         return open_inproc(on_close)
-    channel = open_variant(variant, url, channel_settings())
+    # As the service tier calls, but never twice: a failed call is to be seen, and to end the run.
+    channel = open_variant(variant, url, replace(channel_settings(), retried_methods=()))
     on_close(channel.close)
     return channel
 

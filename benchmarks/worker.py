@@ -37,10 +37,12 @@ class Worker:
 
     Args:
         words: the module and its arguments, after this Python's `-m`.
-        log: where its standard error goes; emptied before each command.
+        environ: all that it sees; this checkout's folders are in its PYTHONPATH.
+        log: where its standard error goes; emptied before each command. It runs in that folder,
+            which is the run's own: a `.env` of the checkout must not be read.
     """
 
-    def __init__(self, words: Sequence[str], environ: Mapping[str, str] | None, log: Path) -> None:
+    def __init__(self, words: Sequence[str], environ: Mapping[str, str], log: Path) -> None:
         self.name = " ".join(words[:2])
         self._log = log
         with log.open("ab") as errors:
@@ -50,7 +52,7 @@ class Worker:
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
-                cwd=ROOT,
+                cwd=log.parent,
                 env=environ,
             )
 
