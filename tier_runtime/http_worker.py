@@ -24,6 +24,7 @@ from gunicorn.workers.gthread import (  # type: ignore[import-untyped]
     ThreadWorker,
 )
 
+from tier_runtime.head_with_body import HeadWithBody
 from tier_runtime.http_connections import IdleConnections, MainLoopCalls, ServingThreads
 from tier_runtime.logs import get_logger
 from tier_runtime.raw_answers import RawAnswer, hop_answer, unreadable
@@ -281,7 +282,14 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]  # its base has no types
     def handle_request(self, req: Any, conn: Any) -> Any:
         """Have one request answered."""
         self._serving.request, self._serving.connection = req, conn
-        return super().handle_request(req, conn)
+        own = conn.sock
+        conn.sock = sending = HeadWithBody(own)
+        try:
+            keeps: bool = super().handle_request(req, conn)
+            sending.flush()
+        finally:
+            conn.sock = own
+        return keeps
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Answer a request that could not be read, or that failed outside of the application."""
