@@ -76,7 +76,7 @@ fuzz: environment-dev ## Send generated requests for a long time (schemathesis)
 	$(PY) -m pytest -n 0 -m fuzz --timeout 3600 tests/system $(ARGS)
 
 .PHONY: bench bench-quick
-bench: environment-dev ## Compare gRPC hops with REST hops, in about 10 minutes (ARGS=--docs: the committed report)
+bench: environment-dev ## Compare gRPC hops with REST hops, in about 12 minutes (ARGS=--docs: the committed report)
 	@$(PY) -m benchmarks $(ARGS)
 bench-quick: environment-dev ## The same in about 90 seconds: only what the headline is made of
 	@$(PY) -m benchmarks --quick $(ARGS)

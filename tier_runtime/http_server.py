@@ -56,13 +56,14 @@ class WorkerApp:
     `begin_stop` is called in the worker's main thread as soon as it is told to stop, while
     requests in flight go on, and must not wait; `close` when they have ended. Where
     `max_in_flight` is given, a request is refused as it comes while so many are being handled or
-    wait for a thread.
+    wait for a thread. After `begin_stop` everything is served as before for `stop_pause_seconds`.
     """
 
     app: WsgiApp
     close: Callable[[], None]
     begin_stop: Callable[[], None] = lambda: None
     max_in_flight: int | None = None
+    stop_pause_seconds: float = 0.0
 
 
 def serve_http(settings: WebServerSettings, make: Callable[[], WorkerApp]) -> int:
@@ -219,6 +220,11 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]  # its base has no types
     def max_in_flight(self) -> int | None:
         """How many requests what is served wants at a time; the worker asks for it."""
         return None if self._worker_app is None else self._worker_app.max_in_flight
+
+    @property
+    def stop_pause_seconds(self) -> float:
+        """How long the worker serves on after it was told to stop."""
+        return 0.0 if self._worker_app is None else self._worker_app.stop_pause_seconds
 
     def begin_stop(self) -> None:
         """Tell what is served that it is to end; the worker calls it."""

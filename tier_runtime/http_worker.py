@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from types import FrameType
 from typing import Any
 
 from gunicorn import util  # type: ignore[import-untyped]  # ships no types
@@ -74,6 +75,8 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]  # its base has no types
         self._max_in_flight: float = math.inf
         self._accept_again = 0.0
         self._is_stopping = False
+        # When a worker that was told to stop does so; infinite while none told it.
+        self._stops_at = math.inf
 
     def init_process(self) -> None:
         """Begin in the worker: what belongs to one process is made after the fork."""
@@ -95,6 +98,20 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]  # its base has no types
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         # The master forked with it blocked.
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop, after a pause in which callers learn of it; a second signal ends the pause."""
+        pause = self.app.stop_pause_seconds
+        if not pause or self._stops_at < math.inf:
+            super().handle_exit(sig, frame)
+            return
+        self._stops_at = time.monotonic() + pause
+        self.method_queue.defer(self._begin_stop)
+
+    def _begin_stop(self) -> None:
+        if not self._is_stopping:
+            self._is_stopping = True
+            self.app.begin_stop()
 
     def get_thread_pool(self) -> ServingThreads:
         """Return the threads, not yet started."""
@@ -165,10 +182,12 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]  # its base has no types
         idle for too long; under load that is a system call or two for every request.
         """
         began = time.monotonic()
-        ends = began + LOOK_AROUND_SECONDS
+        ends = min(began + LOOK_AROUND_SECONDS, self._stops_at)
         if began < self._accept_again:
             timeout = min(timeout, ACCEPT_PAUSE_SECONDS)
-        super().wait_for_and_dispatch_events(timeout)
+        super().wait_for_and_dispatch_events(max(min(timeout, self._stops_at - began), 0.0))
+        if self.alive and time.monotonic() >= self._stops_at:
+            super().handle_exit(signal.SIGTERM, None)
         while self.alive and self.nr_conns < self.worker_connections:
             left = ends - time.monotonic()
             if left <= 0:
@@ -253,9 +272,7 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]  # its base has no types
             if not enabled or time.monotonic() >= self._accept_again:
                 super().set_accept_enabled(enabled)
             return
-        if not self._is_stopping:
-            self._is_stopping = True
-            self.app.begin_stop()
+        self._begin_stop()
         # A signal in the middle of the main loop brings it here a second time.
         open_listeners = [listener for listener in self.sockets if listener.sock is not None]
         for listener in open_listeners:

@@ -158,4 +158,5 @@ def _worker_app(
         tier.close,
         begin_stop=tier.health.drain,
         max_in_flight=settings.max_concurrent_rpcs,
+        stop_pause_seconds=settings.notserving_wait_seconds,
     )

@@ -14,6 +14,7 @@ from tests.system.discretion import TIERS, watched_edge
 from tests.system.load import Load, Question, Record
 from tests.system.plan import Tier
 from tests.system.processes import ArcanaProcesses
+from tests.system.wiring import USUAL, Wiring
 
 THREADS = 12
 # A hash takes some 50 ms, so that a stop always finds calls in flight.
@@ -22,12 +23,14 @@ OK = {(200, "")}
 OK_OR_AWAY = OK | {(503, "SERVICE_UNAVAILABLE")}
 
 
-@pytest.fixture(scope="module")
-def arcana(stores: Stores, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ArcanaProcesses]:
+@pytest.fixture(scope="module", params=[USUAL, Wiring("layered", "http")], ids=str)
+def arcana(
+    request: pytest.FixtureRequest, stores: Stores, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ArcanaProcesses]:
     """Run all tiers for this module; each test brings back what it stopped."""
-    home = tmp_path_factory.mktemp("stopped")
+    home, store = tmp_path_factory.mktemp("stopped"), stores.new_store("embedded")
     settings = {"PASSWORD_HASH_METHOD": SLOWER_HASH}
-    with ArcanaProcesses(home, stores.new_store("embedded"), settings) as processes:
+    with ArcanaProcesses(home, store, settings, request.param) as processes:
         yield processes
 
 
