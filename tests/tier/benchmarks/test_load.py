@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import itertools
 from pathlib import Path
 
@@ -116,7 +117,10 @@ def test_the_worker_knows_loads_by_name_and_uses_as_many_connections_as_told() -
 
 
 def test_a_worker_process_answers_commands_and_tells_faults(tmp_path: Path) -> None:
-    with small_server() as server, Worker(["benchmarks.load"], None, tmp_path / "log") as worker:
+    with (
+        small_server() as server,
+        Worker(["benchmarks.load"], os.environ, tmp_path / "log") as worker,
+    ):
         worker.ask(
             "know", name="small", url=server.url, requests=[["GET", "/"]], writes=[], headers=[{}]
         )
@@ -129,7 +133,7 @@ def test_a_worker_process_answers_commands_and_tells_faults(tmp_path: Path) -> N
 
 def test_a_worker_process_that_ends_says_why(tmp_path: Path) -> None:
     with (
-        Worker(["benchmarks.load"], None, tmp_path / "log") as worker,
+        Worker(["benchmarks.load"], os.environ, tmp_path / "log") as worker,
         pytest.raises(BenchmarkError, match="KeyError: 'no such command'"),
     ):
         worker.ask("no such command")
