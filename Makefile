@@ -4,7 +4,7 @@
 PY := .venv/bin/python
 # pytest's choice of tests, e.g. `make test ARGS=tests/unit`. Coverage is judged only when all run.
 ARGS ?=
-WORKERS ?= auto
+TEST_WORKERS ?= auto
 export PYTHON
 
 # Makes the environment when it is missing or older than its lock; costs a few milliseconds otherwise.
@@ -22,7 +22,7 @@ run: environment-run ## Start everything on the embedded stores, with an admin; 
 test: environment-dev ## Run all tests, on real MySQL/MariaDB and Redis too, and judge coverage
 	@rm -rf build/coverage && mkdir -p build/coverage
 	@result=0; \
-	$(PY) -m coverage run -m pytest -n $(WORKERS) $(ARGS) || result=$$?; \
+	$(PY) -m coverage run -m pytest -n $(TEST_WORKERS) $(ARGS) || result=$$?; \
 	$(PY) -m coverage combine --quiet; \
 	if [ -z "$(strip $(ARGS))" ]; then $(PY) .ci/coverage_gates.py || result=1; fi; \
 	exit $$result

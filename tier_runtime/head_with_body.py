@@ -44,4 +44,7 @@ class HeadWithBody:
         return self._connection.fileno()
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("send"):
+            # `sendfile` above all: whatever else sends comes after the head.
+            self.flush()
         return getattr(self._connection, name)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -47,6 +48,19 @@ def test_whoever_wants_the_descriptor_finds_the_head_sent(
     sending.sendall(HEAD)
     assert sending.fileno() == server.fileno()
     assert client.recv(100) == HEAD
+
+
+def test_a_file_is_sent_after_the_head(
+    ends: tuple[socket.socket, socket.socket], tmp_path: Path
+) -> None:
+    server, client = ends
+    file = tmp_path / "page.html"
+    file.write_bytes(b"page")
+    sending = HeadWithBody(server)
+    sending.sendall(HEAD)
+    with file.open("rb") as page:
+        sending.sendfile(page)
+    assert [client.recv(100), client.recv(100)] == [HEAD, b"page"]
 
 
 def test_an_interim_answer_does_not_wait(ends: tuple[socket.socket, socket.socket]) -> None:
