@@ -108,7 +108,8 @@ class RepositorySettings(ServedSettings):
             if parsed.get_driver_name() == "mysqldb" and find_spec("MySQLdb") is None:
                 raise ValueError("needs mysqlclient: see requirements/mysqlclient.lock")
             # A password's own "@" or "/" ends it too early, and its tail would pass for the rest.
-            if parsed.get_backend_name() != "sqlite" and _RESERVED & set(parsed.database):
+            rest = parsed.database + (parsed.host or "").replace(":", "")
+            if parsed.get_backend_name() != "sqlite" and _RESERVED & set(rest):
                 raise ValueError("must have '@', ':', '/' and '%' of user and password as %40 etc.")
         return url
 

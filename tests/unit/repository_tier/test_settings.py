@@ -87,8 +87,9 @@ def test_every_setting_is_described() -> None:
     assert len(describe(RepositorySettings)) == len(RepositorySettings.model_fields)
 
 
-def test_a_password_that_is_not_percent_encoded_is_refused_and_not_shown() -> None:
-    told = faults(DATABASE_URL="mysql+pymysql://arcana:p@ss/w:rd@127.0.0.1:3306/arcana")
+@pytest.mark.parametrize("password", ["p@ss/w:rd", "p@ss"])
+def test_a_password_that_is_not_percent_encoded_is_refused_and_not_shown(password: str) -> None:
+    told = faults(DATABASE_URL=f"mysql+pymysql://arcana:{password}@127.0.0.1:3306/arcana")
     assert told.startswith("DATABASE_URL:")
     assert "%40" in told
-    assert "ss/w" not in told
+    assert "@ss" not in told
