@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+import requests
 
 from tests.stores import Stores
 from tests.stores.waiting import eventually
@@ -14,7 +15,7 @@ from tests.system.discretion import TIERS, watched_edge
 from tests.system.load import Load, Question, Record
 from tests.system.plan import Tier
 from tests.system.processes import ArcanaProcesses
-from tests.system.wiring import USUAL, Wiring
+from tests.system.wiring import USUAL, chosen_wiring
 
 THREADS = 12
 # A hash takes some 50 ms, so that a stop always finds calls in flight.
@@ -23,15 +24,28 @@ OK = {(200, "")}
 OK_OR_AWAY = OK | {(503, "SERVICE_UNAVAILABLE")}
 
 
-@pytest.fixture(scope="module", params=[USUAL, Wiring("layered", "http")], ids=str)
-def arcana(
-    request: pytest.FixtureRequest, stores: Stores, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[ArcanaProcesses]:
+@pytest.fixture(scope="module")
+def arcana(stores: Stores, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ArcanaProcesses]:
     """Run all tiers for this module; each test brings back what it stopped."""
     home, store = tmp_path_factory.mktemp("stopped"), stores.new_store("embedded")
     settings = {"PASSWORD_HASH_METHOD": SLOWER_HASH}
-    with ArcanaProcesses(home, store, settings, request.param) as processes:
+    with ArcanaProcesses(home, store, settings, chosen_wiring() or USUAL) as processes:
         yield processes
+
+
+@pytest.fixture(autouse=True)
+def _well(arcana: ArcanaProcesses, account: Account) -> None:
+    """Wait until every worker of the edge has found back to what the test before stopped."""
+    url = f"{arcana.edge_url}/api/v1/auth/me"
+
+    def all_answer() -> bool:
+        # A connection each, so that no worker is left out.
+        return all(
+            requests.get(url, headers=account.bearer, timeout=5).status_code == 200
+            for _ in range(24)
+        )
+
+    eventually(all_answer, 20, "an edge that is well")
 
 
 @pytest.fixture(scope="module")

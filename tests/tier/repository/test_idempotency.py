@@ -79,7 +79,7 @@ def test_of_twenty_calls_with_one_key_one_creates_and_the_others_get_its_answer(
 
 
 @pytest.mark.usefixtures("warm_tier")
-def test_of_twenty_failing_calls_with_one_key_each_fails_by_itself(
+def test_of_twelve_failing_calls_with_one_key_each_fails_by_itself(
     tier: RunningTier, make: Requests
 ) -> None:
     tier.users.CreateUser(make.user(email="ada@example.org"))
@@ -87,4 +87,5 @@ def test_of_twenty_failing_calls_with_one_key_each_fails_by_itself(
     def create(_number: int) -> messages.CreateUserResponse:
         return tier.users.CreateUser(make.user(email="ada@example.org", idempotency_key=make.key()))
 
-    assert outcomes(all_at_once(20, create)) == {"EMAIL_EXISTS": 20}
+    # Fewer than there are connections: they follow one another, and a wait for one is bounded.
+    assert outcomes(all_at_once(12, create)) == {"EMAIL_EXISTS": 12}
