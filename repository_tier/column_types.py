@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from sqlalchemy import BINARY, DateTime, LargeBinary, String
-from sqlalchemy.dialects.mysql import DATETIME
+from sqlalchemy.dialects.mysql import DATETIME, MEDIUMBLOB
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -14,6 +14,8 @@ MYSQL_DIALECTS = ("mysql", "mariadb")
 
 # InnoDB takes index keys of 3072 bytes: four a character, and an id beside it.
 MAX_SORT_KEY_CHARACTERS = 760
+# And a status besides. A name of 255 characters that is folded is seldom longer than it was.
+MAX_PRODUCT_NAME_KEY_CHARACTERS = 512
 
 
 class UuidColumn(TypeDecorator[str]):
@@ -98,3 +100,8 @@ def exact_text(length: int) -> String:
 def word(length: int) -> String:
     """Return text of ASCII only, such as an enum's value, compared character by character."""
     return String(length).with_variant(String(length, collation="ascii_bin"), *MYSQL_DIALECTS)
+
+
+def large_bytes() -> LargeBinary:
+    """Return bytes of more than the 64 KiB of MySQL's BLOB, up to 16 MiB."""
+    return LargeBinary().with_variant(MEDIUMBLOB, *MYSQL_DIALECTS)

@@ -10,6 +10,7 @@ from limits.storage import MemoryStorage, RedisStorage
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from arcana.repository.v1 import user_pb2
 from arcana.repository.v1.event_repository_pb2_grpc import add_EventRepositoryServicer_to_server
 from arcana.repository.v1.rate_limit_repository_pb2_grpc import (
     add_RateLimitRepositoryServicer_to_server,
@@ -20,8 +21,8 @@ from arcana.repository.v1.session_repository_pb2_grpc import (
 from arcana.repository.v1.user_repository_pb2_grpc import add_UserRepositoryServicer_to_server
 from repository_tier.cache.entry import CacheStore
 from repository_tier.cache.memory_store import MemoryStore
+from repository_tier.cache.message_cache import CacheTimes, MessageCache
 from repository_tier.cache.redis_store import RedisStore, connect_redis
-from repository_tier.cache.user_cache import CacheTimes, UserCache
 from repository_tier.database import Database
 from repository_tier.embedded_file import own
 from repository_tier.engine import PoolSettings, make_engines, sqlite_file
@@ -117,12 +118,10 @@ def assemble(settings: RepositorySettings, clock: Clock, random: Random) -> Tier
         store, counters = RedisStore(client), redis_counters(settings.redis(), client)
     else:
         store, counters = MemoryStore(clock, settings.cache_max_entries), MemoryStorage()
-    cache = UserCache(
-        store,
-        breaker(lambda is_open: log.warning("cache_breaker", open=is_open)),
-        CacheTimes(settings.cache_ttl_seconds, settings.cache_missing_ttl_seconds),
-        random,
-    )
+    # What stands against the store stands against all that is kept there.
+    cache_breaker = breaker(lambda is_open: log.warning("cache_breaker", open=is_open))
+    times = CacheTimes(settings.cache_ttl_seconds, settings.cache_missing_ttl_seconds)
+    cache: MessageCache[user_pb2.User] = MessageCache("user", store, cache_breaker, times, random)
     limits = RateLimits(
         counters, breaker(lambda is_open: log.warning("rate_limits_breaker", open=is_open))
     )
@@ -158,7 +157,7 @@ def assemble(settings: RepositorySettings, clock: Clock, random: Random) -> Tier
             partial(add_RateLimitRepositoryServicer_to_server, RateLimitServicer(limits)),
         ),
     ]
-    return Tier(registrations, health, [cache.close, database.close])
+    return Tier(registrations, health, [store.close, database.close])
 
 
 def require_revision(engine: Engine, database_url: str) -> None:

@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from arcana.repository.v1 import user_pb2
-from repository_tier.cache.user_cache import UserCache
+from repository_tier.cache.message_cache import MessageCache
 from repository_tier.database import Database
 from repository_tier.ended_sessions import end_sessions_of
 from repository_tier.one_time_tokens import (
@@ -39,7 +39,9 @@ class PasswordChange:
 class Passwords:
     """Writes credentials and uses one-time tokens. Each method is one transaction."""
 
-    def __init__(self, database: Database, cache: UserCache, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, cache: MessageCache[user_pb2.User], clock: Clock
+    ) -> None:
         self._database = database
         self._cache = cache
         self._clock = clock

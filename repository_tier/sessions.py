@@ -11,7 +11,7 @@ from sqlalchemy import Connection, RowMapping, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from arcana.repository.v1 import session_repository_pb2, user_pb2
-from repository_tier.cache.user_cache import UserCache
+from repository_tier.cache.message_cache import MessageCache
 from repository_tier.conversion import ACTIVE, session_from_row
 from repository_tier.database import Database
 from repository_tier.ended_sessions import end_session, end_sessions_of
@@ -52,7 +52,9 @@ class Rotation:
 class Sessions:
     """Writes sessions. Each method is one transaction."""
 
-    def __init__(self, database: Database, cache: UserCache, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, cache: MessageCache[user_pb2.User], clock: Clock
+    ) -> None:
         self._database = database
         self._cache = cache
         self._clock = clock

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     Boolean,
+    CheckConstraint,
     Column,
     ForeignKey,
     Index,
@@ -20,11 +21,13 @@ from sqlalchemy import (
 )
 
 from repository_tier.column_types import (
+    MAX_PRODUCT_NAME_KEY_CHARACTERS,
     MAX_SORT_KEY_CHARACTERS,
     Sha256Column,
     UtcDateTime,
     UuidColumn,
     exact_text,
+    large_bytes,
     word,
 )
 
@@ -37,6 +40,7 @@ metadata = MetaData(
         "uq": "uq_%(table_name)s_%(column_0_N_name)s",
         "fk": "fk_%(table_name)s_%(column_0_N_name)s",
         "pk": "pk_%(table_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
     }
 )
 
@@ -169,9 +173,97 @@ idempotency_keys = Table(
     Column("key_sha256", Sha256Column, primary_key=True),
     Column("scope", exact_text(255), nullable=False),
     Column("fingerprint", Sha256Column, nullable=False),
-    # The serialized answer. Null only inside the transaction that makes it.
-    Column("response", LargeBinary(65535)),
+    # The serialized answer, such as an order of 100 lines. Null only inside the transaction that
+    # makes it.
+    Column("response", large_bytes()),
     Column("expire_time", UtcDateTime, nullable=False),
     Index("ix_idempotency_keys_expire_time", "expire_time"),
+    **TABLE_OPTIONS,
+)
+
+products = Table(
+    "products",
+    metadata,
+    Column("id", UuidColumn, primary_key=True),
+    Column("name", exact_text(255), nullable=False),
+    Column("name_key", exact_text(MAX_PRODUCT_NAME_KEY_CHARACTERS), nullable=False),
+    Column("description", exact_text(5000), nullable=False),
+    Column("price_minor", BigInteger, nullable=False),
+    Column("currency_code", word(3), nullable=False),
+    Column("stock", BigInteger, nullable=False),
+    Column("low_stock_threshold", BigInteger, nullable=False),
+    Column("category", exact_text(100), nullable=False),
+    Column("status", word(16), nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("created_time", UtcDateTime, nullable=False),
+    Column("updated_time", UtcDateTime, nullable=False),
+    # The last line of defence: no statement of ours can get here.
+    CheckConstraint("stock >= 0", name="stock"),
+    # What admins list by, and what everybody else does, who sees one status only.
+    Index("ix_products_created_time_id", "created_time", "id"),
+    Index("ix_products_updated_time_id", "updated_time", "id"),
+    Index("ix_products_name_key_id", "name_key", "id"),
+    Index("ix_products_price_minor_id", "price_minor", "id"),
+    Index("ix_products_status_created_time_id", "status", "created_time", "id"),
+    Index("ix_products_status_updated_time_id", "status", "updated_time", "id"),
+    Index("ix_products_status_name_key_id", "status", "name_key", "id"),
+    Index("ix_products_status_price_minor_id", "status", "price_minor", "id"),
+    Index(
+        "ix_products_category_status_created_time_id", "category", "status", "created_time", "id"
+    ),
+    **TABLE_OPTIONS,
+)
+
+# The ledger: the sum of a product's movements is its stock, always. A product's own lie together.
+stock_movements = Table(
+    "stock_movements",
+    metadata,
+    Column("product_id", UuidColumn, ForeignKey("products.id"), primary_key=True),
+    Column("id", UuidColumn, primary_key=True),
+    Column("quantity_change", BigInteger, nullable=False),
+    Column("reason", exact_text(255), nullable=False),
+    # Null: no order took the units or gave them back.
+    Column("order_id", UuidColumn),
+    Column("created_time", UtcDateTime, nullable=False),
+    **TABLE_OPTIONS,
+)
+
+# An order outlives the user who placed it: so no foreign key.
+orders = Table(
+    "orders",
+    metadata,
+    Column("id", UuidColumn, primary_key=True),
+    Column("user_id", UuidColumn, nullable=False),
+    Column("status", word(16), nullable=False),
+    Column("pricing", word(16), nullable=False),
+    Column("currency_code", word(3), nullable=False),
+    Column("subtotal_minor", BigInteger, nullable=False),
+    Column("discount_minor", BigInteger, nullable=False),
+    Column("total_minor", BigInteger, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("created_time", UtcDateTime, nullable=False),
+    Column("updated_time", UtcDateTime, nullable=False),
+    Index("ix_orders_created_time_id", "created_time", "id"),
+    Index("ix_orders_updated_time_id", "updated_time", "id"),
+    Index("ix_orders_status_created_time_id", "status", "created_time", "id"),
+    Index("ix_orders_status_updated_time_id", "status", "updated_time", "id"),
+    Index("ix_orders_user_id_created_time_id", "user_id", "created_time", "id"),
+    **TABLE_OPTIONS,
+)
+
+# Name and price as they were when the product was sold.
+order_items = Table(
+    "order_items",
+    metadata,
+    Column("order_id", UuidColumn, ForeignKey("orders.id", ondelete="CASCADE"), primary_key=True),
+    # Its place in the order, from 0.
+    Column("line", Integer, primary_key=True, autoincrement=False),
+    Column("product_id", UuidColumn, ForeignKey("products.id"), nullable=False),
+    Column("name", exact_text(255), nullable=False),
+    Column("quantity", Integer, nullable=False),
+    Column("unit_price_minor", BigInteger, nullable=False),
+    Column("discount_minor", BigInteger, nullable=False),
+    Column("line_total_minor", BigInteger, nullable=False),
+    Index("ix_order_items_product_id", "product_id"),
     **TABLE_OPTIONS,
 )

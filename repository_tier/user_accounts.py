@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from arcana.repository.v1 import user_pb2
 from arcana.repository.v1.user_repository_pb2 import CreateUserResponse
 from repository_tier.admins import ADMIN, lock_admins, require_other_admin
-from repository_tier.cache.user_cache import UserCache
+from repository_tier.cache.message_cache import MessageCache
 from repository_tier.conversion import ACTIVE
 from repository_tier.database import Database
 from repository_tier.ended_sessions import end_sessions_of
@@ -70,7 +70,9 @@ class UserChange:
 class UserAccounts:
     """Writes users. Each method is one transaction, with its events in it."""
 
-    def __init__(self, database: Database, cache: UserCache, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, cache: MessageCache[user_pb2.User], clock: Clock
+    ) -> None:
         self._database = database
         self._cache = cache
         self._clock = clock

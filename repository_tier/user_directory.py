@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Select, exists, or_, select
 
 from arcana.common.v1 import paging_pb2
 from arcana.repository.v1 import user_pb2, user_repository_pb2
-from repository_tier.cache.user_cache import Load, UserCache
+from repository_tier.cache.message_cache import Load, MessageCache
 from repository_tier.conversion import credentials_from_row, status_word, user_from_row
 from repository_tier.database import Database
 from repository_tier.field_checks import FieldChecks
@@ -96,7 +96,7 @@ def order_from_proto(
 class UserDirectory:
     """Reads users."""
 
-    def __init__(self, database: Database, cache: UserCache) -> None:
+    def __init__(self, database: Database, cache: MessageCache[user_pb2.User]) -> None:
         self._database = database
         self._cache = cache
 
@@ -204,7 +204,7 @@ class UserDirectory:
 
         return self._database.read(deadline, work)
 
-    def _loading(self, deadline: Deadline) -> Load:
+    def _loading(self, deadline: Deadline) -> Load[user_pb2.User]:
         return lambda user_ids: self._database.read(
             deadline, lambda connection: find_users(connection, user_ids)
         )

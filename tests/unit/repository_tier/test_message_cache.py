@@ -8,7 +8,7 @@ import pytest
 from arcana.repository.v1.user_pb2 import User
 from repository_tier.cache.entry import CacheError, Entry, TimedEntry
 from repository_tier.cache.memory_store import MemoryStore
-from repository_tier.cache.user_cache import CacheTimes, UserCache
+from repository_tier.cache.message_cache import CacheTimes, MessageCache
 from tests.fakes.clock import FakeClock
 from tier_runtime.breaker import Breaker
 from tier_runtime.deadline import Deadline
@@ -65,7 +65,7 @@ class World:
         self.clock = FakeClock()
         self.store = FlakyStore(self.clock)
         breaker = Breaker(self.clock, 3, 1.0)
-        self.cache = UserCache(self.store, breaker, TIMES, Random(1))
+        self.cache: MessageCache[User] = MessageCache("user", self.store, breaker, TIMES, Random(1))
         self.stored: User | None = user(1)
         self.loads = 0
         self.loaded: list[str] = []
@@ -218,7 +218,9 @@ def test_the_health_check_is_patient_while_the_breaker_is_open(world: World) -> 
 
 def test_what_is_unsent_is_bounded() -> None:
     world = World()
-    cache = UserCache(world.store, Breaker(world.clock, 1, 9.0), TIMES, Random(1), max_unsent=2)
+    cache: MessageCache[User] = MessageCache(
+        "user", world.store, Breaker(world.clock, 1, 9.0), TIMES, Random(1), max_unsent=2
+    )
     world.store.is_away = True
     for number in range(5):
         cache.put(User(id=f"{number}", version=1))
