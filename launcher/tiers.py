@@ -24,11 +24,11 @@ _SETTINGS: Mapping[TierName, str] = {
     "service": "ServiceSettings",
     "repository": "RepositorySettings",
 }
-# Which services of the service tier need these secrets: auth signs access tokens, and whoever makes
-# or changes accounts makes one-time tokens.
+# Which services of the service tier need these secrets: auth signs access tokens, whoever makes or
+# changes accounts makes one-time tokens, and whoever makes anything keys its fingerprint.
 _NEEDED_BY: Mapping[tuple[str, ...], frozenset[str]] = {
     ("JWT_SECRET", "JWT_SECRET_FILE", "JWT_SIGNING_KEY_FILE"): frozenset({"auth"}),
-    ("TOKEN_SECRET", "TOKEN_SECRET_FILE"): frozenset({"auth", "users"}),
+    ("TOKEN_SECRET", "TOKEN_SECRET_FILE"): frozenset({"auth", "users", "products", "orders"}),
 }
 
 
