@@ -46,6 +46,7 @@ from repository_tier.servicers.user_servicer import UserServicer
 from repository_tier.session_lists import SessionLists
 from repository_tier.sessions import Sessions
 from repository_tier.settings import RepositorySettings
+from repository_tier.totals import Totals
 from repository_tier.user_accounts import UserAccounts
 from repository_tier.user_directory import UserDirectory
 from tier_runtime.breaker import Breaker
@@ -126,14 +127,18 @@ def assemble(settings: RepositorySettings, clock: Clock, random: Random) -> Tier
         counters, breaker(lambda is_open: log.warning("rate_limits_breaker", open=is_open))
     )
 
+    totals = Totals(clock)
+
     users = UserServicer(
-        UserDirectory(database, cache),
+        UserDirectory(database, cache, totals),
         UserAccounts(database, cache, clock),
         Profiles(database, clock),
         Passwords(database, cache, clock),
         OneTimeTokens(database, clock),
     )
-    sessions = SessionServicer(Sessions(database, cache, clock), SessionLists(database, clock))
+    sessions = SessionServicer(
+        Sessions(database, cache, clock), SessionLists(database, totals, clock)
+    )
     events = EventServicer(Outbox(database, clock))
 
     health = HealthBoard()
