@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, func, select, upda
 from arcana.repository.v1 import user_pb2
 from repository_tier.conversion import user_from_row
 from repository_tier.tables import user_roles, users
+from repository_tier.versions import stale
 from tier_runtime.errors import AppError, Kind
 
 # All roles of a user, in the user's own row: one statement reads both as they were together.
@@ -89,8 +90,3 @@ def change_user(
 def user_not_found() -> AppError:
     """Return the error of a user who is not there."""
     return AppError(Kind.MISSING, "USER_NOT_FOUND", "There is no such user.")
-
-
-def stale() -> AppError:
-    """Return the error of a write that is based on an older version."""
-    return AppError(Kind.STALE, "PRECONDITION_FAILED", "It has changed since the version given.")
