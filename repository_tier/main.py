@@ -50,6 +50,7 @@ from repository_tier.servicers.user_servicer import UserServicer
 from repository_tier.session_lists import SessionLists
 from repository_tier.sessions import Sessions
 from repository_tier.settings import RepositorySettings
+from repository_tier.totals import Totals
 from repository_tier.user_accounts import UserAccounts
 from repository_tier.user_directory import UserDirectory
 from tier_runtime.breaker import Breaker
@@ -134,15 +135,21 @@ def assemble(settings: RepositorySettings, clock: Clock, random: Random, ids: Id
         counters, breaker(lambda is_open: log.warning("rate_limits_breaker", open=is_open))
     )
 
+    totals = Totals(clock)
+
     users = UserServicer(
-        UserDirectory(database, cache),
+        UserDirectory(database, cache, totals),
         UserAccounts(database, cache, clock),
         Profiles(database, clock),
         Passwords(database, cache, clock),
         OneTimeTokens(database, clock),
     )
-    sessions = SessionServicer(Sessions(database, cache, clock), SessionLists(database, clock))
-    orders = OrderServicer(OrderLists(database), Orders(database, product_cache, clock, ids))
+    sessions = SessionServicer(
+        Sessions(database, cache, clock), SessionLists(database, totals, clock)
+    )
+    orders = OrderServicer(
+        OrderLists(database, totals), Orders(database, product_cache, clock, ids)
+    )
     events = EventServicer(Outbox(database, clock))
 
     health = HealthBoard()

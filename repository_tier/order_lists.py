@@ -18,6 +18,7 @@ from repository_tier.field_checks import FieldChecks
 from repository_tier.order_rows import ORDER_STATUS_WORDS, read_order, with_items
 from repository_tier.paging import Order, Page, list_page
 from repository_tier.tables import orders
+from repository_tier.totals import Totals
 from tier_runtime.deadline import Deadline
 
 _SORTS = MappingProxyType(
@@ -78,8 +79,9 @@ def order_from_proto(
 class OrderLists:
     """Reads orders."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, totals: Totals) -> None:
         self._database = database
+        self._totals = totals
 
     def get(self, order_id: str, deadline: Deadline) -> order_pb2.Order:
         """Return an order.
@@ -102,7 +104,7 @@ class OrderLists:
         def work(
             connection: Connection,
         ) -> tuple[Sequence[order_pb2.Order], paging_pb2.PageResult]:
-            found = list_page(connection, rows, order, page, wanted.digest)
+            found = list_page(connection, rows, order, page, wanted.digest, totals=self._totals)
             return with_items(connection, found.rows), found.place
 
         return self._database.read(deadline, work)

@@ -32,6 +32,7 @@ from repository_tier.stock_changes import (
 )
 from repository_tier.stock_events import Cause
 from repository_tier.tables import products, stock_movements
+from repository_tier.totals import Totals
 from repository_tier.versions import stale
 from tier_runtime.clock import Clock
 from tier_runtime.deadline import Deadline
@@ -59,11 +60,13 @@ class Stock:
         self,
         database: Database,
         cache: MessageCache[product_pb2.Product],
+        totals: Totals,
         clock: Clock,
         ids: IdSource,
     ) -> None:
         self._database = database
         self._cache = cache
+        self._totals = totals
         self._clock = clock
         self._ids = ids
 
@@ -151,7 +154,8 @@ class Stock:
             known = select(products.c.id).where(products.c.id == product_id)
             if connection.scalar(known) is None:
                 raise product_not_found(product_id)
-            found = list_page(connection, rows, order, page, filter_digest=product_id.encode())
+            digest = product_id.encode()
+            found = list_page(connection, rows, order, page, digest, totals=self._totals)
             return [_movement_from_row(row) for row in found.rows], found.place
 
         return self._database.read(deadline, work)

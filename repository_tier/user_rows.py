@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -39,12 +39,6 @@ def find_user(connection: Connection, condition: ColumnElement[bool]) -> user_pb
     """Return the one user for whom the condition holds."""
     row = connection.execute(select(*USER_COLUMNS).where(condition)).mappings().first()
     return None if row is None else user_from_row(row)
-
-
-def find_users(connection: Connection, user_ids: Sequence[str]) -> list[user_pb2.User]:
-    """Return those of these users that there are, in no order."""
-    wanted = select(*USER_COLUMNS).where(users.c.id.in_(user_ids))
-    return [user_from_row(row) for row in connection.execute(wanted).mappings()]
 
 
 def read_user(connection: Connection, user_id: str) -> user_pb2.User:
