@@ -25,6 +25,7 @@ from repository_tier.bulk_rows import (
     order_row,
     product_row,
     user_row,
+    words_row,
 )
 from repository_tier.cache.message_cache import CacheTimes, MessageCache
 from repository_tier.cache.redis_store import RedisStore, connect_redis
@@ -38,6 +39,7 @@ from repository_tier.settings import RepositorySettings
 from repository_tier.tables import (
     order_items,
     orders,
+    product_search,
     products,
     stock_movements,
     user_roles,
@@ -129,6 +131,7 @@ class BulkLoad:
             there = _there(connection, products, [product.id for product, _ in batch])
             new = [each for each in batch if each[0].id not in there]
             _insert(connection, products, [product_row(*each) for each in new])
+            _insert(connection, product_search, [words_row(product) for product, _ in new])
             _insert(
                 connection,
                 stock_movements,

@@ -10,9 +10,11 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from arcana.repository.v1 import order_pb2, product_pb2, user_pb2
 from repository_tier.column_types import MAX_PRODUCT_NAME_KEY_CHARACTERS
-from repository_tier.conversion import status_word
+from repository_tier.conversion import enum_word, status_word
 from repository_tier.field_checks import FieldChecks
+from repository_tier.order_rows import ORDER_STATUS_WORDS, PRICING_WORDS
 from repository_tier.product_rows import PRODUCT_STATUS_WORDS
+from repository_tier.search_words import indexed_words
 from repository_tier.text_keys import email_key, name_key
 from tier_runtime.validation import REQUIRED
 
@@ -56,12 +58,10 @@ def product_row(
     checks = FieldChecks("product.")
     if product.stock != sum(movement.quantity_change for movement in movements):
         checks.fault("stock", "Not the sum of its movements.")
-    if product.status not in PRODUCT_STATUS_WORDS:
-        checks.fault("status", REQUIRED)
     row = {
         "id": checks.new_id("id", product.id),
         "name": checks.name("name", product.name, 255, 1),
-        "name_key": name_key(product.name)[:MAX_PRODUCT_NAME_KEY_CHARACTERS],
+        "name_key": name_key(product.name, MAX_PRODUCT_NAME_KEY_CHARACTERS),
         "description": checks.text("description", product.description, 5000),
         "price_minor": checks.not_negative("price_minor", product.price_minor),
         "currency_code": checks.word("currency_code", product.currency_code, 3),
@@ -70,12 +70,18 @@ def product_row(
             "low_stock_threshold", product.low_stock_threshold
         ),
         "category": checks.text("category", product.category, 100),
-        "status": PRODUCT_STATUS_WORDS.get(product.status),
+        "status": enum_word(PRODUCT_STATUS_WORDS, checks, "status", product.status),
         "version": product.version,
         **_times(checks, product.created_time, product.updated_time),
     }
     checks.done()
     return row
+
+
+def words_row(product: product_pb2.Product) -> Row:
+    """Return the row of what a product is found by."""
+    words = indexed_words(product.name, product.category, product.description)
+    return {"product_id": product.id, "words": words}
 
 
 def movement_row(product_id: str, movement: product_pb2.StockMovement) -> Row:
@@ -115,8 +121,8 @@ def order_row(order: order_pb2.Order, movements: OrderMovements) -> Row:
     row = {
         "id": checks.new_id("id", order.id),
         "user_id": checks.known_id("user_id", order.user_id),
-        "status": _word(order_pb2.OrderStatus.Name(order.status), "ORDER_STATUS_"),
-        "pricing": _word(order_pb2.Pricing.Name(order.pricing), "PRICING_"),
+        "status": enum_word(ORDER_STATUS_WORDS, checks, "status", order.status),
+        "pricing": enum_word(PRICING_WORDS, checks, "pricing", order.pricing),
         "currency_code": checks.word("currency_code", order.currency_code, 3),
         "subtotal_minor": order.subtotal_minor,
         "discount_minor": order.discount_minor,
@@ -183,7 +189,3 @@ def _times(checks: FieldChecks, created: Timestamp, updated: Timestamp) -> Row:
         "created_time": checks.required_moment("created_time", created),
         "updated_time": checks.required_moment("updated_time", updated),
     }
-
-
-def _word(name: str, prefix: str) -> str:
-    return name.removeprefix(prefix).lower()
