@@ -63,11 +63,15 @@ class LimitRule:
 
 @dataclass(frozen=True, slots=True)
 class PublicRpc:
-    """One row: an RPC that the edge offers, as `package.Service/Method`."""
+    """One row: an RPC that the edge offers, as `package.Service/Method`.
+
+    `unbounded` says that its stream may be of any length, and so take longer than a request.
+    """
 
     name: str
     access: Access
     limits: tuple[LimitRule, ...] = ()
+    unbounded: bool = False
 
     @property
     def service(self) -> str:
@@ -104,7 +108,15 @@ class AccessTable:
 
 def access_table(settings: ControllerSettings) -> AccessTable:
     """Return the table, with the rates that the settings name."""
-    return AccessTable((*_account_rpcs(settings), *_password_rpcs(settings), *_user_rpcs()))
+    return AccessTable(
+        (
+            *_account_rpcs(settings),
+            *_password_rpcs(settings),
+            *_user_rpcs(),
+            *_product_rpcs(),
+            *_order_rpcs(),
+        )
+    )
 
 
 def _account_rpcs(settings: ControllerSettings) -> Iterator[PublicRpc]:
@@ -148,9 +160,9 @@ def _user_rpcs() -> Iterator[PublicRpc]:
     # Whether the one signed in is the one that the RPC is about is the service tier's to say.
     for method in ("GetUser", "UpdateUser", "GetUserProfile", "ReplaceUserProfile"):
         yield _users(method, Access.SIGNED_IN)
+    yield _users("StreamUsers", Access.ADMIN, unbounded=True)
     for method in (
         "ListUsers",
-        "StreamUsers",
         "CreateUser",
         "UpdateUserStatus",
         "ReplaceUserRoles",
@@ -159,12 +171,42 @@ def _user_rpcs() -> Iterator[PublicRpc]:
         yield _users(method, Access.ADMIN)
 
 
+def _product_rpcs() -> Iterator[PublicRpc]:
+    # Who is no admin sees the active products only; the service tier sees to that.
+    for method in ("GetProduct", "BatchGetProducts", "ListProducts", "SearchProducts"):
+        yield _products(method, Access.OPTIONAL)
+    yield _products("BatchUpdateStock", Access.ADMIN, unbounded=True)
+    for method in (
+        "CreateProduct",
+        "UpdateProduct",
+        "UpdateStock",
+        "ListStockMovements",
+        "DeleteProduct",
+    ):
+        yield _products(method, Access.ADMIN)
+
+
+def _order_rpcs() -> Iterator[PublicRpc]:
+    # An order of somebody else does not exist, says the service tier.
+    for method in ("PlaceOrder", "GetOrder", "ListOrders", "CancelOrder"):
+        yield _orders(method, Access.SIGNED_IN)
+    yield _orders("UpdateOrderStatus", Access.ADMIN)
+
+
 def _auth(method: str, access: Access, *limits: LimitRule) -> PublicRpc:
     return PublicRpc(f"{PACKAGE}.AuthService/{method}", access, limits)
 
 
-def _users(method: str, access: Access) -> PublicRpc:
-    return PublicRpc(f"{PACKAGE}.UserService/{method}", access)
+def _users(method: str, access: Access, *, unbounded: bool = False) -> PublicRpc:
+    return PublicRpc(f"{PACKAGE}.UserService/{method}", access, unbounded=unbounded)
+
+
+def _products(method: str, access: Access, *, unbounded: bool = False) -> PublicRpc:
+    return PublicRpc(f"{PACKAGE}.ProductService/{method}", access, unbounded=unbounded)
+
+
+def _orders(method: str, access: Access) -> PublicRpc:
+    return PublicRpc(f"{PACKAGE}.OrderService/{method}", access)
 
 
 def _rule(name: str, rate: str, holder: Holder = Holder.ADDRESS) -> LimitRule:

@@ -24,6 +24,10 @@ from controller_tier.resources.auth_routes import (
 )
 from controller_tier.resources.docs import DocsViews, docs_resource, install_assets
 from controller_tier.resources.health import HealthViews, health_resource
+from controller_tier.resources.order_routes import orders_resource
+from controller_tier.resources.orders import OrderViews
+from controller_tier.resources.product_routes import products_resource, stock_resource
+from controller_tier.resources.products import ProductViews
 from controller_tier.resources.user_routes import profiles_resource, users_resource
 from controller_tier.resources.users import UserViews
 from controller_tier.routing import IdConverter, Router
@@ -105,12 +109,17 @@ def _resources(
 ) -> tuple[Resource, ...]:
     auth = AuthViews(service.auth, service.users, entrance.keys)
     users = UserViews(service.users, require_if_match=settings.require_if_match)
+    products = ProductViews(service.products, require_if_match=settings.require_if_match)
+    orders = OrderViews(service.orders, require_if_match=settings.require_if_match)
     health = HealthViews(service.health, service.breakers, clock, version=_version())
     rpcs = entrance.rpcs
     return (
         auth_resource(auth, rpcs),
         users_resource(users, auth, rpcs),
         profiles_resource(users, rpcs),
+        products_resource(products, rpcs),
+        stock_resource(products, rpcs),
+        orders_resource(orders, rpcs),
         account_settings_resource(auth, rpcs),
         keys_resource(auth, rpcs),
         health_resource(health),

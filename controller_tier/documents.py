@@ -52,6 +52,11 @@ def created_answer(document: Any, version: int, location: str, *, replayed: bool
     answer = versioned_answer(document, version)
     answer.status_code = 201
     answer.headers["Location"] = location
+    return replayed_answer(answer, replayed=replayed)
+
+
+def replayed_answer(answer: Response, *, replayed: bool) -> Response:
+    """Return the answer, marked where it is that of an earlier request with the same key."""
     if replayed:
         answer.headers["Idempotent-Replay"] = "true"
     return answer

@@ -10,10 +10,18 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from marshmallow import ValidationError, fields, validate
+
+from controller_tier.conversion.money import (
+    AMOUNT,
+    MAX_MINOR,
+    minor_from_decimal,
+    minor_from_text,
+)
 
 # Control characters, lone surrogates, line and paragraph separators.
 _REFUSED = frozenset({"Cc", "Cs", "Zl", "Zp"})
@@ -102,6 +110,65 @@ class Choice(fields.String):
     def __init__(self, *words: str, **options: Any) -> None:
         one_of = validate.OneOf(words, error="Must be one of: {choices}.")
         super().__init__(validate=one_of, **options)
+
+
+class Identity(fields.String):
+    """The id of something, in lower case afterwards."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(metadata={"format": "uuid", **options.pop("metadata", {})}, **options)
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **options: Any
+    ) -> str:
+        text = super()._deserialize(value, attr, data, **options)
+        try:
+            return uuid_from(text)
+        except ValueError:
+            raise ValidationError("Not a valid UUID.") from None
+
+
+class Money(fields.Field[int]):
+    """An amount of money; becomes hundredths. In a query it can only be a text."""
+
+    def __init__(self, *, in_query: bool = False, **options: Any) -> None:
+        text = {"type": "string", "pattern": f"^{AMOUNT}$"}
+        number = {"type": "number", "minimum": 0, "maximum": MAX_MINOR // 100}
+        documented = text if in_query else {"anyOf": [text, number]}
+        super().__init__(metadata={**documented, **options.pop("metadata", {})}, **options)
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **options: Any
+    ) -> int:
+        del attr, data, options
+        try:
+            if isinstance(value, str):
+                return minor_from_text(value)
+            if isinstance(value, (int, Decimal)) and not isinstance(value, bool):
+                return minor_from_decimal(Decimal(value))
+        except ValueError:
+            pass
+        raise ValidationError(
+            f"Must be an amount from 0 to {MAX_MINOR // 100} with at most two decimals, "
+            'such as "19.99".'
+        )
+
+
+class QueryFlag(fields.Field[bool]):
+    """`true` or `false` as it stands in a query string."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(
+            metadata={"enum": ["true", "false"], **options.pop("metadata", {})}, **options
+        )
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **options: Any
+    ) -> bool:
+        del attr, data, options
+        if value not in {"true", "false"}:
+            raise ValidationError("Must be one of: true, false.")
+        return bool(value == "true")
 
 
 class QueryInteger(fields.Field[int]):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from decimal import Decimal, InvalidOperation
 from typing import Any, Never
 
 import orjson
@@ -47,6 +48,8 @@ def body_of(request: Request) -> Any:
 def parse_json(data: bytes) -> Any:
     """Return the value that the bytes stand for, within the bounds of this module.
 
+    A number with a fraction or an exponent is a Decimal, exactly as it was written.
+
     Raises:
         AppError: INVALID/MALFORMED_BODY.
     """
@@ -61,7 +64,7 @@ def parse_json(data: bytes) -> Any:
             object_pairs_hook=_unique,
             parse_constant=_refuse_constant,
             parse_int=_bounded,
-            parse_float=_finite,
+            parse_float=_exact,
         )
     except _RefusedError as error:
         raise _malformed(str(error)) from None
@@ -114,11 +117,14 @@ def _bounded(digits: str) -> int:
     return int(digits)
 
 
-def _finite(digits: str) -> float:
-    number = float(digits)
-    if not math.isfinite(number):
+def _exact(digits: str) -> Decimal:
+    if not math.isfinite(float(digits)):
         raise _RefusedError("The body holds a number that is too large.")
-    return number
+    try:
+        return Decimal(digits)
+    except InvalidOperation:
+        # To a float it is zero; its exponent has twenty digits.
+        raise _RefusedError("The body holds a number that is too small.") from None
 
 
 def _check_depth(value: Any) -> None:

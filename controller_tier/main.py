@@ -12,6 +12,7 @@ from controller_tier.entrance import make_access_feed, make_entrance
 from controller_tier.grpc_edge.listening import reserved
 from controller_tier.grpc_edge.server import build_public_server
 from controller_tier.http_worker import EdgeWorker
+from controller_tier.product_reads import CoalescedProducts
 from controller_tier.service_channels import SERVICE_NAMES, ServiceChannels, connect_services
 from controller_tier.settings import ControllerSettings
 from controller_tier.stubs import stubs_of
@@ -76,10 +77,12 @@ def make_worker_app(
     with ExitStack() as closing:
         channels = connect()
         closing.callback(channels.close)
-        users = CoalescedUsers.over(
-            channels.of(SERVICE_NAMES["users"]), max_batch=settings.coalesce_max_batch
+        most = settings.coalesce_max_batch
+        service = replace(
+            stubs_of(channels),
+            users=CoalescedUsers.over(channels.of(SERVICE_NAMES["users"]), max_batch=most),
+            products=CoalescedProducts.over(channels.of(SERVICE_NAMES["products"]), max_batch=most),
         )
-        service = replace(stubs_of(channels), users=users)
         feed = make_access_feed(settings, service, clock)
         entrance = make_entrance(settings, service, feed, clock)
         app = create_app(settings, service, entrance=entrance, clock=clock, ids=ids)

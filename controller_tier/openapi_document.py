@@ -8,7 +8,7 @@ from typing import Any
 from flask import Flask
 from flask_smorest import Api  # type: ignore[import-untyped]  # ships no types
 
-from controller_tier.fields import QueryInteger, QueryTime
+from controller_tier.fields import Money, QueryFlag, QueryInteger, QueryTime
 from controller_tier.openapi_parts import SECURITY_SCHEME, problem_example
 from controller_tier.schemas.service import Problem
 
@@ -107,6 +107,9 @@ class DocumentedApi(Api):  # type: ignore[misc]  # its base has no types
                 "servers": [{"url": "/", "description": "This server."}],
             },
         )
+        # A text or a number: it says itself what it is.
+        self.register_field(Money, None, None)
+        self.register_field(QueryFlag, "string", None)
         self.register_field(QueryInteger, "integer", None)
         self.register_field(QueryTime, "string", "date-time")
         components = self.spec.components

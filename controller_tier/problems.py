@@ -88,7 +88,16 @@ _EDGE_NAMES: Mapping[str, str] = MappingProxyType(
     {
         "created_after_time": "created_after",
         "created_before_time": "created_before",
+        "currency_code": "currency",
+        # As a filter it is a parameter of its own, and elsewhere the id in the path.
+        "filter.user_id": "user_id",
+        "max_price_minor": "max_price",
+        "min_price_minor": "min_price",
+        "order_id": "id",
         "page_size": "size",
+        "price_minor": "price",
+        "product_id": "id",
+        "query": "q",
         "request_id": "Idempotency-Key",
         "session_id": "id",
         "user_id": "id",
@@ -195,9 +204,8 @@ def problem_type(code: str) -> str:
 def edge_field_name(path: str) -> str:
     """Return a field path as the edge's consumers know it."""
     head, dot, rest = path.partition(".")
-    if dot and head in {"page", "filter"}:
-        path = rest
-    return _EDGE_NAMES.get(path, path)[:MAX_FIELD_NAME]
+    short = rest if dot and head in {"page", "filter"} else path
+    return (_EDGE_NAMES.get(path) or _EDGE_NAMES.get(short, short))[:MAX_FIELD_NAME]
 
 
 def _challenge(code: str, detail: str) -> str:

@@ -22,9 +22,10 @@ from tier_runtime.validation import invalid
 
 
 class IdConverter(BaseConverter):
-    """One segment of a path that is an id, or ought to be; `me` is a name of its own."""
+    """One segment of a path that is an id, or ought to be; some words are names of their own."""
 
-    regex = "(?!me(?:/|$))[^/]+"
+    # Otherwise a method that `/products/search` has not would be one of a product of that id.
+    regex = "(?!(?:me|search)(?:/|$))[^/]+"
 
 
 class OperationBlueprint(Blueprint):  # type: ignore[misc]  # its base has no types

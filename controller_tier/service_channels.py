@@ -9,7 +9,13 @@ from types import MappingProxyType
 
 import grpc
 
-from arcana.service.v1 import auth_service_pb2, rate_limit_service_pb2, user_service_pb2
+from arcana.service.v1 import (
+    auth_service_pb2,
+    order_service_pb2,
+    product_service_pb2,
+    rate_limit_service_pb2,
+    user_service_pb2,
+)
 from controller_tier.settings import DEFAULT_NEIGHBOUR, ControllerSettings
 from tier_runtime.breaker import Breaker
 from tier_runtime.channel import ChannelSettings, open_channel
@@ -24,6 +30,8 @@ SERVICE_NAMES: Mapping[str, str] = MappingProxyType(
         "rate_limits": rate_limit_service_pb2.DESCRIPTOR.services_by_name[
             "RateLimitService"
         ].full_name,
+        "products": product_service_pb2.DESCRIPTOR.services_by_name["ProductService"].full_name,
+        "orders": order_service_pb2.DESCRIPTOR.services_by_name["OrderService"].full_name,
     }
 )
 
@@ -32,6 +40,13 @@ READ_METHODS = (
     "arcana.service.v1.AuthService/CheckSession",
     "arcana.service.v1.AuthService/GetJwks",
     "arcana.service.v1.AuthService/ListSessions",
+    "arcana.service.v1.OrderService/GetOrder",
+    "arcana.service.v1.OrderService/ListOrders",
+    "arcana.service.v1.ProductService/BatchGetProducts",
+    "arcana.service.v1.ProductService/GetProduct",
+    "arcana.service.v1.ProductService/ListProducts",
+    "arcana.service.v1.ProductService/ListStockMovements",
+    "arcana.service.v1.ProductService/SearchProducts",
     "arcana.service.v1.UserService/BatchGetUsers",
     "arcana.service.v1.UserService/GetUser",
     "arcana.service.v1.UserService/GetUserProfile",

@@ -28,7 +28,7 @@ MAX_WINDOW_SECONDS = 86_400
 # What the address of SERVICE_URL is called beside the single services.
 DEFAULT_NEIGHBOUR = "service"
 # The services that can have an address of their own.
-_SERVICES = ("auth", "users", "rate_limits")
+_SERVICES = ("auth", "users", "rate_limits", "products", "orders")
 _URL = TypeAdapter[str](TierUrl)
 
 
@@ -45,7 +45,7 @@ class ControllerSettings(TierSettings):
     service_urls: list[str] = Field(
         default_factory=list,
         description="Where single services are that are not at SERVICE_URL, as "
-        "`auth=URL,users=URL,rate_limits=URL`.",
+        f"`{','.join(f'{name}=URL' for name in _SERVICES)}`.",
     )
     circuit_breaker_failures: int = Field(
         default=5,
@@ -63,8 +63,8 @@ class ControllerSettings(TierSettings):
         default=64,
         ge=1,
         le=256,
-        description="Reads of single users under way at the same time that one RPC may carry; "
-        "1 sends each by itself.",
+        description="Reads of single users, and of single products, under way at the same time "
+        "that one RPC may carry; 1 sends each by itself.",
     )
     public_grpc_enabled: bool = Field(
         default=True, description="Whether the public gRPC API is served."
@@ -84,6 +84,14 @@ class ControllerSettings(TierSettings):
         ge=1,
         le=256,
         description="How many of them may be streams; fewer than PUBLIC_GRPC_THREADS.",
+    )
+    public_grpc_stream_seconds: float = Field(
+        default=300.0,
+        gt=0,
+        # Connections between the tiers give what is in flight a little more than that.
+        le=300,
+        description="How long a stream of any length may take over the public gRPC API, in "
+        "seconds; whoever keeps it waiting for longer than REQUEST_TIMEOUT_SECONDS ends it.",
     )
     public_grpc_max_watches: int = Field(
         default=64,

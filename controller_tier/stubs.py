@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, cast
 
@@ -20,8 +20,16 @@ from arcana.service.v1 import (
 )
 from arcana.service.v1 import (
     auth_service_pb2_grpc,
+    order_service_pb2_grpc,
+    product_service_pb2_grpc,
     rate_limit_service_pb2_grpc,
     user_service_pb2_grpc,
+)
+from arcana.service.v1 import (
+    order_service_pb2 as orders_pb2,
+)
+from arcana.service.v1 import (
+    product_service_pb2 as products_pb2,
 )
 from arcana.service.v1 import (
     rate_limit_service_pb2 as limits_pb2,
@@ -93,6 +101,56 @@ class UserStub(Protocol):
     ) -> users_pb2.ReplaceUserProfileResponse: ...
 
 
+class ProductStub(Protocol):
+    """The methods of arcana.service.v1.ProductService. All raise AppError."""
+
+    def GetProduct(
+        self, request: products_pb2.GetProductRequest
+    ) -> products_pb2.GetProductResponse: ...
+    def ListProducts(
+        self, request: products_pb2.ListProductsRequest
+    ) -> products_pb2.ListProductsResponse: ...
+    def SearchProducts(
+        self, request: products_pb2.SearchProductsRequest
+    ) -> Iterator[products_pb2.SearchProductsResponse]: ...
+    def CreateProduct(
+        self, request: products_pb2.CreateProductRequest
+    ) -> products_pb2.CreateProductResponse: ...
+    def UpdateProduct(
+        self, request: products_pb2.UpdateProductRequest
+    ) -> products_pb2.UpdateProductResponse: ...
+    def UpdateStock(
+        self, request: products_pb2.UpdateStockRequest
+    ) -> products_pb2.UpdateStockResponse: ...
+    def BatchUpdateStock(
+        self, request_iterator: Iterator[products_pb2.BatchUpdateStockRequest]
+    ) -> products_pb2.BatchUpdateStockResponse: ...
+    def ListStockMovements(
+        self, request: products_pb2.ListStockMovementsRequest
+    ) -> products_pb2.ListStockMovementsResponse: ...
+    def DeleteProduct(
+        self, request: products_pb2.DeleteProductRequest
+    ) -> products_pb2.DeleteProductResponse: ...
+
+
+class OrderStub(Protocol):
+    """The methods of arcana.service.v1.OrderService. All raise AppError."""
+
+    def PlaceOrder(
+        self, request: orders_pb2.PlaceOrderRequest
+    ) -> orders_pb2.PlaceOrderResponse: ...
+    def GetOrder(self, request: orders_pb2.GetOrderRequest) -> orders_pb2.GetOrderResponse: ...
+    def ListOrders(
+        self, request: orders_pb2.ListOrdersRequest
+    ) -> orders_pb2.ListOrdersResponse: ...
+    def CancelOrder(
+        self, request: orders_pb2.CancelOrderRequest
+    ) -> orders_pb2.CancelOrderResponse: ...
+    def UpdateOrderStatus(
+        self, request: orders_pb2.UpdateOrderStatusRequest
+    ) -> orders_pb2.UpdateOrderStatusResponse: ...
+
+
 class RateLimitStub(Protocol):
     """The methods of arcana.service.v1.RateLimitService. All raise AppError."""
 
@@ -119,6 +177,8 @@ class ServiceTier:
 
     auth: AuthStub
     users: UserStub
+    products: ProductStub
+    orders: OrderStub
     rate_limits: RateLimitStub
     health: HealthStub
     breakers: Callable[[], Mapping[str, str]] = dict
@@ -148,6 +208,10 @@ def stubs_of(channels: ServiceChannels) -> ServiceTier:
     return ServiceTier(
         auth=auth_service_pb2_grpc.AuthServiceStub(channels.of(SERVICE_NAMES["auth"])),
         users=user_service_pb2_grpc.UserServiceStub(channels.of(SERVICE_NAMES["users"])),
+        products=product_service_pb2_grpc.ProductServiceStub(
+            channels.of(SERVICE_NAMES["products"])
+        ),
+        orders=order_service_pb2_grpc.OrderServiceStub(channels.of(SERVICE_NAMES["orders"])),
         rate_limits=rate_limit_service_pb2_grpc.RateLimitServiceStub(
             channels.of(SERVICE_NAMES["rate_limits"])
         ),

@@ -11,11 +11,10 @@ import grpc
 
 from arcana.service.v1 import user_service_pb2 as pb
 from arcana.service.v1.user_service_pb2_grpc import UserServiceStub
+from controller_tier.shared_reads import SharedReads
 from controller_tier.stubs import UserStub
-from tier_runtime.batches import Outcome, batch_from_wire
 from tier_runtime.call import Actor, current_call
-from tier_runtime.coalescing import PATIENCE_SECONDS, Coalescer, Wanted
-from tier_runtime.deadline import Deadline
+from tier_runtime.coalescing import PATIENCE_SECONDS, Wanted
 from tier_runtime.metadata import actor_to_proto
 from tier_runtime.wire import serialized_answers
 
@@ -40,10 +39,14 @@ class CoalescedUsers:
         max_batch: int,
         patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
-        self._get = get
-        self._batch_get = batch_get
-        self._coalescer: Coalescer[_Read, bytes] = Coalescer(
-            self._fly, max_batch=max_batch, patience_seconds=patience_seconds
+        def read_one(key: _Read) -> bytes:
+            return get(pb.GetUserRequest(user_id=key[1]))
+
+        def read_many(wanted: Sequence[Wanted[_Read]]) -> bytes:
+            return batch_get(pb.BatchGetUsersRequest(items=[_item(one) for one in wanted]))
+
+        self._reads = SharedReads(
+            read_one, read_many, max_batch=max_batch, patience_seconds=patience_seconds
         )
         self.ListUsers = users.ListUsers
         self.CreateUser = users.CreateUser
@@ -66,26 +69,9 @@ class CoalescedUsers:
 
     def GetUser(self, request: pb.GetUserRequest) -> pb.GetUserResponse:
         """Read one user, on behalf of the current call's actor."""
-        return pb.GetUserResponse.FromString(self.read(request.user_id))
-
-    def read(self, user_id: str) -> bytes:
-        """Return the serialized answer of GetUser, for who need not look into it.
-
-        Raises:
-            AppError: as GetUser does.
-        """
         call = current_call()
-        if call is None:
-            return self._get(pb.GetUserRequest(user_id=user_id))
-        return self._coalescer.ask((call.actor, user_id), call.deadline, call.request_id)
-
-    def _fly(self, wanted: Sequence[Wanted[_Read]], _deadline: Deadline) -> Sequence[Outcome]:
-        # The RPC is made in the call of the one with the latest deadline, and so ends with it.
-        if len(wanted) == 1 and len(wanted[0].notes) == 1:
-            # By itself, it is that call's own.
-            return [self._get(pb.GetUserRequest(user_id=wanted[0].key[1]))]
-        items = [_item(one) for one in wanted]
-        return batch_from_wire(self._batch_get(pb.BatchGetUsersRequest(items=items)), len(items))
+        actor = call.actor if call else Actor()
+        return pb.GetUserResponse.FromString(self._reads.read((actor, request.user_id)))
 
 
 def _item(wanted: Wanted[_Read]) -> pb.BatchGetUsersItem:

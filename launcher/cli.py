@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Mapping
 from typing import Annotated, NoReturn
 
@@ -13,11 +14,16 @@ from launcher.console import Console
 from launcher.health import print_health
 from launcher.parent import follow_parent
 from launcher.programs import program_of
+from launcher.seeding import Amounts
+from launcher.seeding import seed as seed_shop
 from launcher.settings import LauncherSettings, Mode, Protocol
 from launcher.tiers import (
     START_ORDER,
     TierName,
     check_settings,
+    hash_password,
+    price_list,
+    repository_bulk_load,
     repository_migrate,
     settings_class,
 )
@@ -92,8 +98,29 @@ def migrate() -> None:
 
 
 @app.command()
-def seed() -> None:
-    """Make the demo users; those that are there already stay as they are."""
+def seed(
+    products: Annotated[int, typer.Option(min=0, help="How many products there are to be.")] = 0,
+    users: Annotated[int, typer.Option(min=0, help="How many users.")] = 0,
+    orders: Annotated[int, typer.Option(min=0, help="How many orders.")] = 0,
+) -> None:
+    """Make the demo users, or with numbers a whole demo shop; what is there stays as it is.
+
+    The shop is written straight into the stores, whether the tiers run or not; it is the same one
+    every time. All its users have the password of the demo users.
+    """
+
+    def make_shop() -> int:
+        console = Console()
+        seed_shop(
+            Amounts(products, users, orders),
+            repository_bulk_load(),
+            lambda: hash_password(DEMO_PASSWORD),
+            price_list(),
+            console=console,
+            stream=sys.stderr,
+        )
+        console.plain(f"The password of its users is {DEMO_PASSWORD}.")
+        return 0
 
     def make() -> int:
         with accounts_at(_settings().service_target()) as accounts:
@@ -103,7 +130,7 @@ def seed() -> None:
         )
         return 0
 
-    _finish(make)
+    _finish(make_shop if products or users or orders else make)
 
 
 @app.command()

@@ -14,6 +14,8 @@ _COLOURS = {
     "auth": "33",
     "users": "32",
     "rate_limits": "34",
+    "products": "94",
+    "orders": "95",
     "repository": "35",
     "arcana": "1",
 }

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import cast
 
 from launcher.layout import service_urls_told
-from launcher.settings import WiringSettings
+from launcher.settings import SERVICE_URLS_FORM, WiringSettings
 from launcher.tiers import START_ORDER, TierName, check_settings, settings_class, tier_main
 from tier_runtime.addresses import Address
 from tier_runtime.settings import ENV_FILE, SettingsError, TierSettings, load
@@ -81,7 +81,7 @@ def _told(tier: TierName, wiring: WiringSettings) -> Mapping[str, str]:
         # `up` chooses their addresses; processes that were started one by one were told theirs.
         raise StartupError(
             "SERVICE_URLS: in microservices the controller tier must be told where each service "
-            "is, as auth=URL,users=URL,rate_limits=URL."
+            f"is, as {SERVICE_URLS_FORM}."
         )
     return {}
 

@@ -16,7 +16,7 @@ Mode = Literal["monolithic", "layered", "microservices"]
 Protocol = Literal["grpc", "http"]
 
 # The services of the service tier, as SERVICES and SERVICE_URLS call them.
-SERVICES = ("auth", "users", "rate_limits")
+SERVICES = ("auth", "users", "rate_limits", "products", "orders")
 # The one that accounts are made by.
 ACCOUNTS_SERVICE = "users"
 # In microservices each service listens so many ports after the one before. The workers of a server
@@ -24,6 +24,10 @@ ACCOUNTS_SERVICE = "users"
 SERVICE_PORT_STEP = 10
 WORKER_PORT_STEP = 100
 MAX_WORKERS = 64
+# What SERVICE_URLS looks like, for those who have to write it.
+SERVICE_URLS_FORM = ",".join(f"{name}=URL" for name in SERVICES)
+
+_LATER_SERVICES = ", ".join(f"`{name}`" for name in SERVICES[1:])
 
 
 class WiringSettings(TierSettings):
@@ -39,8 +43,9 @@ class WiringSettings(TierSettings):
     )
     service_bind: Bind = Field(
         default="127.0.0.1:50051",
-        description="Where the service tier listens, host:port. In microservices `auth` listens "
-        f"there, `users` {SERVICE_PORT_STEP} ports on and `rate_limits` {2 * SERVICE_PORT_STEP}.",
+        description="Where the service tier listens, host:port. In microservices "
+        f"`{SERVICES[0]}` listens there, and each of {_LATER_SERVICES} {SERVICE_PORT_STEP} ports "
+        "after the one before.",
     )
     repository_bind: Bind = Field(
         default="127.0.0.1:50052", description="Where the repository tier listens, host:port."
@@ -50,8 +55,8 @@ class WiringSettings(TierSettings):
     )
     service_urls: str = Field(
         default="",
-        description="Where single services are, as `auth=URL,users=URL,rate_limits=URL`; derived "
-        "from SERVICE_BIND in microservices when unset.",
+        description=f"Where single services are, as `{SERVICE_URLS_FORM}`; derived from "
+        "SERVICE_BIND in microservices when unset.",
     )
     repository_url: str = Field(
         default="",

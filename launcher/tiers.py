@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
+from arcana.repository.v1 import order_pb2
+from launcher.demo.sales import Charge, PriceList
+from launcher.seeding import BulkLoad
 from launcher.settings import LauncherSettings
 from tier_runtime.settings import ENV_FILE, SettingsError, TierSettings, describe, load
 from tier_runtime.startup import StartupError
@@ -20,11 +24,11 @@ _SETTINGS: Mapping[TierName, str] = {
     "service": "ServiceSettings",
     "repository": "RepositorySettings",
 }
-# Which services of the service tier need these secrets: auth signs access tokens, and whoever makes
-# or changes accounts makes one-time tokens.
+# Which services of the service tier need these secrets: auth signs access tokens, whoever makes or
+# changes accounts makes one-time tokens, and whoever makes anything keys its fingerprint.
 _NEEDED_BY: Mapping[tuple[str, ...], frozenset[str]] = {
     ("JWT_SECRET", "JWT_SECRET_FILE", "JWT_SIGNING_KEY_FILE"): frozenset({"auth"}),
-    ("TOKEN_SECRET", "TOKEN_SECRET_FILE"): frozenset({"auth", "users"}),
+    ("TOKEN_SECRET", "TOKEN_SECRET_FILE"): frozenset({"auth", "users", "products", "orders"}),
 }
 
 
@@ -88,6 +92,44 @@ def repository_migrate() -> Callable[[], int]:
         StartupError: when this installation does not have the repository tier.
     """
     return cast(Callable[[], int], _member("repository", "migrate", "main"))
+
+
+def repository_bulk_load() -> Callable[[], AbstractContextManager[BulkLoad]]:
+    """Give the function that connects to the stores for loading much at once.
+
+    Raises:
+        StartupError: when this installation does not have the repository tier.
+    """
+    opened = _member("repository", "bulk_load", "open_bulk_load")
+    return cast(Callable[[], AbstractContextManager[BulkLoad]], opened)
+
+
+def hash_password(password: str) -> str:
+    """Hash a password as the service tier does by its settings.
+
+    Raises:
+        StartupError: when this installation does not have the service tier, or a setting is bad.
+    """
+    function = cast(Any, _member("service", "hashing", "WerkzeugFunction"))
+    settings = cast(Any, load(settings_class("service"), None, ENV_FILE))
+    return cast(str, function(settings.password_hash_method).hash(password))
+
+
+def price_list() -> PriceList:
+    """Give what prices orders as the service tier does.
+
+    Raises:
+        StartupError: when this installation does not have the service tier.
+    """
+    priced = cast(Any, _member("service", "domain.pricing", "priced"))
+    line = cast(Any, _member("service", "domain.pricing", "Line"))
+
+    def price(lines: Sequence[tuple[int, int]], roles: frozenset[str]) -> Charge:
+        found = priced([line("", *each) for each in lines], roles)
+        pricing = order_pb2.Pricing.Value(f"PRICING_{found.pricing.name}")
+        return Charge(pricing, [each.discount_minor for each in found.lines])
+
+    return price
 
 
 def _secrets_of_tier(tier: TierName) -> set[str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import heapq
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import count
 
 
@@ -90,3 +91,45 @@ class Cutoffs:
                 self._changed.wait(left)
             self._is_running = False
             return None
+
+
+class Patience:
+    """Calls `cut` when its user waits for longer than so many seconds at a stretch.
+
+    However often that one waits, a single cutoff stands in the queue: where it falls during a
+    later wait, another one is added for what is left.
+    """
+
+    def __init__(self, cutoffs: Cutoffs, seconds: float, cut: Callable[[], object]) -> None:
+        self._cutoffs = cutoffs
+        self._seconds = seconds
+        self._cut = cut
+        self._since: float | None = None
+        self._has_ended = False
+        self.is_lost = False
+        self._cutoff = cutoffs.add(seconds, self._look)
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Count the time that the block takes as one wait."""
+        self._since = time.monotonic()
+        try:
+            yield
+        finally:
+            self._since = None
+
+    def end(self) -> None:
+        """Let it be; it may be too late for that."""
+        self._has_ended = True
+        self._cutoff.lift()
+
+    def _look(self) -> None:
+        since, now = self._since, time.monotonic()
+        if self._has_ended:
+            return
+        left = self._seconds if since is None else since + self._seconds - now
+        if left > 0:
+            self._cutoff = self._cutoffs.add(left, self._look)
+        else:
+            self.is_lost = True
+            self._cut()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Never
 
@@ -13,7 +14,7 @@ import structlog
 from tier_runtime.call import Actor, Call, call_scope
 from tier_runtime.clock import Clock
 from tier_runtime.context import RpcContext
-from tier_runtime.cutoffs import Cutoff, Cutoffs
+from tier_runtime.cutoffs import Cutoff, Cutoffs, Patience
 from tier_runtime.deadline import Deadline, deadline_exceeded
 from tier_runtime.errors import AppError, Kind
 from tier_runtime.ids import IdSource
@@ -46,9 +47,18 @@ class CallLimits:
     max_open_streams: int
     # The longest that a caller may ask for; more is cut to it.
     max_deadline_seconds: float = NO_DEADLINE_SECONDS
-    # Streams of these methods, as "/package.Service/Method", have a bound of their own and do not
-    # count as others do.
+    # Streams of these methods, as "/package.Service/Method", may be of any length, and take so long
+    # in all. Their caller must not keep them waiting for longer than `max_deadline_seconds`.
+    max_deadline_seconds_of: Mapping[str, float] = field(default_factory=dict)
+    # Streams of these methods have a bound of their own and do not count as others do.
     max_open_streams_of: Mapping[str, int] = field(default_factory=dict)
+
+    def deadlines_of(self, method: str) -> tuple[float, float]:
+        """Return the longest deadline that a method may have, and what it gets without one."""
+        longest = self.max_deadline_seconds_of.get(method)
+        if longest is None:
+            return self.max_deadline_seconds, self.default_deadline_seconds
+        return longest, longest
 
 
 # Says who calls, from the method ("/package.Service/Method"), the metadata and the call, whose
@@ -136,6 +146,7 @@ class ServedRpc:
         self._began = desk.clock.monotonic()
         self._holds_slot = False
         self._cutoff: Cutoff | None = None
+        self._patience: Patience | None = None
         self._code = ""
         self._fields: dict[str, Any] = {}
         # What the servicer adds to the line.
@@ -143,15 +154,10 @@ class ServedRpc:
 
         self._metadata = tuple(inner.invocation_metadata() or ())
         left = inner.time_remaining()
+        most, default = desk.limits.deadlines_of(method)
         # Otherwise gRPC does not know of the end that is set here.
-        self._ends_by_itself = left <= desk.limits.max_deadline_seconds and (
-            left < NO_DEADLINE_SECONDS
-        )
-        seconds = (
-            min(left, desk.limits.max_deadline_seconds)
-            if left < NO_DEADLINE_SECONDS
-            else desk.limits.default_deadline_seconds
-        )
+        self._ends_by_itself = left <= most and left < NO_DEADLINE_SECONDS
+        seconds = min(left, most) if left < NO_DEADLINE_SECONDS else default
         self.call = Call(
             actor=Actor(),
             request_id=request_id_from(self._metadata, desk.ids),
@@ -181,6 +187,12 @@ class ServedRpc:
             # A millisecond later, so that whoever looks then finds the deadline passed.
             seconds = self.call.deadline.remaining() + 0.001
             self._cutoff = self._desk.cutoffs.add(seconds, self._inner.cancel)
+        limits = self._desk.limits
+        if self._method in limits.max_deadline_seconds_of:
+            # A stream that has minutes would be held for minutes by who sends or reads nothing.
+            self._patience = Patience(
+                self._desk.cutoffs, limits.max_deadline_seconds, self._inner.cancel
+            )
         return RpcContext(self._inner, self.call, self._notes)
 
     def given(self, argument: Any, *, request_streaming: bool) -> Any:
@@ -197,18 +209,25 @@ class ServedRpc:
         """Yield the caller's messages while there is time left.
 
         To gRPC's iterator a cancelled stream can look like one that ended well. This tells the
-        two apart when it was the time that ended it; a caller that leaves by itself can still
-        look finished, so what must be whole needs a mark of its end in the messages.
+        two apart when it was the time that ended it, or our patience; a caller that leaves by
+        itself can still look finished, so what must be whole needs a mark of its end in the
+        messages.
 
         Raises:
             AppError: the time is over, or a message cannot be read.
         """
-        for message in messages:
+        end = object()
+        while True:
+            with self._waiting():
+                message = next(messages, end)
             self.call.deadline.check()
+            if self._patience is not None and self._patience.is_lost:
+                raise deadline_exceeded()
+            if message is end:
+                return
             if message is UNREADABLE:
                 raise AppError(Kind.INVALID, "MALFORMED_BODY", "A message cannot be read.")
             yield message
-        self.call.deadline.check()
 
     def only_request(self, messages: Iterator[Any]) -> Any:
         """Wait for the one message of a caller that sends no stream, and return it.
@@ -239,7 +258,8 @@ class ServedRpc:
                     message = next(messages, end)
                 if message is end:
                     return
-                yield message
+                with self._waiting():
+                    yield message
         finally:
             close = getattr(messages, "close", None)
             if close is not None:
@@ -274,6 +294,8 @@ class ServedRpc:
         """Give back what the RPC holds and write its line."""
         if self._cutoff is not None:
             self._cutoff.lift()
+        if self._patience is not None:
+            self._patience.end()
         if self._holds_slot:
             self._holds_slot = False
             self._desk.stream_slots(self._method).release()
@@ -297,6 +319,10 @@ class ServedRpc:
                 **self._fields,
             }
             write("rpc", **fields)
+
+    def _waiting(self) -> AbstractContextManager[None]:
+        """Return what the thread is in while it waits for the caller."""
+        return nullcontext() if self._patience is None else self._patience.waiting()
 
     def _code_of_the_gone(self) -> str:
         return "CANCELLED" if self.call.deadline.remaining() else "DEADLINE_EXCEEDED"

@@ -123,8 +123,9 @@ def build_public_server(
 
 
 def _grace_ms(settings: ControllerSettings) -> int:
-    # Whatever began before the end of its connection has the time of a request.
-    return int((settings.request_timeout_seconds + _GRACE_SPARE_SECONDS) * 1000)
+    # Whatever began before the end of its connection has its whole time.
+    longest = max(settings.request_timeout_seconds, settings.public_grpc_stream_seconds)
+    return int((longest + _GRACE_SPARE_SECONDS) * 1000)
 
 
 class _Public(grpc.GenericRpcHandler):
@@ -159,6 +160,9 @@ def _desk(
         min_deadline_seconds=_MIN_DEADLINE_SECONDS,
         max_open_streams=settings.public_grpc_max_streams,
         max_deadline_seconds=settings.request_timeout_seconds,
+        max_deadline_seconds_of={
+            rpc.path: settings.public_grpc_stream_seconds for rpc in entrance.rpcs if rpc.unbounded
+        },
         max_open_streams_of={REFLECTION_METHOD: _REFLECTION_STREAMS},
     )
     doorkeeper = Doorkeeper(entrance.rpcs, entrance.admission)

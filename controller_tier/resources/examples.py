@@ -6,6 +6,9 @@ from typing import Any
 
 _USER_ID = "019adf5e-7a3c-7b52-9c1e-3f0a8d5e6b71"
 _SESSION_ID = "019adf5e-90d4-7c08-8f5a-1b2c3d4e5f60"
+PRODUCT_ID = "019adf5e-a1b2-7f3d-8c4e-5a6b7c8d9e0f"
+_ORDER_ID = "019adf5e-b3c4-7a5e-9d6f-0a1b2c3d4e5f"
+_MOVEMENT_ID = "019adf5e-b3c5-7012-8e7f-1a2b3c4d5e6f"
 
 USER: dict[str, Any] = {
     "id": _USER_ID,
@@ -53,6 +56,75 @@ SESSION_PAGE: dict[str, Any] = {
     ],
     **_PAGE,
 }
+
+PRODUCT: dict[str, Any] = {
+    "id": PRODUCT_ID,
+    "name": "Brass gear",
+    "description": "Twelve teeth, for a difference engine.",
+    "price": "19.99",
+    "currency": "USD",
+    "stock": 120,
+    "low_stock_threshold": 10,
+    "category": "gears",
+    "status": "active",
+    "created_at": "2026-11-21T04:00:00.000000Z",
+    "updated_at": "2026-11-21T04:00:00.000000Z",
+}
+
+PRODUCT_PAGE: dict[str, Any] = {"data": [PRODUCT], **_PAGE}
+
+PRODUCT_MATCHES: dict[str, Any] = {"data": [PRODUCT]}
+
+STOCK_MOVEMENT_PAGE: dict[str, Any] = {
+    "data": [
+        {
+            "id": _MOVEMENT_ID,
+            "quantity_change": -2,
+            "reason": "order_placed",
+            "order_id": _ORDER_ID,
+            "created_at": "2026-11-21T04:00:00.000000Z",
+        }
+    ],
+    **_PAGE,
+}
+
+STOCK_CHANGES: dict[str, Any] = {
+    "success_count": 1,
+    "failure_count": 1,
+    "errors": [
+        {
+            "index": 1,
+            "product_id": PRODUCT_ID,
+            "code": "INSUFFICIENT_STOCK",
+            "message": "There are too few units.",
+        }
+    ],
+}
+
+ORDER: dict[str, Any] = {
+    "id": _ORDER_ID,
+    "user_id": _USER_ID,
+    "status": "pending",
+    "items": [
+        {
+            "product_id": PRODUCT_ID,
+            "name": "Brass gear",
+            "quantity": 12,
+            "unit_price": "19.99",
+            "discount": "23.99",
+            "line_total": "215.89",
+        }
+    ],
+    "subtotal": "239.88",
+    "discount": "23.99",
+    "total": "215.89",
+    "currency": "USD",
+    "pricing": "bulk",
+    "created_at": "2026-11-21T04:00:00.000000Z",
+    "updated_at": "2026-11-21T04:00:00.000000Z",
+}
+
+ORDER_PAGE: dict[str, Any] = {"data": [ORDER], **_PAGE}
 
 TOKENS: dict[str, Any] = {
     "access_token": "<header>.<claims>.<signature>",

@@ -27,7 +27,7 @@ class Problem(Document):
     errors = fields.Dict(
         keys=fields.String(),
         values=fields.List(fields.String()),
-        metadata={"description": "Faults by field path; for field errors only."},
+        metadata={"description": "Faults by field path: field errors, and too little stock."},
     )
 
 

@@ -247,9 +247,17 @@ def test_microservices_are_a_process_for_each_service_and_end_from_the_edge_inwa
     launcher.process.send_signal(signal.SIGINT)
 
     assert launcher.wait() == 0
-    assert sorted(services) == ["auth", "rate_limits", "users"]
+    assert sorted(services) == ["auth", "orders", "products", "rate_limits", "users"]
     ends = [line.partition(" |")[0].strip() for line in launcher.lines if line.endswith("ends")]
-    assert ends == ["controller", "rate_limits", "users", "auth", "repository"]
+    assert ends == [
+        "controller",
+        "orders",
+        "products",
+        "rate_limits",
+        "users",
+        "auth",
+        "repository",
+    ]
 
 
 def test_a_microservice_that_dies_is_named(launch: Launch) -> None:

@@ -6,9 +6,20 @@ from controller_tier.stubs import ServiceTier
 from tests.fakes.service.auth import FakeAuth
 from tests.fakes.service.limits import FakeHealth, FakeRateLimits
 from tests.fakes.service.memory import FakeServiceTier
+from tests.fakes.service.orders import FakeOrders
+from tests.fakes.service.products import FakeProducts
 from tests.fakes.service.users import FakeUsers
 
-__all__ = ["FakeAuth", "FakeHealth", "FakeRateLimits", "FakeServiceTier", "FakeUsers", "stubs_of"]
+__all__ = [
+    "FakeAuth",
+    "FakeHealth",
+    "FakeOrders",
+    "FakeProducts",
+    "FakeRateLimits",
+    "FakeServiceTier",
+    "FakeUsers",
+    "stubs_of",
+]
 
 
 def stubs_of(tier: FakeServiceTier) -> ServiceTier:
@@ -16,6 +27,8 @@ def stubs_of(tier: FakeServiceTier) -> ServiceTier:
     return ServiceTier(
         auth=FakeAuth(tier),
         users=FakeUsers(tier),
+        products=FakeProducts(tier),
+        orders=FakeOrders(tier),
         rate_limits=FakeRateLimits(tier),
         health=FakeHealth(tier),
     )

@@ -16,6 +16,8 @@ from arcana.service.v1.auth_service_pb2 import (
     Session,
     TokenPair,
 )
+from arcana.service.v1.order_pb2 import Order
+from arcana.service.v1.product_pb2 import PRODUCT_STATUS_ACTIVE, Product, StockMovement
 from arcana.service.v1.user_pb2 import USER_STATUS_ACTIVE, User, UserProfile, UserStatus
 from tests.fakes.service.tokens import LIFETIME, TokenMint
 from tier_runtime.call import Actor, Call, current_call
@@ -61,6 +63,9 @@ class FakeServiceTier:
     one_time_tokens: dict[str, str] = field(default_factory=dict)
     ended: list[EndedSession] = field(default_factory=list)
     role_changes: list[RoleChange] = field(default_factory=list)
+    products: dict[str, Product] = field(default_factory=dict)
+    movements: dict[str, list[StockMovement]] = field(default_factory=dict)
+    orders: dict[str, Order] = field(default_factory=dict)
     replays: dict[tuple[str, str, str], tuple[bytes, Message]] = field(default_factory=dict)
     buckets: dict[str, int] = field(default_factory=dict)
     serving: dict[str, bool] = field(default_factory=dict)
@@ -99,6 +104,29 @@ class FakeServiceTier:
         )
         self.accounts[user.id] = FakeAccount(user, password, UserProfile(user_id=user.id))
         return user
+
+    def add_product(self, name: str = "Brass gear", **members: Any) -> Product:
+        """Make an active product that costs 19.99 US dollars, or as the members say."""
+        now = timestamp_from(self.clock.now())
+        usual: dict[str, Any] = {
+            "price_minor": 1999,
+            "currency_code": "USD",
+            "status": PRODUCT_STATUS_ACTIVE,
+        }
+        stock = members.pop("stock", 0)
+        product = Product(
+            id=self.new_id(),
+            name=name,
+            version=1,
+            created_time=now,
+            updated_time=now,
+            **(usual | members),
+        )
+        self.products[product.id], self.movements[product.id] = product, []
+        if stock:
+            self.move(product, stock, "initial")
+            product.version = 1
+        return product
 
     def start_session(self, user: User) -> TokenPair:
         session_id = self._ids.new_id()
@@ -173,9 +201,29 @@ class FakeServiceTier:
             raise AppError(Kind.MISSING, "USER_NOT_FOUND", "There is no such user.")
         return account
 
-    def touch(self, user: User) -> None:
-        user.version += 1
-        user.updated_time.CopyFrom(timestamp_from(self.clock.now()))
+    def product(self, product_id: str) -> Product:
+        product = self.products.get(product_id)
+        if product is None:
+            raise AppError(Kind.MISSING, "PRODUCT_NOT_FOUND", "There is no such product.")
+        return product
+
+    def move(self, product: Product, change: int, reason: str, order_id: str = "") -> None:
+        """Change the stock, with its line in the ledger."""
+        product.stock += change
+        self.movements[product.id].append(
+            StockMovement(
+                id=self.new_id(),
+                quantity_change=change,
+                reason=reason,
+                order_id=order_id,
+                created_time=timestamp_from(self.clock.now()),
+            )
+        )
+        self.touch(product)
+
+    def touch(self, thing: User | Product | Order) -> None:
+        thing.version += 1
+        thing.updated_time.CopyFrom(timestamp_from(self.clock.now()))
 
     def once(self, scope: str, request: Any, make: Callable[[], Any]) -> Any:
         """Give the first answer again to a request with the same key."""

@@ -11,18 +11,31 @@ import grpc
 from arcana.service.v1 import (
     auth_service_pb2,
     auth_service_pb2_grpc,
+    order_service_pb2,
+    order_service_pb2_grpc,
+    product_service_pb2,
+    product_service_pb2_grpc,
     rate_limit_service_pb2,
     rate_limit_service_pb2_grpc,
     user_service_pb2,
     user_service_pb2_grpc,
 )
-from tests.fakes.service import FakeAuth, FakeRateLimits, FakeServiceTier, FakeUsers
+from tests.fakes.service import (
+    FakeAuth,
+    FakeOrders,
+    FakeProducts,
+    FakeRateLimits,
+    FakeServiceTier,
+    FakeUsers,
+)
 from tier_runtime.health import HealthBoard
 from tier_runtime.logs import get_logger
 from tier_runtime.server import GrpcServerSettings, Registration, TierServer, build_server
 
 _AUTH = auth_service_pb2.DESCRIPTOR.services_by_name["AuthService"]
 _USERS = user_service_pb2.DESCRIPTOR.services_by_name["UserService"]
+_PRODUCTS = product_service_pb2.DESCRIPTOR.services_by_name["ProductService"]
+_ORDERS = order_service_pb2.DESCRIPTOR.services_by_name["OrderService"]
 _LIMITS = rate_limit_service_pb2.DESCRIPTOR.services_by_name["RateLimitService"]
 
 
@@ -43,6 +56,17 @@ def served(tier: FakeServiceTier, port: int = 0) -> Iterator[TierServer]:
             Registration(
                 _USERS.full_name,
                 _adder(user_service_pb2_grpc.add_UserServiceServicer_to_server, FakeUsers(tier)),
+            ),
+            Registration(
+                _PRODUCTS.full_name,
+                _adder(
+                    product_service_pb2_grpc.add_ProductServiceServicer_to_server,
+                    FakeProducts(tier),
+                ),
+            ),
+            Registration(
+                _ORDERS.full_name,
+                _adder(order_service_pb2_grpc.add_OrderServiceServicer_to_server, FakeOrders(tier)),
             ),
             Registration(
                 _LIMITS.full_name,

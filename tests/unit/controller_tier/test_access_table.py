@@ -76,6 +76,21 @@ def test_what_the_edge_asks_for_itself_is_not_public() -> None:
         ("UserService/DeleteUser", Access.ADMIN),
         ("UserService/GetUserProfile", Access.SIGNED_IN),
         ("UserService/ReplaceUserProfile", Access.SIGNED_IN),
+        ("ProductService/GetProduct", Access.OPTIONAL),
+        ("ProductService/BatchGetProducts", Access.OPTIONAL),
+        ("ProductService/ListProducts", Access.OPTIONAL),
+        ("ProductService/SearchProducts", Access.OPTIONAL),
+        ("ProductService/CreateProduct", Access.ADMIN),
+        ("ProductService/UpdateProduct", Access.ADMIN),
+        ("ProductService/DeleteProduct", Access.ADMIN),
+        ("ProductService/UpdateStock", Access.ADMIN),
+        ("ProductService/BatchUpdateStock", Access.ADMIN),
+        ("ProductService/ListStockMovements", Access.ADMIN),
+        ("OrderService/PlaceOrder", Access.SIGNED_IN),
+        ("OrderService/GetOrder", Access.SIGNED_IN),
+        ("OrderService/ListOrders", Access.SIGNED_IN),
+        ("OrderService/CancelOrder", Access.SIGNED_IN),
+        ("OrderService/UpdateOrderStatus", Access.ADMIN),
     ],
 )
 def test_who_may_call_is_what_the_api_promises(method: str, access: Access) -> None:
@@ -98,8 +113,19 @@ def test_every_route_that_asks_the_service_tier_stands_on_a_row() -> None:
     for operation in operations:
         assert (operation.rpc is not None) is operation.hops, operation.name
     stood_on = {operation.rpc.name for operation in operations if operation.rpc is not None}
-    # HTTP has no streams.
-    assert TABLE.keys() - stood_on == {f"{PACKAGE}.UserService/StreamUsers"}
+    # HTTP has no streams of users, and no batch of reads: the edge makes those itself.
+    assert TABLE.keys() - stood_on == {
+        f"{PACKAGE}.UserService/StreamUsers",
+        f"{PACKAGE}.ProductService/BatchGetProducts",
+    }
+
+
+def test_only_streams_of_any_length_may_take_longer_than_a_request() -> None:
+    # A search has at most a hundred answers, and everybody may make one.
+    assert {name for name, rpc in TABLE.items() if rpc.unbounded} == {
+        f"{PACKAGE}.UserService/StreamUsers",
+        f"{PACKAGE}.ProductService/BatchUpdateStock",
+    }
 
 
 def test_a_route_without_a_row_is_for_everyone() -> None:

@@ -55,7 +55,7 @@ class Readers:
 
     def wait_until_gathered(self, count: int) -> None:
         assert isinstance(self.users, CoalescedUsers)
-        slots = self.users._coalescer._gathering
+        slots = self.users._reads._coalescer._gathering
         eventually(
             lambda: sum(len(slot.waiters) for slot in list(slots.values())) == count,
             what="the callers",

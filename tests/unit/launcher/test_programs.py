@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from launcher.programs import program_of
+from launcher.settings import SERVICES
 from launcher.tiers import TierName
 from tier_runtime.settings import SettingsError
 from tier_runtime.startup import StartupError
@@ -60,7 +61,7 @@ def test_the_controller_of_microservices_must_be_told_where_they_are() -> None:
 
     with pytest.raises(StartupError, match="SERVICE_URLS: "):
         program_of("controller", environ)
-    urls = "auth=grpc://a:1,users=grpc://b:1,rate_limits=grpc://c:1"
+    urls = ",".join(f"{name}=grpc://{name}:1" for name in SERVICES)
     assert program_of("controller", environ | {"SERVICE_URLS": urls}).told == {}
 
 

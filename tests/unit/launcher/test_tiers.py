@@ -29,7 +29,13 @@ def test_a_tier_sees_its_own_secrets_only(tier: TierName, secrets: set[str]) -> 
 
 @pytest.mark.parametrize(
     ("service", "secrets"),
-    [("auth", JWT | KEYS | TOKEN), ("users", TOKEN), ("rate_limits", set[str]())],
+    [
+        ("auth", JWT | KEYS | TOKEN),
+        ("users", TOKEN),
+        ("rate_limits", set[str]()),
+        ("products", TOKEN),
+        ("orders", TOKEN),
+    ],
 )
 def test_a_microservice_sees_the_secrets_of_its_services_only(
     service: str, secrets: set[str]
