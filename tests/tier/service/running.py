@@ -33,6 +33,7 @@ from tier_runtime.channel import open_channel
 from tier_runtime.clock import Clock
 from tier_runtime.deadline import Deadline
 from tier_runtime.health import HealthBoard
+from tier_runtime.ids import Uuid7Source
 from tier_runtime.logs import get_logger
 from tier_runtime.server import GrpcServerSettings, TierServer, build_server
 from tier_runtime.settings import load
@@ -59,7 +60,7 @@ def empty(database_url: str) -> None:
 def repository_on(store: Store, clock: Clock) -> Iterator[str]:
     """Run the repository tier on a migrated store; give its URL."""
     settings = load(RepositorySettings, {"REPOSITORY_BIND": "127.0.0.1:0", **store.environ()})
-    tier = assemble(settings, clock, Random(7))
+    tier = assemble(settings, clock, Random(7), Uuid7Source())
     with ExitStack() as stack:
         for callback in reversed(tier.on_stop):
             stack.callback(callback)
