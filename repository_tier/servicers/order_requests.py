@@ -5,7 +5,6 @@ Every function raises AppError INVALID/VALIDATION_FAILED with all faults of the 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 from arcana.repository.v1 import order_pb2
@@ -21,8 +20,6 @@ MAX_LINES = 100
 MAX_QUANTITY = 1000
 MAX_PRICE_MINOR = 10**12
 
-_CURRENCY = re.compile(r"[A-Z]{3}")
-
 
 def new_order_from_proto(request: messages.PlaceOrderRequest) -> NewOrder:
     """Return the order to place, whose sums add up."""
@@ -31,13 +28,11 @@ def new_order_from_proto(request: messages.PlaceOrderRequest) -> NewOrder:
         checks.fault("items", f"More than {MAX_LINES}.")
         checks.done()
     lines = [_line_from_proto(checks, number, line) for number, line in enumerate(request.items)]
-    if _CURRENCY.fullmatch(request.currency_code) is None:
-        checks.fault("currency_code", "Must be three upper case letters.")
     order = NewOrder(
         id=checks.new_id("order_id", request.order_id),
         user_id=checks.known_id("user_id", request.user_id),
         lines=lines,
-        currency_code=request.currency_code,
+        currency_code=checks.currency("currency_code", request.currency_code),
         pricing=enum_word(PRICING_WORDS, checks, "pricing", request.pricing),
     )
     _check_prices(checks, lines)

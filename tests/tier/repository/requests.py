@@ -18,6 +18,8 @@ from arcana.repository.v1.one_time_token_pb2 import (
 )
 from arcana.repository.v1.order_pb2 import PRICING_REGULAR
 from arcana.repository.v1.order_repository_pb2 import PlaceOrderRequest, PricedLine
+from arcana.repository.v1.product_pb2 import PRODUCT_STATUS_ACTIVE
+from arcana.repository.v1.product_repository_pb2 import CreateProductRequest
 from arcana.repository.v1.session_repository_pb2 import (
     CreateSessionRequest,
     RotateRefreshTokenRequest,
@@ -104,6 +106,16 @@ class Requests:
 
     def reset(self, token: str, **fields: Any) -> NewOneTimeToken:
         return self._token(token, ONE_TIME_TOKEN_PURPOSE_PASSWORD_RESET, fields)
+
+    def product(self, **fields: Any) -> CreateProductRequest:
+        values: dict[str, Any] = {
+            "product_id": self.new_id(),
+            "name": "Analytical Engine",
+            "price_minor": 1999,
+            "currency_code": "USD",
+            "status": PRODUCT_STATUS_ACTIVE,
+        }
+        return CreateProductRequest(**values | fields)
 
     def key(self, key: str = "k-1", **fields: Any) -> IdempotencyKey:
         values: dict[str, Any] = {

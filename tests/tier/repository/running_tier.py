@@ -16,6 +16,7 @@ from sqlalchemy import Engine, Executable, RowMapping
 
 from arcana.repository.v1.event_repository_pb2_grpc import EventRepositoryStub
 from arcana.repository.v1.order_repository_pb2_grpc import OrderRepositoryStub
+from arcana.repository.v1.product_repository_pb2_grpc import ProductRepositoryStub
 from arcana.repository.v1.rate_limit_repository_pb2_grpc import RateLimitRepositoryStub
 from arcana.repository.v1.session_repository_pb2 import EndSessionByRefreshTokenRequest
 from arcana.repository.v1.session_repository_pb2_grpc import SessionRepositoryStub
@@ -41,6 +42,7 @@ class RunningTier:
 
     users: UserRepositoryStub
     sessions: SessionRepositoryStub
+    products: ProductRepositoryStub
     orders: OrderRepositoryStub
     events: EventRepositoryStub
     limits: RateLimitRepositoryStub
@@ -88,6 +90,7 @@ def running_tier(
         yield RunningTier(
             UserRepositoryStub(channel),
             SessionRepositoryStub(channel),
+            ProductRepositoryStub(channel),
             OrderRepositoryStub(channel),
             EventRepositoryStub(channel),
             RateLimitRepositoryStub(channel),
