@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from uuid import UUID
 
-from sqlalchemy import BINARY, DateTime, LargeBinary, String
-from sqlalchemy.dialects.mysql import DATETIME, MEDIUMBLOB
+from sqlalchemy import BINARY, DateTime, LargeBinary, String, Text
+from sqlalchemy.dialects.mysql import DATETIME, MEDIUMBLOB, MEDIUMTEXT
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -100,6 +100,11 @@ def exact_text(length: int) -> String:
 def word(length: int) -> String:
     """Return text of ASCII only, such as an enum's value, compared character by character."""
     return String(length).with_variant(String(length, collation="ascii_bin"), *MYSQL_DIALECTS)
+
+
+def long_ascii() -> Text:
+    """Return text of ASCII only, of up to 16 MiB."""
+    return Text().with_variant(MEDIUMTEXT(collation="ascii_bin"), *MYSQL_DIALECTS)
 
 
 def large_bytes() -> LargeBinary:

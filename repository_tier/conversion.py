@@ -36,12 +36,20 @@ PURPOSE_WORDS: Mapping[int, str] = MappingProxyType(
 
 def status_word(checks: FieldChecks, field: str, status: int) -> str:
     """Return how a status is stored; an unspecified or unknown one is a fault."""
-    return _word(STATUS_WORDS, checks, field, status)
+    return enum_word(STATUS_WORDS, checks, field, status)
 
 
 def purpose_word(checks: FieldChecks, field: str, purpose: int) -> str:
     """Return how a token's purpose is stored; an unspecified or unknown one is a fault."""
-    return _word(PURPOSE_WORDS, checks, field, purpose)
+    return enum_word(PURPOSE_WORDS, checks, field, purpose)
+
+
+def enum_word(words: Mapping[int, str], checks: FieldChecks, field: str, number: int) -> str:
+    """Return how an enum's value is stored; an unspecified or unknown one is a fault."""
+    if number not in words:
+        checks.fault(field, REQUIRED if number == 0 else "Not a known value.")
+        return ""
+    return words[number]
 
 
 def user_from_row(row: RowMapping) -> user_pb2.User:
@@ -101,10 +109,3 @@ def session_from_row(row: RowMapping) -> session_repository_pb2.Session:
 
 def _optional(moment: datetime | None) -> Timestamp | None:
     return None if moment is None else timestamp_from(moment)
-
-
-def _word(words: Mapping[int, str], checks: FieldChecks, field: str, number: int) -> str:
-    if number not in words:
-        checks.fault(field, REQUIRED if number == 0 else "Not a known value.")
-        return ""
-    return words[number]

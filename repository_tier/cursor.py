@@ -21,10 +21,11 @@ _FORMAT = 1
 _MAX_CURSOR_CHARACTERS = 8192
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_INT64 = range(-(2**63), 2**63)
 
 # What a list is sorted by, and how it is read back. Ids are texts that must be ids.
-SortKey = str | datetime
-KeyType = type[str] | type[datetime] | type[UUID]
+SortKey = str | int | datetime
+KeyType = type[str] | type[int] | type[datetime] | type[UUID]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,9 @@ def read_cursor(digest: str, cursor: str, key_type: KeyType) -> Position:
     if key_type is UUID and plain == item_id:
         return Position(item_id, item_id)
     if key_type is str and isinstance(plain, str) and len(plain) <= MAX_SORT_KEY_CHARACTERS:
+        return Position(plain, item_id)
+    # Not isinstance: that takes True for a number.
+    if key_type is int and type(plain) is int and plain in _INT64:
         return Position(plain, item_id)
     if key_type is datetime and type(plain) is int:
         try:

@@ -86,6 +86,12 @@ def begin_immediate(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
+def deadline_of(connection: Connection) -> Deadline:
+    """Return when nobody waits any more for the work on a connection of `Database`."""
+    deadline: Deadline = connection.get_execution_options()[DEADLINE_OPTION]
+    return deadline
+
+
 def _sqlite_engines(url: URL, pool: PoolSettings) -> Engines:
     shared: dict[str, Any] = {
         "connect_args": {"check_same_thread": False},

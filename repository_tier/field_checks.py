@@ -19,6 +19,7 @@ SHA256_BYTES = 32
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 _PHONE = re.compile(r"\+[1-9][0-9]{1,14}")
+_CURRENCY = re.compile(r"[A-Z]{3}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -138,6 +139,20 @@ class FieldChecks:
         for role in sorted(found):
             self.word(field, role, 32)
         return found
+
+    def between(self, field: str, value: int, least: int, most: int) -> int:
+        """Check a number that has bounds."""
+        if not least <= value <= most:
+            self.fault(field, f"Must be from {least} to {most}.")
+        return value
+
+    def currency(self, field: str, value: str) -> str:
+        """Check the shape of an ISO 4217 code; which of them there are is not known here."""
+        if not value:
+            self.fault(field, REQUIRED)
+        elif _CURRENCY.fullmatch(value) is None:
+            self.fault(field, "Must be three upper case letters.")
+        return value
 
     def not_negative(self, field: str, value: int) -> int:
         """Check a number that is 0 or more."""

@@ -6,9 +6,8 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Generic, TypeVar
+from typing import Protocol, TypeVar
 
-from google.protobuf.message import Message
 from sqlalchemy import Connection, RowMapping, select, update
 from sqlalchemy.exc import OperationalError
 
@@ -22,7 +21,22 @@ from tier_runtime.errors import AppError, Kind
 KEPT = timedelta(hours=24)
 RETRY_AFTER_SECONDS = 1.0
 
-AnswerT = TypeVar("AnswerT", bound=Message)
+
+class Replayable(Protocol):
+    """The answer of a creation, which says whether it is that of an earlier call."""
+
+    replayed: bool
+
+    def SerializeToString(self, *, deterministic: bool = ...) -> bytes:  # noqa: N802 - protobuf's name
+        """Return it as it is kept."""
+        ...
+
+    def ParseFromString(self, serialized: bytes) -> int:  # noqa: N802 - protobuf's name
+        """Become what was kept."""
+        ...
+
+
+AnswerT = TypeVar("AnswerT", bound=Replayable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +46,6 @@ class OnceKey:
     key_sha256: bytes
     scope: str
     fingerprint: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Once(Generic[AnswerT]):
-    """An answer, and whether it is that of an earlier call."""
-
-    answer: AnswerT
-    replayed: bool
 
 
 def once_key_from_proto(key: idempotency_pb2.IdempotencyKey) -> OnceKey:
@@ -60,13 +66,14 @@ def once_key_from_proto(key: idempotency_pb2.IdempotencyKey) -> OnceKey:
 
 def once(
     connection: Connection,
-    key: OnceKey,
+    key: OnceKey | None,
     now: datetime,
     make: Callable[[], AnswerT],
     answer_type: type[AnswerT],
-) -> Once[AnswerT]:
-    """Run `make` and keep its answer for 24 h, or return the answer that is kept.
+) -> AnswerT:
+    """Run `make` and keep its answer for 24 h, or return the answer that is kept, as replayed.
 
+    Without a key it is made each time.
     The key is taken first, so a second call waits for the first one's transaction; it goes with
     that transaction if the creation fails.
 
@@ -74,6 +81,8 @@ def once(
         AppError: CONFLICT/IDEMPOTENCY_IN_PROGRESS, when the first one takes too long;
             INVALID/IDEMPOTENCY_KEY_REUSED; and what `make` raises.
     """
+    if key is None:
+        return make()
     kept = _take(connection, key, now)
     # Only this transaction can see a row without an answer.
     if kept["response"] is not None and kept["expire_time"] > now:
@@ -85,7 +94,8 @@ def once(
             )
         answer = answer_type()
         answer.ParseFromString(kept["response"])
-        return Once(answer, replayed=True)
+        answer.replayed = True
+        return answer
     answer = make()
     response = answer.SerializeToString(deterministic=True)
     connection.execute(
@@ -93,7 +103,7 @@ def once(
         .where(idempotency_keys.c.key_sha256 == key.key_sha256)
         .values(fingerprint=key.fingerprint, response=response, expire_time=now + KEPT)
     )
-    return Once(answer, replayed=False)
+    return answer
 
 
 def _take(connection: Connection, key: OnceKey, now: datetime) -> RowMapping:

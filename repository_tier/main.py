@@ -10,8 +10,12 @@ from limits.storage import MemoryStorage, RedisStorage
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from arcana.repository.v1 import user_pb2
+from arcana.repository.v1 import product_pb2, user_pb2
 from arcana.repository.v1.event_repository_pb2_grpc import add_EventRepositoryServicer_to_server
+from arcana.repository.v1.order_repository_pb2_grpc import add_OrderRepositoryServicer_to_server
+from arcana.repository.v1.product_repository_pb2_grpc import (
+    add_ProductRepositoryServicer_to_server,
+)
 from arcana.repository.v1.rate_limit_repository_pb2_grpc import (
     add_RateLimitRepositoryServicer_to_server,
 )
@@ -23,6 +27,7 @@ from repository_tier.cache.entry import CacheStore
 from repository_tier.cache.memory_store import MemoryStore
 from repository_tier.cache.message_cache import CacheTimes, MessageCache
 from repository_tier.cache.redis_store import RedisStore, connect_redis
+from repository_tier.cached_reads import CachedReads
 from repository_tier.database import Database
 from repository_tier.embedded_file import own
 from repository_tier.engine import PoolSettings, make_engines, sqlite_file
@@ -35,22 +40,32 @@ from repository_tier.migrate import (
     shown_url,
 )
 from repository_tier.one_time_tokens import OneTimeTokens
+from repository_tier.order_lists import OrderLists
+from repository_tier.orders import Orders
 from repository_tier.outbox import Outbox
 from repository_tier.passwords import Passwords
+from repository_tier.product_catalogue import ProductCatalogue
+from repository_tier.product_directory import PRODUCTS, ProductDirectory
+from repository_tier.product_search import ProductSearch
 from repository_tier.profiles import Profiles
 from repository_tier.rate_limits import RateLimits, redis_counters
 from repository_tier.servicers.event_servicer import EventServicer
+from repository_tier.servicers.order_servicer import OrderServicer
+from repository_tier.servicers.product_servicer import ProductServicer
 from repository_tier.servicers.rate_limit_servicer import RateLimitServicer
 from repository_tier.servicers.session_servicer import SessionServicer
 from repository_tier.servicers.user_servicer import UserServicer
 from repository_tier.session_lists import SessionLists
 from repository_tier.sessions import Sessions
 from repository_tier.settings import RepositorySettings
+from repository_tier.stock import Stock
+from repository_tier.totals import Totals
 from repository_tier.user_accounts import UserAccounts
 from repository_tier.user_directory import UserDirectory
 from tier_runtime.breaker import Breaker
 from tier_runtime.clock import Clock, SystemClock
 from tier_runtime.health import HealthBoard
+from tier_runtime.ids import IdSource, Uuid7Source
 from tier_runtime.logs import configure_logging, get_logger
 from tier_runtime.server import Registration
 from tier_runtime.settings import load
@@ -76,7 +91,7 @@ def make_tier(settings: RepositorySettings) -> Tier:
     Raises:
         StartupError: the database cannot be used, or another process serves its file.
     """
-    tier = assemble(settings, SystemClock(), SystemRandom())
+    tier = assemble(settings, SystemClock(), SystemRandom(), Uuid7Source())
     file = sqlite_file(settings.database())
     if file is None:
         return tier
@@ -89,7 +104,7 @@ def make_tier(settings: RepositorySettings) -> Tier:
     return replace(tier, on_stop=[*tier.on_stop, release])
 
 
-def assemble(settings: RepositorySettings, clock: Clock, random: Random) -> Tier:
+def assemble(settings: RepositorySettings, clock: Clock, random: Random, ids: IdSource) -> Tier:
     """Build the tier out of its settings.
 
     Raises:
@@ -121,24 +136,47 @@ def assemble(settings: RepositorySettings, clock: Clock, random: Random) -> Tier
     # What stands against the store stands against all that is kept there.
     cache_breaker = breaker(lambda is_open: log.warning("cache_breaker", open=is_open))
     times = CacheTimes(settings.cache_ttl_seconds, settings.cache_missing_ttl_seconds)
-    cache: MessageCache[user_pb2.User] = MessageCache("user", store, cache_breaker, times, random)
+    user_cache: MessageCache[user_pb2.User] = MessageCache(
+        "user", store, cache_breaker, times, random
+    )
+    product_cache: MessageCache[product_pb2.Product] = MessageCache(
+        "product", store, cache_breaker, times, random
+    )
     limits = RateLimits(
         counters, breaker(lambda is_open: log.warning("rate_limits_breaker", open=is_open))
     )
 
+    totals = Totals(clock)
     users = UserServicer(
-        UserDirectory(database, cache),
-        UserAccounts(database, cache, clock),
+        UserDirectory(database, user_cache, totals),
+        UserAccounts(database, user_cache, clock),
         Profiles(database, clock),
-        Passwords(database, cache, clock),
+        Passwords(database, user_cache, clock),
         OneTimeTokens(database, clock),
     )
-    sessions = SessionServicer(Sessions(database, cache, clock), SessionLists(database, clock))
+    sessions = SessionServicer(
+        Sessions(database, user_cache, clock), SessionLists(database, totals, clock)
+    )
+    product_reads = CachedReads(PRODUCTS, database, product_cache, totals)
+    products = ProductServicer(
+        ProductDirectory(product_reads),
+        ProductSearch(database, product_reads),
+        ProductCatalogue(database, product_cache, clock, ids),
+        Stock(database, product_cache, totals, clock, ids),
+    )
+    orders = OrderServicer(
+        OrderLists(database, totals), Orders(database, product_cache, clock, ids)
+    )
     events = EventServicer(Outbox(database, clock))
 
     health = HealthBoard()
     health.add_probe("store.database", database.is_up, settings.store_probe_seconds)
-    health.add_probe("store.cache", cache.is_up, settings.store_probe_seconds)
+    health.add_probe(
+        "store.cache",
+        # Each puts what it could not put while the store was away.
+        lambda: user_cache.is_up() and product_cache.is_up(),
+        settings.store_probe_seconds,
+    )
     registrations = [
         Registration(
             "arcana.repository.v1.UserRepository",
@@ -147,6 +185,14 @@ def assemble(settings: RepositorySettings, clock: Clock, random: Random) -> Tier
         Registration(
             "arcana.repository.v1.SessionRepository",
             partial(add_SessionRepositoryServicer_to_server, sessions),
+        ),
+        Registration(
+            "arcana.repository.v1.ProductRepository",
+            partial(add_ProductRepositoryServicer_to_server, products),
+        ),
+        Registration(
+            "arcana.repository.v1.OrderRepository",
+            partial(add_OrderRepositoryServicer_to_server, orders),
         ),
         Registration(
             "arcana.repository.v1.EventRepository",

@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Column, Connection, RowMapping, Select, and_, func, or_, select
+from sqlalchemy import Column, Connection, RowMapping, Select, and_, or_
 
 from arcana.common.v1 import paging_pb2
 from repository_tier.cursor import KeyType, Position, list_digest, read_cursor, write_cursor
 from repository_tier.field_checks import FieldChecks
+from repository_tier.totals import Totals
 
 DEFAULT_PAGE_SIZE = 10
 MAX_PAGE_SIZE = 100
@@ -62,27 +63,32 @@ def page_from_proto(request: paging_pb2.PageRequest) -> Page:
 
 
 def list_page(
-    connection: Connection, rows: Select[Any], order: Order, page: Page, filter_digest: bytes
+    connection: Connection,
+    rows: Select[Any],
+    order: Order,
+    page: Page,
+    filter_digest: bytes,
+    *,
+    totals: Totals,
 ) -> Found:
     """Return one page of the rows. They must hold both columns of the order.
 
-    A page by cursor costs the same wherever it is; a page by number has the total with it.
+    A page by cursor costs the same wherever it is; a page by number has the total with it. The
+    connection is one of `Database`.
 
     Raises:
         AppError: INVALID/VALIDATION_FAILED, when the cursor is not one of this list.
     """
-    digest = list_digest(
-        order.column.table.name.encode(),
-        order.column.name.encode(),
-        b"descending" if order.descending else b"ascending",
-        filter_digest,
-    )
+    table_name = order.column.table.name.encode()
+    direction = b"descending" if order.descending else b"ascending"
+    digest = list_digest(table_name, order.column.name.encode(), direction, filter_digest)
     total = None
     if page.cursor:
         position = read_cursor(digest, page.cursor, order.key_type)
         wanted = rows.where(after(order, position))
     else:
-        total = connection.scalar(select(func.count()).select_from(_only_ids(rows, order)))
+        ids = rows.with_only_columns(order.id_column).order_by(None)
+        total = totals.total(connection, ids, list_digest(table_name, filter_digest))
         wanted = rows.offset(page.number * page.size)
     wanted = wanted.order_by(*directed(order)).limit(page.size + 1)
     found = connection.execute(wanted).mappings().all()
@@ -93,10 +99,6 @@ def list_page(
         next_cursor = write_cursor(digest, position)
     place = paging_pb2.PageResult(total=total, next_cursor=next_cursor)
     return Found(found[: page.size], place)
-
-
-def _only_ids(rows: Select[Any], order: Order) -> Any:
-    return rows.with_only_columns(order.id_column).order_by(None).subquery()
 
 
 def directed(order: Order) -> list[Any]:

@@ -20,7 +20,8 @@ from repository_tier.one_time_tokens import (
 )
 from repository_tier.outbox import OutboxEvent, append_events
 from repository_tier.tables import users
-from repository_tier.user_rows import change_user, lock_user, read_user, stale
+from repository_tier.user_rows import change_user, lock_user, read_user
+from repository_tier.versions import stale
 from tier_runtime.clock import Clock
 from tier_runtime.deadline import Deadline
 

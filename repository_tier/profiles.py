@@ -12,7 +12,8 @@ from repository_tier.conversion import profile_from_row
 from repository_tier.database import Database
 from repository_tier.outbox import OutboxEvent, append_events
 from repository_tier.tables import user_profiles, users
-from repository_tier.user_rows import lock_user, stale, user_not_found
+from repository_tier.user_rows import lock_user, user_not_found
+from repository_tier.versions import stale
 from tier_runtime.clock import Clock
 from tier_runtime.deadline import Deadline
 

@@ -16,6 +16,7 @@ from repository_tier.cursor import Position, list_digest, read_cursor, write_cur
 from repository_tier.database import Database
 from repository_tier.paging import Order, Page, after, directed, list_page
 from repository_tier.tables import sessions, user_roles, users
+from repository_tier.totals import Totals
 from repository_tier.user_rows import ROLES
 from tier_runtime.clock import Clock
 from tier_runtime.deadline import Deadline
@@ -41,8 +42,11 @@ class AccessChanges:
 class SessionLists:
     """Reads sessions."""
 
-    def __init__(self, database: Database, clock: Clock, max_changes: int = MAX_CHANGES) -> None:
+    def __init__(
+        self, database: Database, totals: Totals, clock: Clock, max_changes: int = MAX_CHANGES
+    ) -> None:
         self._database = database
+        self._totals = totals
         self._clock = clock
         self._max_changes = max_changes
 
@@ -62,7 +66,7 @@ class SessionLists:
         found = self._database.read(
             deadline,
             lambda connection: list_page(
-                connection, rows, _NEWEST_FIRST, page, filter_digest=user_id.encode()
+                connection, rows, _NEWEST_FIRST, page, user_id.encode(), totals=self._totals
             ),
         )
         return [session_from_row(row) for row in found.rows], found.place

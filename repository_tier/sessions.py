@@ -18,7 +18,8 @@ from repository_tier.ended_sessions import end_session, end_sessions_of
 from repository_tier.outbox import OutboxEvent, append_events
 from repository_tier.store_errors import duplicates
 from repository_tier.tables import refresh_tokens, sessions, users
-from repository_tier.user_rows import find_user, lock_user, read_user, stale
+from repository_tier.user_rows import find_user, lock_user, read_user
+from repository_tier.versions import stale
 from tier_runtime.clock import Clock
 from tier_runtime.deadline import Deadline
 from tier_runtime.errors import AppError, Kind

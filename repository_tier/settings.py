@@ -80,10 +80,16 @@ class RepositorySettings(ServedSettings):
     )
 
     cache_ttl_seconds: float = Field(
-        default=300.0, gt=0, le=86_400, description="How long a cached user lives at most (s)."
+        default=300.0,
+        gt=0,
+        le=86_400,
+        description="How long a cached user or product lives at most (s).",
     )
     cache_missing_ttl_seconds: float = Field(
-        default=5.0, gt=0, le=60, description="How long the cache knows that a user is missing (s)."
+        default=5.0,
+        gt=0,
+        le=60,
+        description="How long the cache knows that there is no such thing (s).",
     )
     cache_timeout_seconds: float = Field(
         default=0.1, gt=0, le=5, description="How long Redis may take to connect or answer (s)."

@@ -28,6 +28,7 @@ from repository_tier.column_types import (
     UuidColumn,
     exact_text,
     large_bytes,
+    long_ascii,
     word,
 )
 
@@ -211,6 +212,25 @@ products = Table(
     Index(
         "ix_products_category_status_created_time_id", "category", "status", "created_time", "id"
     ),
+    **TABLE_OPTIONS,
+)
+
+# What a product is searched by, as `search_words` makes it. A table of its own, so that a change of
+# stock touches no full-text index.
+product_search = Table(
+    "product_search",
+    metadata,
+    # SQLite's index knows a row by an integer.
+    Column(
+        "position",
+        BigInteger().with_variant(Integer, "sqlite"),
+        primary_key=True,
+        autoincrement=True,
+    ),
+    Column("product_id", UuidColumn, ForeignKey("products.id"), nullable=False, unique=True),
+    Column("words", long_ascii(), nullable=False),
+    # SQLite has a virtual table in its place, `product_search_index`, which triggers keep in step.
+    Index("ix_product_search_words", "words", mysql_prefix="FULLTEXT", mariadb_prefix="FULLTEXT"),
     **TABLE_OPTIONS,
 )
 

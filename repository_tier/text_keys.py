@@ -27,9 +27,9 @@ def email_key(email: str) -> str:
     return folded(trimmed(email))
 
 
-def name_key(name: str) -> str:
+def name_key(name: str, longest: int = MAX_SORT_KEY_CHARACTERS) -> str:
     """Return the form by which names are sorted and searched.
 
     Case folding can make a text up to three times as long; what an index cannot hold is cut.
     """
-    return folded(trimmed(name))[:MAX_SORT_KEY_CHARACTERS]
+    return folded(trimmed(name))[:longest]

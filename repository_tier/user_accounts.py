@@ -98,11 +98,7 @@ class UserAccounts:
                 append_events(connection, events, now)
                 return CreateUserResponse(user=read_user(connection, user.id))
 
-            if key is None:
-                return make()
-            found = once(connection, key, now, make, CreateUserResponse)
-            found.answer.replayed = found.replayed
-            return found.answer
+            return once(connection, key, now, make, CreateUserResponse)
 
         response = self._database.write(deadline, work)
         if not response.replayed:

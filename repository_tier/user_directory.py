@@ -6,24 +6,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Select, exists, or_, select
+from sqlalchemy import Select, exists, or_, select
 
 from arcana.common.v1 import paging_pb2
 from arcana.repository.v1 import user_pb2, user_repository_pb2
-from repository_tier.cache.message_cache import Load, MessageCache
+from repository_tier.cache.message_cache import MessageCache
+from repository_tier.cached_reads import CachedReads, Kind
 from repository_tier.conversion import credentials_from_row, status_word, user_from_row
 from repository_tier.database import Database
 from repository_tier.field_checks import FieldChecks
-from repository_tier.paging import Order, Page, list_page
+from repository_tier.paging import Order, Page
 from repository_tier.tables import user_roles, users
 from repository_tier.text_keys import email_key, folded
-from repository_tier.user_rows import USER_COLUMNS, find_users, user_not_found
+from repository_tier.totals import Totals
+from repository_tier.user_rows import USER_COLUMNS, user_not_found
 from tier_runtime.batches import Outcome
 from tier_runtime.deadline import Deadline
 from tier_runtime.errors import AppError
-from tier_runtime.wire import message_field
 
 _SORTS = MappingProxyType(
     {
@@ -96,9 +98,11 @@ def order_from_proto(
 class UserDirectory:
     """Reads users."""
 
-    def __init__(self, database: Database, cache: MessageCache[user_pb2.User]) -> None:
+    def __init__(
+        self, database: Database, cache: MessageCache[user_pb2.User], totals: Totals
+    ) -> None:
         self._database = database
-        self._cache = cache
+        self._reads = CachedReads(_USERS, database, cache, totals)
 
     def get(self, user_id: str, deadline: Deadline) -> bytes:
         """Return the serialized answer of GetUser, from the cache where it can.
@@ -106,10 +110,7 @@ class UserDirectory:
         Raises:
             AppError: MISSING/USER_NOT_FOUND.
         """
-        user = self._cache.get(user_id, self._loading(deadline), deadline)
-        if user is None:
-            raise user_not_found()
-        return message_field(1, user)
+        return self._reads.get(user_id, deadline)
 
     def get_many(self, wanted: Sequence[str | AppError], deadline: Deadline) -> Sequence[Outcome]:
         """Return for each user what `get` returns or raises; an error stays what it is.
@@ -117,23 +118,7 @@ class UserDirectory:
         Raises:
             AppError: the database cannot be read, and none of the users is in the cache.
         """
-        user_ids = dict.fromkeys(one for one in wanted if isinstance(one, str))
-        known = self._cache.known(user_ids)
-        failure = user_not_found()
-        missing = [user_id for user_id in user_ids if user_id not in known]
-        if missing:
-            try:
-                known.update(self._cache.load(missing, self._loading(deadline), deadline))
-            except AppError as error:
-                if not known:
-                    raise
-                # Those that are known are answered, as they would be one by one.
-                failure = error
-        outcomes: dict[str, Outcome] = dict.fromkeys(missing, failure)
-        for user_id, entry in known.items():
-            found = entry.body
-            outcomes[user_id] = user_not_found() if found is None else message_field(1, found)
-        return [outcomes[one] if isinstance(one, str) else one for one in wanted]
+        return self._reads.get_many(wanted, deadline)
 
     def credentials(
         self, owner: Owner, deadline: Deadline
@@ -163,59 +148,17 @@ class UserDirectory:
         Raises:
             AppError: INVALID/VALIDATION_FAILED, for a cursor of another list.
         """
-        # Who walks by cursor reads everybody once: the cache holds few of them, and keeping them
-        # would push out those whom others ask for.
-        if page.cursor:
-            return self._listed(wanted, order, page, deadline)
-        narrow = dict.fromkeys((users.c.id, users.c.version, order.column))
-        rows = _filtered(select(*narrow), wanted)
-        found = self._database.read(
-            deadline, lambda connection: list_page(connection, rows, order, page, wanted.digest)
-        )
-        versions = {row["id"]: row["version"] for row in found.rows}
-        known = self._cache.known(versions)
-        stale = [
-            user_id
-            for user_id, version in versions.items()
-            if user_id not in known or known[user_id].version != version
-        ]
-        if stale:
-            known.update(self._cache.load(stale, self._loading(deadline), deadline))
-        bodies = [
-            entry.body
-            for user_id, version in versions.items()
-            if (entry := known[user_id]).body is not None and entry.version == version
-        ]
-        if len(bodies) < len(versions):
-            # One of them has changed since the first statement, and perhaps belongs elsewhere.
-            return self._listed(wanted, order, page, deadline)
-        return bodies, found.place
-
-    def _listed(
-        self, wanted: Filter, order: Order, page: Page, deadline: Deadline
-    ) -> tuple[Sequence[bytes], paging_pb2.PageResult]:
-        """Return one page by a single statement: all its users are of the same moment."""
-        columns = USER_COLUMNS if order.column.name in _SHOWN else (*USER_COLUMNS, order.column)
-        rows = _filtered(select(*columns), wanted)
-
-        def work(connection: Connection) -> tuple[Sequence[bytes], paging_pb2.PageResult]:
-            found = list_page(connection, rows, order, page, wanted.digest)
-            return [user_from_row(row).SerializeToString() for row in found.rows], found.place
-
-        return self._database.read(deadline, work)
-
-    def _loading(self, deadline: Deadline) -> Load[user_pb2.User]:
-        return lambda user_ids: self._database.read(
-            deadline, lambda connection: find_users(connection, user_ids)
+        return self._reads.list(
+            lambda rows: _filtered(rows, wanted), wanted.digest, order, page, deadline
         )
 
 
-_SHOWN = frozenset(column.name for column in USER_COLUMNS)
+_USERS = Kind(users, USER_COLUMNS, user_from_row, lambda _user_id: user_not_found())
 # One statement, so that hash, version and status are of the same moment.
 _CREDENTIALS = select(*USER_COLUMNS, users.c.password_hash, users.c.credential_version)
 
 
-def _filtered(rows: Select[tuple[object, ...]], wanted: Filter) -> Select[tuple[object, ...]]:
+def _filtered(rows: Select[Any], wanted: Filter) -> Select[Any]:
     if wanted.status:
         rows = rows.where(users.c.status == wanted.status)
     if wanted.role:

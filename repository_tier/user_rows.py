@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, func, select, upda
 from arcana.repository.v1 import user_pb2
 from repository_tier.conversion import user_from_row
 from repository_tier.tables import user_roles, users
+from repository_tier.versions import stale
 from tier_runtime.errors import AppError, Kind
 
 # All roles of a user, in the user's own row: one statement reads both as they were together.
@@ -38,12 +39,6 @@ def find_user(connection: Connection, condition: ColumnElement[bool]) -> user_pb
     """Return the one user for whom the condition holds."""
     row = connection.execute(select(*USER_COLUMNS).where(condition)).mappings().first()
     return None if row is None else user_from_row(row)
-
-
-def find_users(connection: Connection, user_ids: Sequence[str]) -> list[user_pb2.User]:
-    """Return those of these users that there are, in no order."""
-    wanted = select(*USER_COLUMNS).where(users.c.id.in_(user_ids))
-    return [user_from_row(row) for row in connection.execute(wanted).mappings()]
 
 
 def read_user(connection: Connection, user_id: str) -> user_pb2.User:
@@ -95,8 +90,3 @@ def change_user(
 def user_not_found() -> AppError:
     """Return the error of a user who is not there."""
     return AppError(Kind.MISSING, "USER_NOT_FOUND", "There is no such user.")
-
-
-def stale() -> AppError:
-    """Return the error of a write that is based on an older version."""
-    return AppError(Kind.STALE, "PRECONDITION_FAILED", "It has changed since the version given.")

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from arcana.common.v1 import domain_event_pb2
+from service_tier.domain.orders import OrderStatus
 from tier_runtime.call import Call
 from tier_runtime.clock import Clock
 from tier_runtime.ids import IdSource
 from tier_runtime.timestamps import timestamp_from
 
 USER = "user"
+PRODUCT = "product"
+ORDER = "order"
 # A sign-in that belongs to no account is a thing of its own.
 LOGIN_ATTEMPT = "login_attempt"
 
@@ -100,10 +103,53 @@ class Events:
         """`token_id` is the verification token to mail."""
         return self._of_user(call, "auth.verification_requested", user_id, token_id=token_id)
 
+    def product_created(
+        self, call: Call, *, product_id: str, status: str
+    ) -> domain_event_pb2.DomainEvent:
+        """A product was made."""
+        return self._of_product(call, "product.created", product_id, status=status)
+
+    def product_updated(
+        self, call: Call, *, product_id: str, changed: Iterable[str]
+    ) -> domain_event_pb2.DomainEvent:
+        """`changed` names fields."""
+        return self._of_product(
+            call, "product.updated", product_id, changed=",".join(sorted(changed))
+        )
+
+    def product_deleted(self, call: Call, *, product_id: str) -> domain_event_pb2.DomainEvent:
+        """The product was taken off sale for good."""
+        return self._of_product(call, "product.deleted", product_id)
+
+    def order_created(
+        self, call: Call, *, order_id: str, user_id: str, total_minor: int, currency_code: str
+    ) -> domain_event_pb2.DomainEvent:
+        """An order was placed; the total is in hundredths of the currency."""
+        facts = {"total_minor": str(total_minor), "currency_code": currency_code}
+        return self._of_order(call, "order.created", order_id, user_id, **facts)
+
+    def order_moved(
+        self, call: Call, *, order_id: str, user_id: str, to: OrderStatus
+    ) -> domain_event_pb2.DomainEvent:
+        """An order was paid, shipped, delivered or cancelled, and the event is called so."""
+        return self._of_order(call, f"order.{to}", order_id, user_id)
+
     def _of_user(
         self, call: Call, event_type: str, user_id: str, **facts: str
     ) -> domain_event_pb2.DomainEvent:
         return self._made(call, event_type, USER, user_id, {"user_id": user_id, **facts})
+
+    def _of_product(
+        self, call: Call, event_type: str, product_id: str, **facts: str
+    ) -> domain_event_pb2.DomainEvent:
+        payload = {"product_id": product_id, **facts}
+        return self._made(call, event_type, PRODUCT, product_id, payload)
+
+    def _of_order(
+        self, call: Call, event_type: str, order_id: str, user_id: str, **facts: str
+    ) -> domain_event_pb2.DomainEvent:
+        payload = {"order_id": order_id, "user_id": user_id, **facts}
+        return self._made(call, event_type, ORDER, order_id, payload)
 
     def _made(
         self,

@@ -1,7 +1,8 @@
-"""Makes a creation repeatable: what a client's key is bound to."""
+"""Makes a request repeatable: what a client's key is bound to."""
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import re
 
@@ -26,7 +27,7 @@ class IdempotencyKeys:
     def key_for(
         self, actor: Actor, method: str, request_id: str, request: Message
     ) -> idempotency_pb2.IdempotencyKey | None:
-        """Return the key of a creation; None when the client gave none.
+        """Return the key of a request; None when the client gave none.
 
         Raises:
             AppError: INVALID/VALIDATION_FAILED, when the client's key is not 1..255 printable
@@ -34,18 +35,39 @@ class IdempotencyKeys:
         """
         if not request_id:
             return None
-        if _PRINTABLE.fullmatch(request_id) is None:
-            raise invalid({"request_id": ["Must be 1 to 255 printable ASCII characters."]})
+        _require_printable(request_id)
+        return self._key(actor, method, request_id, request)
+
+    def key_for_part(
+        self, actor: Actor, method: str, request_id: str, number: int, part: Message
+    ) -> idempotency_pb2.IdempotencyKey | None:
+        """Return the key of one part of a stream of requests; None when the client gave none.
+
+        Raises:
+            AppError: as `key_for` does.
+        """
+        if not request_id:
+            return None
+        _require_printable(request_id)
+        # A digest, because a number behind the client's own key could make it too long, or make it
+        # the key of another stream.
+        digest = hashlib.sha256(request_id.encode()).hexdigest()
+        return self._key(actor, method, f"{digest}.{number}", part)
+
+    def _key(
+        self, actor: Actor, method: str, key: str, request: Message
+    ) -> idempotency_pb2.IdempotencyKey:
         return idempotency_pb2.IdempotencyKey(
             scope=f"{actor.subject or 'anonymous'}:{method}",
-            key=request_id,
+            key=key,
             fingerprint=self._fingerprint(method, request),
         )
 
     def _fingerprint(self, method: str, request: Message) -> bytes:
         content = type(request)()
         content.CopyFrom(request)
-        content.ClearField("request_id")
+        if "request_id" in content.DESCRIPTOR.fields_by_name:
+            content.ClearField("request_id")
         # Deterministic within one protobuf build, which is all that a key's 24 hours need; field
         # order and defaults do not vary, and these requests hold no map.
         return hmac.digest(
@@ -53,3 +75,8 @@ class IdempotencyKeys:
             method.encode() + b"\0" + content.SerializeToString(deterministic=True),
             "sha256",
         )
+
+
+def _require_printable(request_id: str) -> None:
+    if _PRINTABLE.fullmatch(request_id) is None:
+        raise invalid({"request_id": ["Must be 1 to 255 printable ASCII characters."]})

@@ -12,6 +12,8 @@ import grpc
 
 from arcana.service.v1 import (
     auth_service_pb2_grpc,
+    order_service_pb2_grpc,
+    product_service_pb2_grpc,
     rate_limit_service_pb2_grpc,
     user_service_pb2_grpc,
 )
@@ -26,16 +28,23 @@ from service_tier.neighbours import add_repository_probes
 from service_tier.one_time_tokens import OneTimeTokens
 from service_tier.repository import Repository, channel_settings
 from service_tier.servicers.auth import AuthServicer
+from service_tier.servicers.orders import OrderServicer
+from service_tier.servicers.products import ProductServicer
 from service_tier.servicers.rate_limits import RateLimitServicer
 from service_tier.servicers.users import UserServicer
 from service_tier.settings import MAX_ACCESS_TOKEN_EXPIRES, ServiceSettings
 from service_tier.usecases.access_changes import AccessFeed
+from service_tier.usecases.orders import Orders
 from service_tier.usecases.passwords import Passwords
+from service_tier.usecases.placing import OrderPlacing
+from service_tier.usecases.product_changes import ProductChanges
+from service_tier.usecases.products import Products
 from service_tier.usecases.profiles import Profiles
 from service_tier.usecases.rate_limits import RateLimits
 from service_tier.usecases.registration import Registration as AccountRegistration
 from service_tier.usecases.sessions import Sessions
 from service_tier.usecases.sign_in import SignIn
+from service_tier.usecases.stock import Stock
 from service_tier.usecases.user_changes import UserChanges
 from service_tier.usecases.users import Users
 from service_tier.usecases.verification import Verification
@@ -99,25 +108,24 @@ def make_services(
         StartupError: keys or secrets cannot be read or made.
     """
     registrations = []
-    if {"auth", "users"} & set(settings.services):
-        secret = read_token_secret(settings)
+    wanted = set(settings.services)
+    events = Events(clock, ids)
+    if wanted & {"auth", "users"}:
         parts = _AccountParts.of(
-            settings, repository, password_function, secret=secret, clock=clock, ids=ids
+            settings, repository, password_function, events=events, clock=clock, ids=ids
         )
-        if "auth" in settings.services:
+        if "auth" in wanted:
             registrations.append(_auth_service(settings, parts))
-        if "users" in settings.services:
+        if "users" in wanted:
             registrations.append(_user_service(parts))
-    if "rate_limits" in settings.services:
-        rate_limits = RateLimitServicer(RateLimits(repository))
-        registrations.append(
-            Registration(
-                "arcana.service.v1.RateLimitService",
-                partial(
-                    rate_limit_service_pb2_grpc.add_RateLimitServiceServicer_to_server, rate_limits
-                ),
-            )
-        )
+    if "rate_limits" in wanted:
+        registrations.append(_rate_limit_service(repository))
+    if wanted & {"products", "orders"}:
+        idempotency = IdempotencyKeys(read_token_secret(settings))
+        if "products" in wanted:
+            registrations.append(_product_service(repository, events, ids, idempotency))
+        if "orders" in wanted:
+            registrations.append(_order_service(repository, events, ids, idempotency))
     return registrations
 
 
@@ -142,11 +150,11 @@ class _AccountParts:
         repository: Repository,
         password_function: PasswordFunction,
         *,
-        secret: bytes,
+        events: Events,
         clock: Clock,
         ids: IdSource,
     ) -> _AccountParts:
-        events = Events(clock, ids)
+        secret = read_token_secret(settings)
         one_time_tokens = OneTimeTokens(secret, clock, ids)
         policy = PasswordPolicy(read_common_passwords())
         slots = HashSlots(concurrency=settings.hash_slots, queue=settings.hash_queue)
@@ -239,6 +247,41 @@ def _user_service(parts: _AccountParts) -> Registration:
     return Registration(
         "arcana.service.v1.UserService",
         partial(user_service_pb2_grpc.add_UserServiceServicer_to_server, users),
+    )
+
+
+def _rate_limit_service(repository: Repository) -> Registration:
+    rate_limits = RateLimitServicer(RateLimits(repository))
+    return Registration(
+        "arcana.service.v1.RateLimitService",
+        partial(rate_limit_service_pb2_grpc.add_RateLimitServiceServicer_to_server, rate_limits),
+    )
+
+
+def _product_service(
+    repository: Repository, events: Events, ids: IdSource, idempotency: IdempotencyKeys
+) -> Registration:
+    products = ProductServicer(
+        Products(repository),
+        ProductChanges(repository, events, ids),
+        Stock(repository, idempotency),
+        idempotency,
+    )
+    return Registration(
+        "arcana.service.v1.ProductService",
+        partial(product_service_pb2_grpc.add_ProductServiceServicer_to_server, products),
+    )
+
+
+def _order_service(
+    repository: Repository, events: Events, ids: IdSource, idempotency: IdempotencyKeys
+) -> Registration:
+    orders = OrderServicer(
+        Orders(repository, events), OrderPlacing(repository, events, ids), idempotency
+    )
+    return Registration(
+        "arcana.service.v1.OrderService",
+        partial(order_service_pb2_grpc.add_OrderServiceServicer_to_server, orders),
     )
 
 

@@ -8,18 +8,26 @@ import grpc
 
 from arcana.repository.v1 import (
     event_repository_pb2_grpc,
+    order_repository_pb2_grpc,
+    product_repository_pb2_grpc,
     rate_limit_repository_pb2_grpc,
     session_repository_pb2_grpc,
     user_repository_pb2_grpc,
 )
-from service_tier.user_reads import DEFAULT_MAX_BATCH, UserReads
+from service_tier.coalesced_reads import DEFAULT_MAX_BATCH
+from service_tier.order_reads import OrderReads
+from service_tier.product_reads import ProductReads
+from service_tier.user_reads import UserReads
 from tier_runtime.channel import ChannelSettings
 
 _USERS = "arcana.repository.v1.UserRepository"
 _SESSIONS = "arcana.repository.v1.SessionRepository"
+_PRODUCTS = "arcana.repository.v1.ProductRepository"
+_ORDERS = "arcana.repository.v1.OrderRepository"
 
 # Reads, and writes that are the same when sent twice, by the comments of their contract. What is
-# bound to an idempotency key only sometimes is not among them.
+# bound to an idempotency key only sometimes is not among them, and neither is what refuses the
+# second call: its caller would be told that what it has done cannot be done.
 SAFE_TO_REPEAT = (
     f"{_USERS}/GetUser",
     f"{_USERS}/BatchGetUsers",
@@ -34,6 +42,13 @@ SAFE_TO_REPEAT = (
     f"{_SESSIONS}/ListSessions",
     f"{_SESSIONS}/GetSession",
     f"{_SESSIONS}/ListAccessChanges",
+    f"{_PRODUCTS}/GetProduct",
+    f"{_PRODUCTS}/BatchGetProducts",
+    f"{_PRODUCTS}/ListProducts",
+    f"{_PRODUCTS}/SearchProducts",
+    f"{_PRODUCTS}/ListStockMovements",
+    f"{_ORDERS}/GetOrder",
+    f"{_ORDERS}/ListOrders",
     "arcana.repository.v1.EventRepository/AppendEvents",
 )
 
@@ -45,6 +60,10 @@ class Repository:
     users: user_repository_pb2_grpc.UserRepositoryStub
     user_reads: UserReads
     sessions: session_repository_pb2_grpc.SessionRepositoryStub
+    products: product_repository_pb2_grpc.ProductRepositoryStub
+    product_reads: ProductReads
+    orders: order_repository_pb2_grpc.OrderRepositoryStub
+    order_reads: OrderReads
     events: event_repository_pb2_grpc.EventRepositoryStub
     rate_limits: rate_limit_repository_pb2_grpc.RateLimitRepositoryStub
 
@@ -52,12 +71,17 @@ class Repository:
     def over(cls, channel: grpc.Channel, *, max_batch: int = DEFAULT_MAX_BATCH) -> Repository:
         """Return the stubs over a channel, which stays the caller's.
 
-        At most `max_batch` reads of users at the same time are sent as one; 1 sends each alone.
+        At most `max_batch` reads of single users, or of single products, at the same time are sent
+        as one; 1 sends each alone.
         """
         return cls(
             user_repository_pb2_grpc.UserRepositoryStub(channel),
             UserReads(channel, max_batch=max_batch),
             session_repository_pb2_grpc.SessionRepositoryStub(channel),
+            product_repository_pb2_grpc.ProductRepositoryStub(channel),
+            ProductReads(channel, max_batch=max_batch),
+            order_repository_pb2_grpc.OrderRepositoryStub(channel),
+            OrderReads(channel),
             event_repository_pb2_grpc.EventRepositoryStub(channel),
             rate_limit_repository_pb2_grpc.RateLimitRepositoryStub(channel),
         )

@@ -27,7 +27,7 @@ _SCRYPT = re.compile(r"scrypt:([1-9][0-9]*):([1-9][0-9]*):([1-9][0-9]*)")
 _MAX_HASH_BYTES = 1 << 30
 
 
-ServiceName = Literal["auth", "users", "rate_limits"]
+ServiceName = Literal["auth", "users", "rate_limits", "products", "orders"]
 
 
 class ServiceSettings(ServedSettings):
@@ -37,9 +37,10 @@ class ServiceSettings(ServedSettings):
         default="127.0.0.1:50051", description="Where the tier listens, as host:port."
     )
     services: tuple[ServiceName, ...] = Field(
-        default=("auth", "users", "rate_limits"),
+        default=("auth", "users", "rate_limits", "products", "orders"),
         min_length=1,
-        description="The services that this process serves, of auth, users and rate_limits.",
+        description="The services that this process serves, of auth, users, rate_limits, "
+        "products and orders.",
     )
     repository_url: TierUrl = Field(
         default="grpc://127.0.0.1:50052",
@@ -133,8 +134,8 @@ class ServiceSettings(ServedSettings):
         default=64,
         ge=1,
         le=256,
-        description="Reads of single users at the same time that go on as one call; 1 sends each "
-        "alone.",
+        description="Reads of single users, or of single products, at the same time that go on "
+        "as one call; 1 sends each alone.",
     )
     health_probe_interval: float = Field(
         default=1.0, gt=0, description="How often the repository tier is asked how it is."

@@ -5,6 +5,8 @@ Every function raises AppError INVALID/VALIDATION_FAILED with all faults of the 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from arcana.repository.v1 import user_repository_pb2 as messages
 from repository_tier.conversion import purpose_word, status_word
 from repository_tier.field_checks import FieldChecks
@@ -36,9 +38,12 @@ def known_id(field: str, value: str) -> str:
     return found
 
 
-def wanted_from_proto(request: messages.BatchGetUsersRequest) -> list[str | AppError]:
-    """Return the ids of users that may exist; a bad one is the fault of that item alone."""
-    return [_wanted(user_id) for user_id in request.user_ids]
+def wanted_ids(field: str, values: Iterable[str]) -> list[str | AppError]:
+    """Return the ids of things that may exist; a bad one is the fault of that item alone.
+
+    The field is that of the RPC which asks for one of them.
+    """
+    return [_wanted(field, value) for value in values]
 
 
 def digest(field: str, value: bytes) -> bytes:
@@ -167,10 +172,10 @@ def reset_from_proto(request: messages.ResetPasswordRequest) -> tuple[bytes, str
     return found, password_hash
 
 
-def _wanted(user_id: str) -> str | AppError:
+def _wanted(field: str, value: str) -> str | AppError:
     try:
-        # As GetUser would call it, and would say it.
-        return known_id("user_id", user_id) if user_id else invalid({"user_id": [REQUIRED]})
+        # As the RPC for one of them would say it.
+        return known_id(field, value) if value else invalid({field: [REQUIRED]})
     except AppError as error:
         return error
 

@@ -52,7 +52,7 @@ class UserServicer(UserRepositoryServicer):
         require_items("user_ids", len(request.user_ids))
         notes = request_ids_of(request.request_ids)
         rpc_context(context).note(items=len(request.user_ids), **notes)
-        wanted = requests.wanted_from_proto(request)
+        wanted = requests.wanted_ids("user_id", request.user_ids)
         found = self._directory.get_many(wanted, rpc_context(context).deadline)
         return serialized_as(messages.BatchGetUsersResponse, batch_to_wire(found))
 

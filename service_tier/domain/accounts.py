@@ -1,4 +1,4 @@
-"""What an e-mail address and a display name may be."""
+"""What an e-mail address may be."""
 
 from __future__ import annotations
 
@@ -8,13 +8,10 @@ import unicodedata
 # RFC 5321, sections 4.5.3.1.1 and 4.5.3.1.3, less the angle brackets.
 MAX_EMAIL_LENGTH = 254
 MAX_LOCAL_PART_LENGTH = 64
-MAX_NAME_LENGTH = 255
 
 # RFC 5322's dot-atom. Quoted local parts and address literals are legal and never meant.
 _ATOM_SYMBOLS = "!#$%&'*+/=?^_`{|}~-"
 _LABEL = re.compile(r"[^\W_](?:[\w-]{0,61}[^\W_])?")
-# Control characters, lone surrogates, line and paragraph separators.
-_UNPRINTABLE = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
 
 def normalize_email(text: str) -> str:
@@ -42,20 +39,6 @@ def email_faults(email: str) -> list[str]:
 def is_same_address(one: str, other: str) -> bool:
     """True for two normalized addresses that differ in letter case only, which are one."""
     return _folded(one) == _folded(other)
-
-
-def normalize_name(text: str) -> str:
-    """Return the display name as it is kept: without surrounding space, in Unicode NFC."""
-    return unicodedata.normalize("NFC", text.strip())
-
-
-def name_faults(name: str) -> list[str]:
-    """Return what is wrong with a normalized display name."""
-    if not 1 <= len(name) <= MAX_NAME_LENGTH:
-        return [f"Must have 1 to {MAX_NAME_LENGTH} characters besides surrounding space."]
-    if any(unicodedata.category(character) in _UNPRINTABLE for character in name):
-        return ["Must not hold control characters."]
-    return []
 
 
 def _folded(email: str) -> str:

@@ -39,3 +39,8 @@ def require_self_or_admin(actor: Actor, user_id: str) -> None:
     """
     if require_signed_in(actor) != user_id and ADMIN not in actor.roles:
         raise AppError(Kind.FORBIDDEN, "FORBIDDEN", "Only the user itself and admins may do this.")
+
+
+def is_admin(actor: Actor) -> bool:
+    """True for a signed-in admin."""
+    return not actor.is_anonymous and ADMIN in actor.roles

@@ -7,13 +7,9 @@ from dataclasses import dataclass, field
 
 from arcana.repository.v1 import idempotency_pb2, user_pb2, user_repository_pb2
 from service_tier.domain import permissions, roles
-from service_tier.domain.accounts import (
-    email_faults,
-    name_faults,
-    normalize_email,
-    normalize_name,
-)
+from service_tier.domain.accounts import email_faults, normalize_email
 from service_tier.domain.faults import refuse_faults
+from service_tier.domain.names import name_faults, normalize_name
 from service_tier.domain.passwords import PasswordPolicy, normalize_password
 from service_tier.events import Events
 from service_tier.hashing import PasswordHasher

@@ -1,8 +1,4 @@
-"""Changes users: name and address, status, roles, and their end.
-
-A change is computed from what the database holds, and sent with the version that was read: a
-write in between refuses it, and it is computed again, unless the caller named a version.
-"""
+"""Changes users: name and address, status, roles, and their end."""
 
 from __future__ import annotations
 
@@ -11,24 +7,15 @@ from dataclasses import dataclass
 
 from arcana.repository.v1 import user_pb2, user_repository_pb2
 from service_tier.domain import roles
-from service_tier.domain.accounts import (
-    email_faults,
-    is_same_address,
-    name_faults,
-    normalize_email,
-    normalize_name,
-)
+from service_tier.domain.accounts import email_faults, is_same_address, normalize_email
 from service_tier.domain.faults import refuse_faults
+from service_tier.domain.names import name_faults, normalize_name
 from service_tier.domain.permissions import require_admin, require_self_or_admin
 from service_tier.events import Events
 from service_tier.one_time_tokens import OneTimeTokens, Purpose
 from service_tier.repository import Repository
+from service_tier.usecases.versions import change_latest
 from tier_runtime.call import Call
-from tier_runtime.errors import AppError, Kind
-
-# In every round of a race one writer wins, so this many may write the same user at once; the
-# call's deadline ends it earlier.
-MAX_ATTEMPTS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,24 +182,7 @@ class UserChanges:
         expected_version: int,
         apply: Callable[[user_pb2.User], user_pb2.User],
     ) -> user_pb2.User:
-        for _ in range(MAX_ATTEMPTS):
-            call.deadline.check()
-            user = self._read(user_id)
-            if expected_version and user.version != expected_version:
-                raise AppError(
-                    Kind.STALE, "PRECONDITION_FAILED", "The user has changed since it was read."
-                )
-            try:
-                return apply(user)
-            except AppError as error:
-                if error.kind is not Kind.STALE or expected_version:
-                    raise
-        raise AppError(
-            Kind.UNAVAILABLE,
-            "SERVICE_UNAVAILABLE",
-            "The user is being changed by others at the moment.",
-            retry_after=1.0,
-        )
+        return change_latest(call, expected_version, lambda: self._read(user_id), apply)
 
     def _read(self, user_id: str) -> user_pb2.User:
         # Not GetUser: a cached user may be older than a change that is already committed, and a

@@ -12,25 +12,46 @@ from types import ModuleType
 import pytest
 from google.api import annotations_pb2
 from google.protobuf.descriptor import Descriptor, MethodDescriptor, ServiceDescriptor
+from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 from google.protobuf.message import Message
 
 from arcana.repository.v1 import (
     event_repository_pb2,
+    order_repository_pb2,
+    product_repository_pb2,
     rate_limit_repository_pb2,
     session_repository_pb2,
     user_repository_pb2,
 )
+from arcana.repository.v1 import order_pb2 as repository_order_pb2
+from arcana.repository.v1 import product_pb2 as repository_product_pb2
 from arcana.repository.v1 import user_pb2 as repository_user_pb2
-from arcana.service.v1 import auth_service_pb2, rate_limit_service_pb2, user_service_pb2
+from arcana.service.v1 import (
+    auth_service_pb2,
+    order_service_pb2,
+    product_service_pb2,
+    rate_limit_service_pb2,
+    user_service_pb2,
+)
+from arcana.service.v1 import order_pb2 as service_order_pb2
+from arcana.service.v1 import product_pb2 as service_product_pb2
 from arcana.service.v1 import user_pb2 as service_user_pb2
 from tier_runtime.catalogue import CATALOGUE
 
 ROOT = Path(__file__).resolve().parents[2]
 PROTOS = sorted((ROOT / "shared_protos").rglob("*.proto"))
-SERVICE_FILES = (auth_service_pb2, user_service_pb2, rate_limit_service_pb2)
+SERVICE_FILES = (
+    auth_service_pb2,
+    user_service_pb2,
+    rate_limit_service_pb2,
+    product_service_pb2,
+    order_service_pb2,
+)
 REPOSITORY_FILES = (
     user_repository_pb2,
     session_repository_pb2,
+    product_repository_pb2,
+    order_repository_pb2,
     event_repository_pb2,
     rate_limit_repository_pb2,
 )
@@ -122,6 +143,28 @@ def test_every_method_has_a_request_and_response_of_its_own(method: MethodDescri
         (auth_service_pb2.Session, session_repository_pb2.Session),
         (auth_service_pb2.EndedSession, session_repository_pb2.EndedSession),
         (auth_service_pb2.RoleChange, session_repository_pb2.RoleChange),
+        (service_product_pb2.Product, repository_product_pb2.Product),
+        (service_product_pb2.StockMovement, repository_product_pb2.StockMovement),
+        (product_service_pb2.ProductFilter, product_repository_pb2.ProductFilter),
+        (product_service_pb2.GetProductResponse, product_repository_pb2.GetProductResponse),
+        (
+            product_service_pb2.BatchGetProductsResult,
+            product_repository_pb2.BatchGetProductsResult,
+        ),
+        (
+            product_service_pb2.BatchGetProductsResponse,
+            product_repository_pb2.BatchGetProductsResponse,
+        ),
+        (product_service_pb2.ListProductsResponse, product_repository_pb2.ListProductsResponse),
+        (
+            product_service_pb2.ListStockMovementsResponse,
+            product_repository_pb2.ListStockMovementsResponse,
+        ),
+        (service_order_pb2.Order, repository_order_pb2.Order),
+        (service_order_pb2.OrderItem, repository_order_pb2.OrderItem),
+        (order_service_pb2.OrderFilter, order_repository_pb2.OrderFilter),
+        (order_service_pb2.GetOrderResponse, order_repository_pb2.GetOrderResponse),
+        (order_service_pb2.ListOrdersResponse, order_repository_pb2.ListOrdersResponse),
         (rate_limit_service_pb2.RateLimitBucket, rate_limit_repository_pb2.RateLimitBucket),
         (rate_limit_service_pb2.RateLimitState, rate_limit_repository_pb2.RateLimitState),
     ],
@@ -146,10 +189,40 @@ def test_a_found_user_of_a_batch_has_the_bytes_of_an_answer_of_its_own(module: M
     assert module.BatchGetUsersResult(user=user).SerializeToString() == single.SerializeToString()
 
 
-def test_user_status_has_equal_values_on_both_boundaries() -> None:
-    service: dict[str, int] = dict(service_user_pb2.UserStatus.items())
-    repository: dict[str, int] = dict(repository_user_pb2.UserStatus.items())
-    assert service == repository
+@pytest.mark.parametrize("module", [product_service_pb2, product_repository_pb2])
+def test_a_found_product_of_a_batch_has_the_bytes_of_an_answer_of_its_own(
+    module: ModuleType,
+) -> None:
+    product = {"id": "0192", "name": "Lamp", "price_minor": 1999, "version": 7}
+    single = module.GetProductResponse(product=product).SerializeToString()
+    assert module.BatchGetProductsResult(product=product).SerializeToString() == single
+
+
+def test_a_found_product_of_a_search_is_sent_as_the_field_it_was_found_in() -> None:
+    # Each product of the repository tier's one answer becomes an answer of a stream.
+    (found,) = product_repository_pb2.SearchProductsResponse.DESCRIPTOR.fields[:1]
+    (streamed,) = product_service_pb2.SearchProductsResponse.DESCRIPTOR.fields
+    assert (found.number, found.is_repeated) == (1, True)
+    assert (streamed.number, streamed.is_repeated) == (1, False)
+    for field in (found, streamed):
+        assert field.message_type is not None
+        assert field.message_type.name == "Product"
+
+
+@pytest.mark.parametrize(
+    ("service", "repository"),
+    [
+        (service_user_pb2.UserStatus, repository_user_pb2.UserStatus),
+        (service_product_pb2.ProductStatus, repository_product_pb2.ProductStatus),
+        (service_order_pb2.OrderStatus, repository_order_pb2.OrderStatus),
+        (service_order_pb2.Pricing, repository_order_pb2.Pricing),
+    ],
+    ids=lambda enum: enum.DESCRIPTOR.full_name,
+)
+def test_enums_of_what_passes_through_have_equal_values_on_both_boundaries(
+    service: EnumTypeWrapper, repository: EnumTypeWrapper
+) -> None:
+    assert dict(service.items()) == dict(repository.items())
 
 
 def test_no_answer_of_the_service_tier_can_hold_a_hash_or_a_path() -> None:

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 from arcana.repository.v1 import (
     event_repository_pb2_grpc,
+    order_repository_pb2_grpc,
+    product_repository_pb2_grpc,
     rate_limit_repository_pb2_grpc,
     session_repository_pb2_grpc,
     user_repository_pb2_grpc,
 )
 from tests.fakes.repository.channel import InPlaceChannel
+from tests.fakes.repository.orders import FakeOrders
 from tests.fakes.repository.others import FakeEvents, FakeRateLimits
+from tests.fakes.repository.products import FakeProducts
 from tests.fakes.repository.sessions import CHANGES_PER_PAGE, FakeSessions
 from tests.fakes.repository.state import State
 from tests.fakes.repository.users import FakeUsers
@@ -23,12 +27,14 @@ __all__ = ["FakeRepository", "InPlaceChannel"]
 
 
 class FakeRepository:
-    """The four services over one state."""
+    """All services over one state."""
 
     def __init__(self, clock: Clock, *, changes_per_page: int = CHANGES_PER_PAGE) -> None:
         self.state = State(clock)
         self.users = FakeUsers(self.state)
         self.sessions = FakeSessions(self.state, changes_per_page)
+        self.products = FakeProducts(self.state)
+        self.orders = FakeOrders(self.state)
         self.events = FakeEvents(self.state)
         self.rate_limits = FakeRateLimits(self.state)
 
@@ -46,6 +52,18 @@ class FakeRepository:
                 f"{package}.SessionRepository",
                 lambda server: session_repository_pb2_grpc.add_SessionRepositoryServicer_to_server(
                     self.sessions, server
+                ),
+            ),
+            Registration(
+                f"{package}.ProductRepository",
+                lambda server: product_repository_pb2_grpc.add_ProductRepositoryServicer_to_server(
+                    self.products, server
+                ),
+            ),
+            Registration(
+                f"{package}.OrderRepository",
+                lambda server: order_repository_pb2_grpc.add_OrderRepositoryServicer_to_server(
+                    self.orders, server
                 ),
             ),
             Registration(

@@ -64,8 +64,22 @@ class InPlaceChannel(grpc.Channel):
 
         return invoke
 
-    def stream_unary(self, *args: Any, **kwargs: Any) -> Any:
-        raise NotImplementedError
+    def stream_unary(
+        self,
+        method: str,
+        request_serializer: Any = None,
+        response_deserializer: Any = None,
+        **kwargs: Any,
+    ) -> Any:
+        def invoke(requests: Iterable[Any], timeout: float | None = None, **_: Any) -> Any:
+            # No hook sees a stream, which is there only when the servicer has asked for it.
+            handler, context, scope = self._found(method)
+            with scope:
+                assert handler.stream_unary is not None
+                answer = handler.stream_unary((_copied(request) for request in requests), context)
+            return _read(answer, response_deserializer)
+
+        return invoke
 
     def stream_stream(self, *args: Any, **kwargs: Any) -> Any:
         raise NotImplementedError
@@ -87,12 +101,16 @@ class InPlaceChannel(grpc.Channel):
 
     def _opened(self, method: str, request: Any) -> tuple[Any, Any, RpcContext, Any]:
         name = method.rpartition("/")[2]
-        self.calls.append(name)
+        handler, context, scope = self._found(method)
         if name in self.before:
             self.before[name](request)
+        return handler, _copied(request), context, scope
+
+    def _found(self, method: str) -> tuple[Any, RpcContext, Any]:
+        self.calls.append(method.rpartition("/")[2])
         call = current_call() or Call(Actor(), "no-call", Deadline.after(5.0))
         context = RpcContext(Mock(spec=grpc.ServicerContext), call)
-        return self._handlers[method], _copied(request), context, call_scope(call)
+        return self._handlers[method], context, call_scope(call)
 
 
 class _Collector(grpc.Server):

@@ -1,4 +1,4 @@
-"""Filters, order and pages of a list of users."""
+"""Pages of a list; filters and order of one of users."""
 
 from __future__ import annotations
 
@@ -6,19 +6,22 @@ import base64
 import hashlib
 import json
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, TypeVar
+
+from google.protobuf.message import Message
 
 from arcana.common.v1 import paging_pb2
 from arcana.repository.v1 import user_pb2, user_repository_pb2
 from tier_runtime.timestamps import datetime_from
 from tier_runtime.validation import invalid
 
-_Key = tuple[Any, ...]
+SortKey = tuple[Any, ...]
+ThingT = TypeVar("ThingT")
 
-_KEYS: dict[int, Callable[[user_pb2.User], _Key]] = {
-    user_repository_pb2.USER_SORT_FIELD_UNSPECIFIED: lambda user: _time_key(user.created_time),
-    user_repository_pb2.USER_SORT_FIELD_CREATED_TIME: lambda user: _time_key(user.created_time),
-    user_repository_pb2.USER_SORT_FIELD_UPDATED_TIME: lambda user: _time_key(user.updated_time),
+_KEYS: dict[int, Callable[[user_pb2.User], SortKey]] = {
+    user_repository_pb2.USER_SORT_FIELD_UNSPECIFIED: lambda user: time_key(user.created_time),
+    user_repository_pb2.USER_SORT_FIELD_CREATED_TIME: lambda user: time_key(user.created_time),
+    user_repository_pb2.USER_SORT_FIELD_UPDATED_TIME: lambda user: time_key(user.updated_time),
     user_repository_pb2.USER_SORT_FIELD_NAME: lambda user: (user.name.casefold(),),
     user_repository_pb2.USER_SORT_FIELD_EMAIL: lambda user: (user.email.casefold(),),
     user_repository_pb2.USER_SORT_FIELD_ID: lambda user: (),
@@ -31,35 +34,40 @@ def listed_users(
     if request.sort not in _KEYS:
         raise invalid({"sort": ["Unknown."]})
 
-    def key(user: user_pb2.User) -> _Key:
+    def key(user: user_pb2.User) -> SortKey:
         return (*_KEYS[request.sort](user), user.id)
 
-    chosen = sorted(
+    found, place = page_of(
         (user for user in users if _matches(user, request.filter)),
-        key=key,
-        reverse=request.page.descending,
+        key,
+        request.page,
+        digest_of(request.filter, request.sort, request.page),
     )
-    size = request.page.page_size or 10
-    digest = _digest(request)
+    return user_repository_pb2.ListUsersResponse(users=found, page=place)
+
+
+def page_of(
+    things: Iterable[ThingT],
+    key: Callable[[ThingT], SortKey],
+    page: paging_pb2.PageRequest,
+    digest: str,
+) -> tuple[list[ThingT], paging_pb2.PageResult]:
+    """Return one page of things, and where it stands; no two of them have the same key."""
+    chosen = sorted(things, key=key, reverse=page.descending)
+    size = page.page_size or 10
     total = None
-    if request.page.cursor:
-        last = _position(request.page.cursor, digest)
-        after = [
-            user
-            for user in chosen
-            if (key(user) < last if request.page.descending else key(user) > last)
-        ]
+    if page.cursor:
+        last = _position(page.cursor, digest)
+        after = [one for one in chosen if (key(one) < last if page.descending else key(one) > last)]
     else:
         total = len(chosen)
-        after = chosen[request.page.page * size :]
-    page = after[:size]
-    following = _cursor(digest, key(page[-1])) if len(after) > size else ""
-    return user_repository_pb2.ListUsersResponse(
-        users=page, page=paging_pb2.PageResult(total=total, next_cursor=following)
-    )
+        after = chosen[page.page * size :]
+    found = after[:size]
+    following = _cursor(digest, key(found[-1])) if len(after) > size else ""
+    return found, paging_pb2.PageResult(total=total, next_cursor=following)
 
 
-def _time_key(timestamp: Any) -> _Key:
+def time_key(timestamp: Any) -> SortKey:
     return (timestamp.seconds, timestamp.nanos)
 
 
@@ -80,17 +88,17 @@ def _matches(user: user_pb2.User, wanted: user_repository_pb2.UserFilter) -> boo
     )
 
 
-def _digest(request: user_repository_pb2.ListUsersRequest) -> str:
-    plain = request.filter.SerializeToString(deterministic=True)
-    plain += bytes([request.sort, request.page.descending])
+def digest_of(wanted: Message, sort: int, page: paging_pb2.PageRequest) -> str:
+    """Return what tells one list from another."""
+    plain = wanted.SerializeToString(deterministic=True) + bytes([sort, page.descending])
     return hashlib.sha256(plain).hexdigest()[:16]
 
 
-def _cursor(digest: str, key: _Key) -> str:
+def _cursor(digest: str, key: SortKey) -> str:
     return base64.urlsafe_b64encode(json.dumps([digest, *key]).encode()).decode()
 
 
-def _position(cursor: str, digest: str) -> _Key:
+def _position(cursor: str, digest: str) -> SortKey:
     try:
         found, *key = json.loads(base64.urlsafe_b64decode(cursor.encode()))
     except ValueError as error:

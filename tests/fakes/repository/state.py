@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import re
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any, Literal, Protocol, TypeVar, cast
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from arcana.common.v1 import domain_event_pb2
-from arcana.repository.v1 import one_time_token_pb2, session_repository_pb2, user_pb2
+from arcana.repository.v1 import (
+    idempotency_pb2,
+    one_time_token_pb2,
+    order_pb2,
+    product_pb2,
+    session_repository_pb2,
+    user_pb2,
+)
 from tier_runtime.clock import Clock
 from tier_runtime.errors import AppError, Kind
+from tier_runtime.ids import IdSource, Uuid7Source
 from tier_runtime.timestamps import datetime_from, timestamp_from
+from tier_runtime.validation import invalid
+
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @dataclass
@@ -41,10 +55,34 @@ class KeptSession:
     ended: datetime | None = None
 
 
+class Keyed(Protocol):
+    """A request that may carry an idempotency key."""
+
+    @property
+    def idempotency_key(self) -> idempotency_pb2.IdempotencyKey: ...
+
+    def HasField(self, field_name: Literal["idempotency_key"], /) -> bool: ...
+
+
+class Replayable(Protocol):
+    """An answer that says whether it is an earlier one."""
+
+    replayed: bool
+
+    def SerializeToString(self) -> bytes: ...
+
+    @classmethod
+    def FromString(cls, s: bytes, /) -> Any: ...
+
+
+AnswerT = TypeVar("AnswerT", bound=Replayable)
+
+
 @dataclass
 class KeptAnswer:
     fingerprint: bytes
     answer: bytes
+    answer_type: type[Replayable]
 
 
 @dataclass
@@ -60,9 +98,57 @@ class State:
     events: list[domain_event_pb2.DomainEvent] = field(default_factory=list)
     answers: dict[tuple[str, str], KeptAnswer] = field(default_factory=dict)
     role_changes: dict[str, datetime] = field(default_factory=dict)
+    products: dict[str, product_pb2.Product] = field(default_factory=dict)
+    movements: dict[str, list[product_pb2.StockMovement]] = field(default_factory=dict)
+    orders: dict[str, order_pb2.Order] = field(default_factory=dict)
+    ids: IdSource = field(default_factory=Uuid7Source)
 
     def now(self) -> Timestamp:
         return timestamp_from(self.clock.now())
+
+    def once(self, request: Keyed, make: Callable[[], AnswerT]) -> AnswerT:
+        """Return what `make` does, or what it did for an earlier request with the same key."""
+        if not request.HasField("idempotency_key"):
+            return make()
+        key = (request.idempotency_key.scope, request.idempotency_key.key)
+        kept = self.answers.get(key)
+        if kept is None:
+            answer = make()
+            fingerprint = request.idempotency_key.fingerprint
+            self.answers[key] = KeptAnswer(fingerprint, answer.SerializeToString(), type(answer))
+            return answer
+        if kept.fingerprint != request.idempotency_key.fingerprint:
+            raise AppError(Kind.INVALID, "IDEMPOTENCY_KEY_REUSED", "Another request.")
+        replayed = cast("AnswerT", kept.answer_type.FromString(kept.answer))
+        replayed.replayed = True
+        return replayed
+
+    def product(self, product_id: str) -> product_pb2.Product:
+        """Return the product itself, not a copy."""
+        product = self.products.get(known_id("product_id", product_id))
+        if product is None:
+            raise product_not_found(product_id)
+        return product
+
+    def move_stock(
+        self, product: product_pb2.Product, change: int, reason: str, order_id: str = ""
+    ) -> None:
+        product.stock += change
+        product.version += 1
+        product.updated_time.CopyFrom(self.now())
+        self.write_movement(product, change, reason, order_id)
+
+    def write_movement(
+        self, product: product_pb2.Product, change: int, reason: str, order_id: str = ""
+    ) -> None:
+        movement = product_pb2.StockMovement(
+            id=self.ids.new_id(),
+            quantity_change=change,
+            reason=reason,
+            order_id=order_id,
+            created_time=self.now(),
+        )
+        self.movements.setdefault(product.id, []).append(movement)
 
     def account(self, user_id: str) -> Account:
         if user_id not in self.accounts:
@@ -106,6 +192,18 @@ class State:
 
 def is_active_admin(user: user_pb2.User) -> bool:
     return user.status == user_pb2.USER_STATUS_ACTIVE and "admin" in user.roles
+
+
+def known_id(field_name: str, value: str) -> str:
+    """Return an id in lower case, if it is one."""
+    value = value.lower()
+    if _UUID.fullmatch(value) is None:
+        raise invalid({field_name: ["Not a UUID."]})
+    return value
+
+
+def product_not_found(product_id: str) -> AppError:
+    return AppError(Kind.MISSING, "PRODUCT_NOT_FOUND", "No such product.", product_id=product_id)
 
 
 def stale() -> AppError:

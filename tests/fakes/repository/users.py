@@ -7,7 +7,7 @@ import grpc
 from arcana.repository.v1 import user_pb2, user_repository_pb2, user_repository_pb2_grpc
 from tests.fakes.repository.listing import listed_users
 from tests.fakes.repository.one_time_tokens import RESET, VERIFICATION, OneTimeTokensPart
-from tests.fakes.repository.state import Account, KeptAnswer, State, stale
+from tests.fakes.repository.state import Account, State, stale
 from tier_runtime.errors import AppError, Kind
 from tier_runtime.status import to_status
 from tier_runtime.validation import invalid
@@ -72,16 +72,7 @@ class FakeUsers(OneTimeTokensPart, user_repository_pb2_grpc.UserRepositoryServic
         self, request: user_repository_pb2.CreateUserRequest, context: grpc.ServicerContext
     ) -> user_repository_pb2.CreateUserResponse:
         with self._state.lock:
-            key = (request.idempotency_key.scope, request.idempotency_key.key)
-            has_key = request.HasField("idempotency_key")
-            if has_key and key in self._state.answers:
-                return self._replayed(self._state.answers[key], request.idempotency_key.fingerprint)
-            answer = self._created(request)
-            if has_key:
-                self._state.answers[key] = KeptAnswer(
-                    request.idempotency_key.fingerprint, answer.SerializeToString()
-                )
-            return answer
+            return self._state.once(request, lambda: self._created(request))
 
     def UpdateUser(
         self, request: user_repository_pb2.UpdateUserRequest, context: grpc.ServicerContext
@@ -204,12 +195,3 @@ class FakeUsers(OneTimeTokensPart, user_repository_pb2_grpc.UserRepositoryServic
             self.keep_token(request.verification_token, request.user_id)
         self._state.events.extend(request.events)
         return user_repository_pb2.CreateUserResponse(user=user)
-
-    def _replayed(
-        self, kept: KeptAnswer, fingerprint: bytes
-    ) -> user_repository_pb2.CreateUserResponse:
-        if kept.fingerprint != fingerprint:
-            raise AppError(Kind.INVALID, "IDEMPOTENCY_KEY_REUSED", "Another request.")
-        answer = user_repository_pb2.CreateUserResponse.FromString(kept.answer)
-        answer.replayed = True
-        return answer

@@ -15,6 +15,8 @@ import pytest
 from sqlalchemy import Engine, Executable, RowMapping
 
 from arcana.repository.v1.event_repository_pb2_grpc import EventRepositoryStub
+from arcana.repository.v1.order_repository_pb2_grpc import OrderRepositoryStub
+from arcana.repository.v1.product_repository_pb2_grpc import ProductRepositoryStub
 from arcana.repository.v1.rate_limit_repository_pb2_grpc import RateLimitRepositoryStub
 from arcana.repository.v1.session_repository_pb2 import EndSessionByRefreshTokenRequest
 from arcana.repository.v1.session_repository_pb2_grpc import SessionRepositoryStub
@@ -26,6 +28,7 @@ from tier_runtime.channel import ChannelSettings, open_channel
 from tier_runtime.clock import Clock
 from tier_runtime.errors import AppError, Kind
 from tier_runtime.health import HealthBoard
+from tier_runtime.ids import Uuid7Source
 from tier_runtime.logs import get_logger
 from tier_runtime.server import build_server
 from tier_runtime.settings import load
@@ -39,6 +42,8 @@ class RunningTier:
 
     users: UserRepositoryStub
     sessions: SessionRepositoryStub
+    products: ProductRepositoryStub
+    orders: OrderRepositoryStub
     events: EventRepositoryStub
     limits: RateLimitRepositoryStub
     health: HealthBoard
@@ -73,7 +78,7 @@ def running_tier(
     }
     with ExitStack() as stack:
         loaded = load(RepositorySettings, environ)
-        tier = assemble(loaded, clock, Random(7))
+        tier = assemble(loaded, clock, Random(7), Uuid7Source())
         for callback in reversed(tier.on_stop):
             stack.callback(callback)
         server = build_server(loaded.grpc(), tier.services, tier.health, get_logger("repository"))
@@ -85,6 +90,8 @@ def running_tier(
         yield RunningTier(
             UserRepositoryStub(channel),
             SessionRepositoryStub(channel),
+            ProductRepositoryStub(channel),
+            OrderRepositoryStub(channel),
             EventRepositoryStub(channel),
             RateLimitRepositoryStub(channel),
             server.health,

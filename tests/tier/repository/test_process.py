@@ -32,6 +32,7 @@ from tests.stores.waiting import eventually
 from tests.tier.repository.requests import Requests
 from tier_runtime.channel import open_channel
 from tier_runtime.errors import AppError
+from tier_runtime.ids import Uuid7Source
 from tier_runtime.settings import load
 from tier_runtime.startup import StartupError
 
@@ -94,7 +95,7 @@ def healthy(channel: grpc.Channel) -> bool:
 
 def build(store: Store, clock: FakeClock) -> None:
     """Build a tier and give it up again."""
-    tier = assemble(load(RepositorySettings, store.environ()), clock, Random(1))
+    tier = assemble(load(RepositorySettings, store.environ()), clock, Random(1), Uuid7Source())
     for callback in tier.on_stop:
         callback()
 

@@ -14,6 +14,8 @@ from sqlalchemy import delete
 from arcana.service.v1 import (
     auth_service_pb2,
     auth_service_pb2_grpc,
+    order_service_pb2_grpc,
+    product_service_pb2_grpc,
     rate_limit_service_pb2_grpc,
     user_pb2,
     user_service_pb2,
@@ -33,6 +35,7 @@ from tier_runtime.channel import open_channel
 from tier_runtime.clock import Clock
 from tier_runtime.deadline import Deadline
 from tier_runtime.health import HealthBoard
+from tier_runtime.ids import Uuid7Source
 from tier_runtime.logs import get_logger
 from tier_runtime.server import GrpcServerSettings, TierServer, build_server
 from tier_runtime.settings import load
@@ -59,7 +62,7 @@ def empty(database_url: str) -> None:
 def repository_on(store: Store, clock: Clock) -> Iterator[str]:
     """Run the repository tier on a migrated store; give its URL."""
     settings = load(RepositorySettings, {"REPOSITORY_BIND": "127.0.0.1:0", **store.environ()})
-    tier = assemble(settings, clock, Random(7))
+    tier = assemble(settings, clock, Random(7), Uuid7Source())
     with ExitStack() as stack:
         for callback in reversed(tier.on_stop):
             stack.callback(callback)
@@ -92,6 +95,8 @@ class RunningService:
     auth: auth_service_pb2_grpc.AuthServiceStub
     users: user_service_pb2_grpc.UserServiceStub
     rate_limits: rate_limit_service_pb2_grpc.RateLimitServiceStub
+    products: product_service_pb2_grpc.ProductServiceStub
+    orders: order_service_pb2_grpc.OrderServiceStub
     channel: grpc.Channel
     server: TierServer
 
@@ -142,6 +147,8 @@ def service_on(repository_url: str, home: Path, **settings: object) -> Iterator[
             auth_service_pb2_grpc.AuthServiceStub(up),
             user_service_pb2_grpc.UserServiceStub(up),
             rate_limit_service_pb2_grpc.RateLimitServiceStub(up),
+            product_service_pb2_grpc.ProductServiceStub(up),
+            order_service_pb2_grpc.OrderServiceStub(up),
             up,
             server,
         )

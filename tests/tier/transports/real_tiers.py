@@ -39,7 +39,7 @@ class CountedIds:
 
 def make_repository(environ: Mapping[str, str], _in_process: InProcess) -> Tier:
     """Build the repository tier."""
-    return assemble(load(RepositorySettings, environ), FakeClock(), Random(7))
+    return assemble(load(RepositorySettings, environ), FakeClock(), Random(7), CountedIds())
 
 
 def make_service(environ: Mapping[str, str], in_process: InProcess) -> Tier:

@@ -27,10 +27,14 @@ def forged(*content: object) -> str:
     return base64.urlsafe_b64encode(orjson.dumps(content)).decode()
 
 
-@given(key=st.text(max_size=760) | st.datetimes(timezones=st.just(UTC)))
+@given(
+    key=st.text(max_size=760)
+    | st.datetimes(timezones=st.just(UTC))
+    | st.integers(min_value=-(2**63), max_value=2**63 - 1)
+)
 def test_a_cursor_leads_back_to_its_position(key: SortKey) -> None:
     position = Position(key, ID)
-    key_type: KeyType = datetime if isinstance(key, datetime) else str
+    key_type: KeyType = type(key)
     assert read_cursor(DIGEST, write_cursor(DIGEST, position), key_type) == position
 
 
@@ -56,6 +60,9 @@ def test_junk_is_no_cursor(junk: str) -> None:
         ((1, DIGEST, "ada", ID), datetime),
         ((1, DIGEST, True, ID), datetime),
         ((1, DIGEST, 2**62, ID), datetime),
+        ((1, DIGEST, "5", ID), int),
+        ((1, DIGEST, True, ID), int),
+        ((1, DIGEST, 2**63, ID), int),
         ((1, DIGEST, "ada", ID), UUID),
         ((1, DIGEST, "ada"), str),
         ((2, DIGEST, "ada", ID), str),

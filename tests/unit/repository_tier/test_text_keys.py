@@ -45,3 +45,4 @@ def test_a_stored_text_is_normal_and_has_no_space_around_it(text: str) -> None:
 
 def test_a_sort_key_is_never_longer_than_an_index_can_hold() -> None:
     assert len(name_key("\ufb03" * 255)) == MAX_SORT_KEY_CHARACTERS
+    assert name_key("\ufb03" * 255, 10) == "ffiffiffif"

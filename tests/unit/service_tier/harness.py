@@ -6,13 +6,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from werkzeug.security import check_password_hash, generate_password_hash
 
 from arcana.common.v1 import domain_event_pb2
+from arcana.repository.v1 import product_pb2 as kept_product_pb2
 from arcana.service.v1 import (
     auth_service_pb2,
     auth_service_pb2_grpc,
+    order_service_pb2_grpc,
+    product_pb2,
+    product_service_pb2,
+    product_service_pb2_grpc,
     rate_limit_service_pb2_grpc,
     user_pb2,
     user_service_pb2,
@@ -32,6 +38,8 @@ METHOD = "scrypt:1024:8:1"
 PASSWORD = "Quiet-River-42-Stones"
 OTHER_PASSWORD = "Loud-Mountain-77-Trees"
 EMAIL = "ada@example.org"
+
+ACTIVE = product_pb2.PRODUCT_STATUS_ACTIVE
 
 ADMIN = Actor("019aa000-0000-7000-8000-00000000000a", frozenset({"admin", "user"}))
 
@@ -82,6 +90,8 @@ class Harness:
         self.auth = auth_service_pb2_grpc.AuthServiceStub(face)
         self.users = user_service_pb2_grpc.UserServiceStub(face)
         self.rate_limits = rate_limit_service_pb2_grpc.RateLimitServiceStub(face)
+        self.products = product_service_pb2_grpc.ProductServiceStub(face)
+        self.orders = order_service_pb2_grpc.OrderServiceStub(face)
 
     @contextmanager
     def acting(self, actor: Actor, seconds: float = 5.0) -> Iterator[None]:
@@ -106,6 +116,18 @@ class Harness:
                     email=email, name="Someone", password=PASSWORD, roles=roles
                 )
             ).user
+
+    def product(self, name: str = "Lamp", **fields: Any) -> product_pb2.Product:
+        """Make a product as an admin: one that can be ordered, unless told otherwise."""
+        told = {"price_minor": 1999, "stock": 100, "status": ACTIVE, **fields}
+        with self.acting(ADMIN):
+            return self.products.CreateProduct(
+                product_service_pb2.CreateProductRequest(name=name, **told)
+            ).product
+
+    def kept_product(self, product_id: str) -> kept_product_pb2.Product:
+        """Return a product as the repository tier has it now."""
+        return self.repository.state.products[product_id]
 
     def actor(self, email: str = EMAIL, *roles: str) -> Actor:
         """Return the account's actor in its newest session, signing in first."""

@@ -6,12 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service_tier.domain.accounts import (
-    email_faults,
-    name_faults,
-    normalize_email,
-    normalize_name,
-)
+from service_tier.domain.accounts import email_faults, normalize_email
+from service_tier.domain.names import name_faults, normalize_name
 
 
 @pytest.mark.parametrize(

@@ -159,15 +159,24 @@ def test_a_process_builds_only_the_services_that_it_is_told(tmp_path: Path) -> N
     assert not home.exists()
     assert services_of(SERVICES="users", **environ) == ["UserService"]
     assert [file.name for file in (home / "keys").iterdir()] == ["token_secret"]
-    every = ["AuthService", "UserService", "RateLimitService"]
-    assert services_of(SERVICES="rate_limits, users, auth", **environ) == every
-    assert services_of(**environ) == every
+    assert services_of(SERVICES="orders,products", **environ) == ["ProductService", "OrderService"]
+    accounts = ["AuthService", "UserService", "RateLimitService"]
+    assert services_of(SERVICES="rate_limits, users, auth", **environ) == accounts
+    assert services_of(**environ) == [*accounts, "ProductService", "OrderService"]
+
+
+@pytest.mark.parametrize("name", ["products", "orders"])
+def test_what_signs_no_token_needs_no_key_but_that_of_fingerprints(
+    tmp_path: Path, name: str
+) -> None:
+    assert len(services_of(SERVICES=name, ARCANA_HOME=str(tmp_path))) == 1
+    assert [file.name for file in (tmp_path / "keys").iterdir()] == ["token_secret"]
 
 
 def test_a_service_that_is_none_is_refused() -> None:
     with pytest.raises(SettingsError, match="SERVICES") as refused:
         load(ServiceSettings, {"SERVICES": "auth,mail"})
-    assert "'auth', 'users' or 'rate_limits'" in str(refused.value)
+    assert "'auth', 'users', 'rate_limits', 'products' or 'orders'" in str(refused.value)
 
 
 def test_one_process_serves_grpc_unless_it_is_told_otherwise() -> None:

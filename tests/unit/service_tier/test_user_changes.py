@@ -5,7 +5,7 @@ import pytest
 from arcana.service.v1 import auth_service_pb2, user_pb2
 from arcana.service.v1 import user_service_pb2 as pb
 from service_tier.one_time_tokens import Purpose
-from service_tier.usecases.user_changes import MAX_ATTEMPTS
+from service_tier.usecases.versions import MAX_ATTEMPTS
 from tests.unit.service_tier.harness import ADMIN, EMAIL, Harness
 from tier_runtime.call import Actor
 from tier_runtime.errors import AppError, Kind

@@ -61,7 +61,9 @@ class PageResult(_message.Message):
     TOTAL_FIELD_NUMBER: _builtins.int
     NEXT_CURSOR_FIELD_NUMBER: _builtins.int
     total: _builtins.int
-    """Number of items in the whole list at the time of the answer. Absent when a cursor was used."""
+    """Number of items in the whole list at the time of the answer; above 10,000 it may be five
+    seconds old. Absent when a cursor was used.
+    """
     next_cursor: _builtins.str
     """Opaque. Leads to the items after the last one here. Empty: there are none."""
     def __init__(

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from arcana.repository.v1 import user_pb2, user_repository_pb2
+from arcana.repository.v1 import product_repository_pb2, user_repository_pb2
+from service_tier.product_reads import ProductReads
 from service_tier.user_reads import UserReads
 from tests.fakes.clock import FakeClock
 from tests.fakes.repository import FakeRepository
@@ -23,12 +24,15 @@ WAIT_SECONDS = 5.0
 class Readers:
     """Reads over a fake repository tier that stands still until a test lets it answer."""
 
-    def __init__(self, max_batch: int = 64) -> None:
+    def __init__(self, kind: str, max_batch: int = 64) -> None:
+        self.kind = kind
         self.repository = FakeRepository(FakeClock())
         self.channel = self.repository.channel()
-        self.channel.before = {"GetUser": self._stand_still, "BatchGetUsers": self._stand_still}
+        self.single, self.batch = f"Get{kind}", f"BatchGet{kind}s"
+        self.channel.before = {self.single: self._stand_still, self.batch: self._stand_still}
         # Nobody is so slow here that a second RPC would leave beside the first.
-        self.reads = UserReads(self.channel, max_batch=max_batch, patience_seconds=3600)
+        reads = UserReads if kind == "User" else ProductReads
+        self.reads = reads(self.channel, max_batch=max_batch, patience_seconds=3600)
         self.asked: list[Any] = []
         self._may_answer = threading.Semaphore(0)
         self._pool = ThreadPoolExecutor(8)
@@ -37,22 +41,33 @@ class Readers:
         self.asked.append(request)
         assert self._may_answer.acquire(timeout=WAIT_SECONDS)
 
-    def make(self, user_id: str) -> str:
-        with self.repository.state.lock:
-            user = self.repository.users._created(
-                user_repository_pb2.CreateUserRequest(
-                    user_id=user_id, email=f"{user_id}@example.org", name=user_id, roles=["user"]
+    def make(self, name: str) -> str:
+        """Return the id of a thing of this name."""
+        state = self.repository.state
+        new_id = state.ids.new_id()
+        with state.lock:
+            if self.kind == "User":
+                self.repository.users._created(
+                    user_repository_pb2.CreateUserRequest(
+                        user_id=new_id, email=f"{name}@example.org", name=name, roles=["user"]
+                    )
                 )
-            ).user
-        return user.id
+            else:
+                self.repository.products._created(
+                    product_repository_pb2.CreateProductRequest(product_id=new_id, name=name)
+                )
+        return new_id
 
-    def read(self, user_id: str, request_id: str) -> Future[user_pb2.User]:
+    def read(self, thing_id: str, request_id: str) -> Future[str]:
+        """Read a thing's name in a thread of its own."""
         call = Call(Actor("u-1"), request_id, Deadline.after(WAIT_SECONDS))
 
-        def get() -> user_pb2.User:
+        def get() -> str:
             with call_scope(call):
-                answer = self.reads.get(call, user_id)
-            return user_repository_pb2.GetUserResponse.FromString(answer).user
+                answer = self.reads.get(call, thing_id)
+            if self.kind == "User":
+                return user_repository_pb2.GetUserResponse.FromString(answer).user.name
+            return product_repository_pb2.GetProductResponse.FromString(answer).product.name
 
         return self._pool.submit(get)
 
@@ -60,7 +75,7 @@ class Readers:
         eventually(lambda: len(self.asked) == count, what="the RPC")
 
     def wait_until_gathered(self, count: int) -> None:
-        slots = self.reads._coalescer._gathering
+        slots = self.reads._single._coalescer._gathering
         eventually(
             lambda: sum(len(slot.waiters) for slot in list(slots.values())) == count,
             what="the callers",
@@ -73,9 +88,14 @@ class Readers:
         self._pool.shutdown()
 
 
+@pytest.fixture(params=["User", "Product"])
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
 @pytest.fixture
-def readers() -> Iterator[Readers]:
-    made = Readers()
+def readers(kind: str) -> Iterator[Readers]:
+    made = Readers(kind)
     yield made
     made.close()
 
@@ -83,10 +103,10 @@ def readers() -> Iterator[Readers]:
 def test_a_lone_read_is_the_single_rpc(readers: Readers) -> None:
     ada = readers.make("ada")
     readers.answer(2)
-    assert readers.read(ada, "r-1").result(WAIT_SECONDS).name == "ada"
-    with pytest.raises(AppError, match="USER_NOT_FOUND"):
+    assert readers.read(ada, "r-1").result(WAIT_SECONDS) == "ada"
+    with pytest.raises(AppError, match="_NOT_FOUND"):
         readers.read(UNKNOWN, "r-2").result(WAIT_SECONDS)
-    assert readers.channel.calls == ["GetUser", "GetUser"]
+    assert readers.channel.calls == [readers.single] * 2
 
 
 def test_reads_at_the_same_time_go_on_as_one_and_each_gets_its_own_answer(
@@ -96,17 +116,17 @@ def test_reads_at_the_same_time_go_on_as_one_and_each_gets_its_own_answer(
     first = readers.read(ada, "r-1")
     readers.wait_until_asked(1)
     others = []
-    for number, user_id in enumerate((bob, UNKNOWN, ada, bob), 2):
-        others.append(readers.read(user_id, f"r-{number}"))
+    for number, wanted in enumerate((bob, UNKNOWN, ada, bob), 2):
+        others.append(readers.read(wanted, f"r-{number}"))
         readers.wait_until_gathered(number - 1)
     readers.answer(2)
-    assert first.result(WAIT_SECONDS).name == "ada"
-    with pytest.raises(AppError, match="USER_NOT_FOUND"):
+    assert first.result(WAIT_SECONDS) == "ada"
+    with pytest.raises(AppError, match="_NOT_FOUND"):
         others.pop(1).result(WAIT_SECONDS)
-    assert [one.result(WAIT_SECONDS).name for one in others] == ["bob", "ada", "bob"]
-    assert readers.channel.calls == ["GetUser", "BatchGetUsers"]
+    assert [one.result(WAIT_SECONDS) for one in others] == ["bob", "ada", "bob"]
+    assert readers.channel.calls == [readers.single, readers.batch]
     request = readers.asked[1]
-    assert list(request.user_ids) == [bob, UNKNOWN, ada]
+    assert list(getattr(request, f"{readers.kind.lower()}_ids")) == [bob, UNKNOWN, ada]
     # For the log: also of those who share a read.
     assert list(request.request_ids) == ["r-2", "r-5", "r-3", "r-4"]
 
@@ -119,18 +139,18 @@ def test_two_who_want_the_same_are_both_told_of(readers: Readers) -> None:
         reads.append(readers.read(ada, f"r-{number}"))
         readers.wait_until_gathered(number - 1)
     readers.answer(2)
-    assert [one.result(WAIT_SECONDS).name for one in reads] == ["ada"] * 3
+    assert [one.result(WAIT_SECONDS) for one in reads] == ["ada"] * 3
     assert list(readers.asked[1].request_ids) == ["r-2", "r-3"]
 
 
-def test_with_a_batch_of_one_each_read_is_an_rpc_of_its_own() -> None:
-    readers = Readers(max_batch=1)
+def test_with_a_batch_of_one_each_read_is_an_rpc_of_its_own(kind: str) -> None:
+    readers = Readers(kind, max_batch=1)
     ada = readers.make("ada")
     reads = [readers.read(ada, f"r-{number}") for number in range(4)]
     readers.wait_until_asked(4)
     readers.answer(4)
-    assert [one.result(WAIT_SECONDS).name for one in reads] == ["ada"] * 4
-    assert readers.channel.calls == ["GetUser"] * 4
+    assert [one.result(WAIT_SECONDS) for one in reads] == ["ada"] * 4
+    assert readers.channel.calls == [readers.single] * 4
     readers.close()
 
 
@@ -139,7 +159,7 @@ def test_when_the_repository_tier_is_away_each_reader_is_told(readers: Readers) 
         readers._stand_still(request)
         raise AppError(Kind.UNAVAILABLE, "SERVICE_UNAVAILABLE", "Down.")
 
-    readers.channel.before["BatchGetUsers"] = away
+    readers.channel.before[readers.batch] = away
     ada = readers.make("ada")
     first = readers.read(ada, "r-1")
     readers.wait_until_asked(1)
@@ -148,7 +168,7 @@ def test_when_the_repository_tier_is_away_each_reader_is_told(readers: Readers) 
         others.append(readers.read(f"{number}", f"r-{number}"))
         readers.wait_until_gathered(number - 1)
     readers.answer(2)
-    assert first.result(WAIT_SECONDS).name == "ada"
+    assert first.result(WAIT_SECONDS) == "ada"
     errors = [one.exception(WAIT_SECONDS) for one in others]
     assert errors[0] is not errors[1]
     for error in errors:

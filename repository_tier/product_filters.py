@@ -1,0 +1,66 @@
+"""Which products a list or a search is of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Select
+
+from arcana.repository.v1 import product_repository_pb2
+from repository_tier.conversion import enum_word
+from repository_tier.field_checks import FieldChecks
+from repository_tier.product_rows import PRODUCT_STATUS_WORDS
+from repository_tier.tables import products
+
+MAX_CATEGORY_CHARACTERS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class ProductFilter:
+    """Which products are wanted; empty and None mean any. `digest` tells one filter from another.
+
+    Prices are in hundredths.
+    """
+
+    status: str
+    category: str
+    min_price: int | None
+    max_price: int | None
+    in_stock: bool | None
+    digest: bytes
+
+
+def product_filter_from_proto(message: product_repository_pb2.ProductFilter) -> ProductFilter:
+    """Check a filter.
+
+    Raises:
+        AppError: INVALID/VALIDATION_FAILED.
+    """
+    checks = FieldChecks("filter.")
+    status = message.status
+    found = ProductFilter(
+        status=enum_word(PRODUCT_STATUS_WORDS, checks, "status", status) if status else "",
+        category=checks.name("category", message.category, MAX_CATEGORY_CHARACTERS),
+        min_price=message.min_price_minor if message.HasField("min_price_minor") else None,
+        max_price=message.max_price_minor if message.HasField("max_price_minor") else None,
+        in_stock=message.in_stock if message.HasField("in_stock") else None,
+        digest=message.SerializeToString(deterministic=True),
+    )
+    checks.done()
+    return found
+
+
+def filtered(rows: Select[Any], wanted: ProductFilter) -> Select[Any]:
+    """Return those of the rows, which are of products, that are wanted."""
+    if wanted.status:
+        rows = rows.where(products.c.status == wanted.status)
+    if wanted.category:
+        rows = rows.where(products.c.category == wanted.category)
+    if wanted.min_price is not None:
+        rows = rows.where(products.c.price_minor >= wanted.min_price)
+    if wanted.max_price is not None:
+        rows = rows.where(products.c.price_minor <= wanted.max_price)
+    if wanted.in_stock is not None:
+        rows = rows.where(products.c.stock > 0 if wanted.in_stock else products.c.stock == 0)
+    return rows
