@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Select, select
 
 from arcana.common.v1 import paging_pb2
 from arcana.repository.v1 import order_pb2, order_repository_pb2
-from repository_tier.conversion import enum_word
+from repository_tier.conversion import enum_word, sort_of
 from repository_tier.database import Database
 from repository_tier.field_checks import FieldChecks
 from repository_tier.order_rows import ORDER_STATUS_WORDS, read_order, with_items
@@ -69,11 +69,7 @@ def order_from_proto(
     Raises:
         AppError: INVALID/VALIDATION_FAILED.
     """
-    if sort not in _SORTS:
-        checks = FieldChecks()
-        checks.fault("sort", "Not a known value.")
-        checks.done()
-    return Order(_SORTS[sort], orders.c.id, datetime, descending)
+    return Order(sort_of(_SORTS, sort), orders.c.id, datetime, descending)
 
 
 class OrderLists:

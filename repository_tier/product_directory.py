@@ -12,7 +12,7 @@ from sqlalchemy import Select
 from arcana.common.v1 import paging_pb2
 from arcana.repository.v1 import product_pb2, product_repository_pb2
 from repository_tier.cached_reads import CachedReads, Kind
-from repository_tier.field_checks import FieldChecks
+from repository_tier.conversion import sort_of
 from repository_tier.paging import Order, Page, walked
 from repository_tier.product_filters import ProductFilter, filtered, fixed_columns
 from repository_tier.product_rows import PRODUCT_COLUMNS, product_from_row, product_not_found
@@ -42,11 +42,7 @@ def product_order_from_proto(
     Raises:
         AppError: INVALID/VALIDATION_FAILED.
     """
-    if sort not in _SORTS:
-        checks = FieldChecks()
-        checks.fault("sort", "Not a known value.")
-        checks.done()
-    column, key_type = _SORTS[sort]
+    column, key_type = sort_of(_SORTS, sort)
     return Order(column, products.c.id, key_type, descending)
 
 

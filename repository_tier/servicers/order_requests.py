@@ -72,11 +72,13 @@ def _line_from_proto(checks: FieldChecks, number: int, line: messages.PricedLine
         unit_price_minor=line.unit_price_minor,
         discount_minor=line.discount_minor,
     )
-    if not 1 <= found.quantity <= MAX_QUANTITY:
+    is_counted = 1 <= found.quantity <= MAX_QUANTITY
+    if not is_counted:
         checks.fault(field + "quantity", f"Must be from 1 to {MAX_QUANTITY}.")
-    if not 0 <= found.unit_price_minor <= MAX_PRICE_MINOR:
+    is_priced = 0 <= found.unit_price_minor <= MAX_PRICE_MINOR
+    if not is_priced:
         checks.fault(field + "unit_price_minor", f"Must be from 0 to {MAX_PRICE_MINOR}.")
-    elif not 0 <= found.discount_minor <= found.cost_minor:
+    if is_counted and is_priced and not 0 <= found.discount_minor <= found.cost_minor:
         checks.fault(field + "discount_minor", "Must be from 0 to what the line costs.")
     return found
 

@@ -18,6 +18,7 @@ from tests.fakes.clock import FakeClock
 from tests.stores import Store, Stores
 from tests.tier.repository.requests import Requests
 from tests.tier.repository.running_tier import RunningTier, running_tier, warm_up
+from tests.tier.repository.shelf import Shelf
 from tier_runtime.clock import Clock
 
 StartTier = Callable[..., RunningTier]
@@ -56,6 +57,14 @@ def empty_store(migrated_store: Store, store_engine: Engine) -> Store:
 def clock() -> FakeClock:
     """The clock of the tier under test."""
     return FakeClock()
+
+
+@pytest.fixture
+def shelf(empty_store: Store, store_engine: Engine, clock: FakeClock) -> Iterator[Shelf]:
+    """Puts products into the store; whatever a test does with them, the ledger must say so."""
+    made = Shelf(store_engine, clock)
+    yield made
+    made.require_balance()
 
 
 @pytest.fixture

@@ -16,6 +16,8 @@ from arcana.repository.v1.one_time_token_pb2 import (
     ONE_TIME_TOKEN_PURPOSE_PASSWORD_RESET,
     NewOneTimeToken,
 )
+from arcana.repository.v1.order_pb2 import PRICING_REGULAR
+from arcana.repository.v1.order_repository_pb2 import PlaceOrderRequest, PricedLine
 from arcana.repository.v1.product_pb2 import PRODUCT_STATUS_ACTIVE
 from arcana.repository.v1.product_repository_pb2 import CreateProductRequest
 from arcana.repository.v1.session_repository_pb2 import (
@@ -122,6 +124,27 @@ class Requests:
             "fingerprint": sha256("the request"),
         }
         return IdempotencyKey(**values | fields)
+
+    def order(self, *lines: PricedLine, **fields: Any) -> PlaceOrderRequest:
+        values: dict[str, Any] = {
+            "order_id": self.new_id(),
+            "user_id": self.new_id(),
+            "items": lines,
+            "currency_code": "USD",
+            "pricing": PRICING_REGULAR,
+            "total_minor": sum(
+                line.quantity * line.unit_price_minor - line.discount_minor for line in lines
+            ),
+        }
+        return PlaceOrderRequest(**values | fields)
+
+    def line(self, product_id: str, quantity: int = 1, **fields: Any) -> PricedLine:
+        values: dict[str, Any] = {
+            "product_id": product_id,
+            "quantity": quantity,
+            "unit_price_minor": 1000,
+        }
+        return PricedLine(**values | fields)
 
     def _token(self, token: str, purpose: int, fields: dict[str, Any]) -> NewOneTimeToken:
         values: dict[str, Any] = {
