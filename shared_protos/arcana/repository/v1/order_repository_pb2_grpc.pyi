@@ -47,7 +47,8 @@ class OrderRepositoryStub:
     Idempotent by `idempotency_key` for 24 h.
     Errors: NOT_FOUND/PRODUCT_NOT_FOUND (metadata `product_id`) when a product is not there or not
     active; FAILED_PRECONDITION/INSUFFICIENT_STOCK (metadata `product_id`, `available`; a field
-    `items.N.quantity` for each line of a product that has too few units);
+    `items.N.quantity` for each line of a product that has too few units, as far as they fit into
+    4 kB);
     ABORTED/PRECONDITION_FAILED (metadata `product_id`) when a price or currency is another one
     now; ALREADY_EXISTS/ALREADY_EXISTS when `order_id` is taken;
     FAILED_PRECONDITION/IDEMPOTENCY_IN_PROGRESS; INVALID_ARGUMENT/IDEMPOTENCY_KEY_REUSED.
@@ -66,7 +67,8 @@ class OrderRepositoryStub:
     """Cancels an order that has one of the given statuses, and gives its units back to the stock.
 
     Safe to repeat: the second call is refused.
-    Errors: NOT_FOUND/ORDER_NOT_FOUND; FAILED_PRECONDITION/INVALID_STATE (metadata `status`).
+    Errors: NOT_FOUND/ORDER_NOT_FOUND; FAILED_PRECONDITION/INVALID_STATE (metadata `status`; or
+    `product_id`, where a product would have more units in stock than there may be).
     """
     UpdateOrderStatus: _grpc.UnaryUnaryMultiCallable[_order_repository_pb2.UpdateOrderStatusRequest, _order_repository_pb2.UpdateOrderStatusResponse]
     """Sets the status of an order that has one of the given statuses. Stock does not move: see
@@ -96,7 +98,8 @@ class OrderRepositoryAsyncStub(OrderRepositoryStub):
     Idempotent by `idempotency_key` for 24 h.
     Errors: NOT_FOUND/PRODUCT_NOT_FOUND (metadata `product_id`) when a product is not there or not
     active; FAILED_PRECONDITION/INSUFFICIENT_STOCK (metadata `product_id`, `available`; a field
-    `items.N.quantity` for each line of a product that has too few units);
+    `items.N.quantity` for each line of a product that has too few units, as far as they fit into
+    4 kB);
     ABORTED/PRECONDITION_FAILED (metadata `product_id`) when a price or currency is another one
     now; ALREADY_EXISTS/ALREADY_EXISTS when `order_id` is taken;
     FAILED_PRECONDITION/IDEMPOTENCY_IN_PROGRESS; INVALID_ARGUMENT/IDEMPOTENCY_KEY_REUSED.
@@ -115,7 +118,8 @@ class OrderRepositoryAsyncStub(OrderRepositoryStub):
     """Cancels an order that has one of the given statuses, and gives its units back to the stock.
 
     Safe to repeat: the second call is refused.
-    Errors: NOT_FOUND/ORDER_NOT_FOUND; FAILED_PRECONDITION/INVALID_STATE (metadata `status`).
+    Errors: NOT_FOUND/ORDER_NOT_FOUND; FAILED_PRECONDITION/INVALID_STATE (metadata `status`; or
+    `product_id`, where a product would have more units in stock than there may be).
     """
     UpdateOrderStatus: _aio.UnaryUnaryMultiCallable[_order_repository_pb2.UpdateOrderStatusRequest, _order_repository_pb2.UpdateOrderStatusResponse]  # type: ignore[assignment]
     """Sets the status of an order that has one of the given statuses. Stock does not move: see
@@ -148,7 +152,8 @@ class OrderRepositoryServicer(metaclass=_abc_1.ABCMeta):
         Idempotent by `idempotency_key` for 24 h.
         Errors: NOT_FOUND/PRODUCT_NOT_FOUND (metadata `product_id`) when a product is not there or not
         active; FAILED_PRECONDITION/INSUFFICIENT_STOCK (metadata `product_id`, `available`; a field
-        `items.N.quantity` for each line of a product that has too few units);
+        `items.N.quantity` for each line of a product that has too few units, as far as they fit into
+        4 kB);
         ABORTED/PRECONDITION_FAILED (metadata `product_id`) when a price or currency is another one
         now; ALREADY_EXISTS/ALREADY_EXISTS when `order_id` is taken;
         FAILED_PRECONDITION/IDEMPOTENCY_IN_PROGRESS; INVALID_ARGUMENT/IDEMPOTENCY_KEY_REUSED.
@@ -185,7 +190,8 @@ class OrderRepositoryServicer(metaclass=_abc_1.ABCMeta):
         """Cancels an order that has one of the given statuses, and gives its units back to the stock.
 
         Safe to repeat: the second call is refused.
-        Errors: NOT_FOUND/ORDER_NOT_FOUND; FAILED_PRECONDITION/INVALID_STATE (metadata `status`).
+        Errors: NOT_FOUND/ORDER_NOT_FOUND; FAILED_PRECONDITION/INVALID_STATE (metadata `status`; or
+        `product_id`, where a product would have more units in stock than there may be).
         """
 
     @_abc_1.abstractmethod

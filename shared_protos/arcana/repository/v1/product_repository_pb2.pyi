@@ -72,9 +72,9 @@ class ProductFilter(_message.Message):
     category: _builtins.str
     """Only products of this category, compared exactly. Empty: any."""
     min_price_minor: _builtins.int
-    """Only products that cost at least so much, in hundredths. Absent: any."""
+    """Only products that cost at least so much, in hundredths: 0..1,000,000,000,000. Absent: any."""
     max_price_minor: _builtins.int
-    """Only products that cost at most so much, in hundredths. Absent: any."""
+    """Only products that cost at most so much, in hundredths: 0..1,000,000,000,000. Absent: any."""
     in_stock: _builtins.bool
     """True: only products that have a unit in stock; false: only those that have none. Absent: any."""
     def __init__(

@@ -84,7 +84,8 @@ class OrderServiceServicer:
         Idempotent by `request_id` for 24 h.
         Errors: NOT_FOUND/PRODUCT_NOT_FOUND (metadata `product_id`) when a product is not there or not
         active; FAILED_PRECONDITION/INSUFFICIENT_STOCK (metadata `product_id`, `available`; a field
-        `items.N.quantity` for each line of a product that has too few units);
+        `items.N.quantity` for each line of a product that has too few units, as far as they fit into
+        4 kB);
         UNAVAILABLE/SERVICE_UNAVAILABLE when prices change faster than an order can be placed;
         FAILED_PRECONDITION/IDEMPOTENCY_IN_PROGRESS; INVALID_ARGUMENT/IDEMPOTENCY_KEY_REUSED.
         """
@@ -115,7 +116,8 @@ class OrderServiceServicer:
         `order.cancelled`.
 
         Safe to repeat: the second call is refused.
-        Errors: NOT_FOUND/ORDER_NOT_FOUND; FAILED_PRECONDITION/INVALID_STATE (metadata `status`).
+        Errors: NOT_FOUND/ORDER_NOT_FOUND; FAILED_PRECONDITION/INVALID_STATE (metadata `status`; or
+        `product_id`, where a product would have more units in stock than there may be).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

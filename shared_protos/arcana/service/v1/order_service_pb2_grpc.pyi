@@ -47,7 +47,8 @@ class OrderServiceStub:
     Idempotent by `request_id` for 24 h.
     Errors: NOT_FOUND/PRODUCT_NOT_FOUND (metadata `product_id`) when a product is not there or not
     active; FAILED_PRECONDITION/INSUFFICIENT_STOCK (metadata `product_id`, `available`; a field
-    `items.N.quantity` for each line of a product that has too few units);
+    `items.N.quantity` for each line of a product that has too few units, as far as they fit into
+    4 kB);
     UNAVAILABLE/SERVICE_UNAVAILABLE when prices change faster than an order can be placed;
     FAILED_PRECONDITION/IDEMPOTENCY_IN_PROGRESS; INVALID_ARGUMENT/IDEMPOTENCY_KEY_REUSED.
     """
@@ -66,7 +67,8 @@ class OrderServiceStub:
     `order.cancelled`.
 
     Safe to repeat: the second call is refused.
-    Errors: NOT_FOUND/ORDER_NOT_FOUND; FAILED_PRECONDITION/INVALID_STATE (metadata `status`).
+    Errors: NOT_FOUND/ORDER_NOT_FOUND; FAILED_PRECONDITION/INVALID_STATE (metadata `status`; or
+    `product_id`, where a product would have more units in stock than there may be).
     """
     UpdateOrderStatus: _grpc.UnaryUnaryMultiCallable[_order_service_pb2.UpdateOrderStatusRequest, _order_service_pb2.UpdateOrderStatusResponse]
     """Moves an order one step along pending, paid, shipped, delivered. For admins. Appends
@@ -96,7 +98,8 @@ class OrderServiceAsyncStub(OrderServiceStub):
     Idempotent by `request_id` for 24 h.
     Errors: NOT_FOUND/PRODUCT_NOT_FOUND (metadata `product_id`) when a product is not there or not
     active; FAILED_PRECONDITION/INSUFFICIENT_STOCK (metadata `product_id`, `available`; a field
-    `items.N.quantity` for each line of a product that has too few units);
+    `items.N.quantity` for each line of a product that has too few units, as far as they fit into
+    4 kB);
     UNAVAILABLE/SERVICE_UNAVAILABLE when prices change faster than an order can be placed;
     FAILED_PRECONDITION/IDEMPOTENCY_IN_PROGRESS; INVALID_ARGUMENT/IDEMPOTENCY_KEY_REUSED.
     """
@@ -115,7 +118,8 @@ class OrderServiceAsyncStub(OrderServiceStub):
     `order.cancelled`.
 
     Safe to repeat: the second call is refused.
-    Errors: NOT_FOUND/ORDER_NOT_FOUND; FAILED_PRECONDITION/INVALID_STATE (metadata `status`).
+    Errors: NOT_FOUND/ORDER_NOT_FOUND; FAILED_PRECONDITION/INVALID_STATE (metadata `status`; or
+    `product_id`, where a product would have more units in stock than there may be).
     """
     UpdateOrderStatus: _aio.UnaryUnaryMultiCallable[_order_service_pb2.UpdateOrderStatusRequest, _order_service_pb2.UpdateOrderStatusResponse]  # type: ignore[assignment]
     """Moves an order one step along pending, paid, shipped, delivered. For admins. Appends
@@ -148,7 +152,8 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
         Idempotent by `request_id` for 24 h.
         Errors: NOT_FOUND/PRODUCT_NOT_FOUND (metadata `product_id`) when a product is not there or not
         active; FAILED_PRECONDITION/INSUFFICIENT_STOCK (metadata `product_id`, `available`; a field
-        `items.N.quantity` for each line of a product that has too few units);
+        `items.N.quantity` for each line of a product that has too few units, as far as they fit into
+        4 kB);
         UNAVAILABLE/SERVICE_UNAVAILABLE when prices change faster than an order can be placed;
         FAILED_PRECONDITION/IDEMPOTENCY_IN_PROGRESS; INVALID_ARGUMENT/IDEMPOTENCY_KEY_REUSED.
         """
@@ -185,7 +190,8 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
         `order.cancelled`.
 
         Safe to repeat: the second call is refused.
-        Errors: NOT_FOUND/ORDER_NOT_FOUND; FAILED_PRECONDITION/INVALID_STATE (metadata `status`).
+        Errors: NOT_FOUND/ORDER_NOT_FOUND; FAILED_PRECONDITION/INVALID_STATE (metadata `status`; or
+        `product_id`, where a product would have more units in stock than there may be).
         """
 
     @_abc_1.abstractmethod
