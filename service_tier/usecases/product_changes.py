@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from arcana.repository.v1 import idempotency_pb2, product_pb2, product_repository_pb2
@@ -11,7 +10,7 @@ from service_tier.domain.permissions import require_admin
 from service_tier.domain.products import ProductDetails, stock_faults
 from service_tier.events import Events
 from service_tier.repository import Repository
-from service_tier.usecases.versions import change_latest
+from service_tier.usecases.versions import change_latest, require_version
 from tier_runtime.call import Call
 from tier_runtime.ids import IdSource
 from tier_runtime.status import from_status
@@ -27,12 +26,14 @@ class ProductChange:
     details: ProductDetails
     status: product_pb2.ProductStatus.ValueType = _UNCHANGED
 
-    def besides(self, product: product_pb2.Product) -> dict[str, str | int]:
-        """Return the part of the change that the product is not yet like, by field names."""
-        wanted = self.details.given()
-        if self.status != _UNCHANGED:
-            wanted["status"] = self.status
-        return {field: value for field, value in wanted.items() if getattr(product, field) != value}
+    def given(self) -> dict[str, str | int]:
+        """Return the fields that are to be told, by their names."""
+        status = {} if self.status == _UNCHANGED else {"status": self.status}
+        return {**self.details.given(), **status}
+
+    def besides(self, product: product_pb2.Product) -> list[str]:
+        """Return the names of the fields in which the product is not yet like the change."""
+        return [name for name, value in self.given().items() if getattr(product, name) != value]
 
 
 class ProductChanges:
@@ -84,20 +85,22 @@ class ProductChanges:
         require_admin(call.actor)
         refuse_faults(change.details.faults())
 
-        def apply(product: product_pb2.Product) -> product_pb2.Product:
-            rest = change.besides(product)
-            if not rest:
-                return product
-            request = product_repository_pb2.UpdateProductRequest(
-                product_id=product.id,
-                expected_version=product.version,
-                events=[self._events.product_updated(call, product_id=product.id, changed=rest)],
-            )
-            for field, value in rest.items():
-                setattr(request, field, value)
-            return self._repository.products.UpdateProduct(request).product
-
-        return self._applied(call, product_id, expected_version, apply)
+        product = self._read(product_id)
+        require_version(product, expected_version)
+        changed = change.besides(product)
+        if not changed:
+            return product
+        request = product_repository_pb2.UpdateProductRequest(
+            product_id=product.id,
+            # Not the version that was read: what is told of a product is given, not computed, so
+            # nothing is undone by it. And a product that sells all the time, whose version grows
+            # with each sale, can be changed all the same.
+            expected_version=expected_version,
+            events=[self._events.product_updated(call, product_id=product.id, changed=changed)],
+        )
+        for field, value in change.given().items():
+            setattr(request, field, value)
+        return self._repository.products.UpdateProduct(request).product
 
     def delete(self, call: Call, product_id: str, expected_version: int) -> None:
         """Archive a product; an archived one stays as it is.
@@ -118,16 +121,8 @@ class ProductChanges:
             )
             return self._repository.products.UpdateProduct(request).product
 
-        self._applied(call, product_id, expected_version, apply)
-
-    def _applied(
-        self,
-        call: Call,
-        product_id: str,
-        expected_version: int,
-        apply: Callable[[product_pb2.Product], product_pb2.Product],
-    ) -> product_pb2.Product:
-        return change_latest(call, expected_version, lambda: self._read(product_id), apply)
+        # Whether there is anything to tell of depends on what it was, so here the version counts.
+        change_latest(call, expected_version, lambda: self._read(product_id), apply)
 
     def _read(self, product_id: str) -> product_pb2.Product:
         # Not GetProduct: a cached product may be older than a change that is already committed,

@@ -113,7 +113,8 @@ def deadlock_at_first(engine: Engine, beginning: str) -> Iterator[None]:
         statement: str = told[2]
         if statement.startswith(beginning) and not done:
             done = True
-            return DEADLOCK, ()
+            is_many: bool = told[5]
+            return DEADLOCK, [()] if is_many else ()
         return statement, told[3]
 
     event.listen(engine, "before_cursor_execute", look, retval=True)

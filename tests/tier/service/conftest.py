@@ -22,6 +22,7 @@ from tests.tier.service.running import (
     repository_on,
     service_on,
 )
+from tests.tier.service.shop_requests import Shop
 from tier_runtime.channel import open_channel
 from tier_runtime.clock import SystemClock
 
@@ -81,3 +82,10 @@ def kept(any_repository_url: str, clock: FakeClock) -> Iterator[Kept]:
     """Stubs of a repository tier of each kind."""
     with open_channel(any_repository_url, channel_settings()) as channel:
         yield Kept(Repository.over(channel), clock)
+
+
+@pytest.fixture
+def shop(any_repository_url: str, clock: FakeClock) -> Iterator[Shop]:
+    """Stubs of a repository tier of each kind, for what is kept in store and sold."""
+    with open_channel(any_repository_url, channel_settings()) as channel:
+        yield Shop(Repository.over(channel), clock)

@@ -14,6 +14,8 @@ from sqlalchemy import delete
 from arcana.service.v1 import (
     auth_service_pb2,
     auth_service_pb2_grpc,
+    order_service_pb2_grpc,
+    product_service_pb2_grpc,
     rate_limit_service_pb2_grpc,
     user_pb2,
     user_service_pb2,
@@ -93,6 +95,8 @@ class RunningService:
     auth: auth_service_pb2_grpc.AuthServiceStub
     users: user_service_pb2_grpc.UserServiceStub
     rate_limits: rate_limit_service_pb2_grpc.RateLimitServiceStub
+    products: product_service_pb2_grpc.ProductServiceStub
+    orders: order_service_pb2_grpc.OrderServiceStub
     channel: grpc.Channel
     server: TierServer
 
@@ -143,6 +147,8 @@ def service_on(repository_url: str, home: Path, **settings: object) -> Iterator[
             auth_service_pb2_grpc.AuthServiceStub(up),
             user_service_pb2_grpc.UserServiceStub(up),
             rate_limit_service_pb2_grpc.RateLimitServiceStub(up),
+            product_service_pb2_grpc.ProductServiceStub(up),
+            order_service_pb2_grpc.OrderServiceStub(up),
             up,
             server,
         )

@@ -25,21 +25,23 @@ from tier_runtime.tier import Tier
 
 
 class CountedIds:
-    """An id source whose ids are those of every other one, in the same order."""
+    """An id source whose ids are those of every other one of its family, in the same order."""
 
-    def __init__(self) -> None:
+    def __init__(self, family: int = 0) -> None:
+        self._family = family
         self._lock = threading.Lock()
         self._numbers = itertools.count(1)
 
     def new_id(self) -> str:
         """Return the next id."""
         with self._lock:
-            return numbered_id(next(self._numbers))
+            return numbered_id(next(self._numbers), self._family)
 
 
 def make_repository(environ: Mapping[str, str], _in_process: InProcess) -> Tier:
-    """Build the repository tier."""
-    return assemble(load(RepositorySettings, environ), FakeClock(), Random(7), CountedIds())
+    """Build the repository tier; its ids are others than those that it is given."""
+    ids = CountedIds(family=0xEEEE)
+    return assemble(load(RepositorySettings, environ), FakeClock(), Random(7), ids)
 
 
 def make_service(environ: Mapping[str, str], in_process: InProcess) -> Tier:

@@ -49,17 +49,27 @@ class Transcript:
 
     def call(self, method: str, actor: Actor | None = None, /, **fields: Any) -> Any:
         """Return the answer (a list of a stream's) or the error; the fields are the request's."""
+        (request,) = self._requests(method, fields)
+        return self._ended(method, actor, request)
+
+    def send(self, method: str, actor: Actor | None = None, /, *requests: dict[str, Any]) -> Any:
+        """Return the answer to a stream of requests, told by their fields, or the error."""
+        return self._ended(method, actor, iter(self._requests(method, *requests)))
+
+    def _requests(self, method: str, *requests: dict[str, Any]) -> list[Message]:
+        request_type = message_factory.GetMessageClass(self._methods[method].input_type)
+        return [request_type(**fields) for fields in requests]
+
+    def _ended(self, method: str, actor: Actor | None, sent: Message | Iterator[Message]) -> Any:
         descriptor = self._methods[method]
-        request = message_factory.GetMessageClass(descriptor.input_type)(**fields)
-        answered = message_factory.GetMessageClass(descriptor.output_type)
-        arity = "unary_stream" if descriptor.server_streaming else "unary_unary"
-        full_name = f"/{descriptor.containing_service.full_name}/{descriptor.name}"
-        call = getattr(self._channel, arity)(
-            full_name, type(request).SerializeToString, answered.FromString
+        call = getattr(self._channel, _arity(descriptor))(
+            f"/{descriptor.containing_service.full_name}/{descriptor.name}",
+            message_factory.GetMessageClass(descriptor.input_type).SerializeToString,
+            message_factory.GetMessageClass(descriptor.output_type).FromString,
         )
         try:
             with call_scope(Call(actor or Actor(), "request-1", Deadline.after(SECONDS))):
-                answer = call(request)
+                answer = call(sent)
                 if descriptor.server_streaming:
                     answer = list(answer)
         except AppError as error:
@@ -80,6 +90,11 @@ class Transcript:
     def kinds(self) -> set[object]:
         """Return the kinds of error that came."""
         return {outcome[1] for _, outcome in self.lines if outcome[0] != "OK"}
+
+
+def _arity(method: MethodDescriptor) -> str:
+    sent = "stream" if method.client_streaming else "unary"
+    return f"{sent}_{'stream' if method.server_streaming else 'unary'}"
 
 
 def comparable(message: Message) -> object:

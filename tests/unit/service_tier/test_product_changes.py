@@ -229,9 +229,29 @@ def test_who_is_always_outrun_is_told_to_come_back(harness: Harness) -> None:
     harness.channel.before["UpdateProduct"] = lambda _: bump(harness, product.id)
     harness.channel.calls.clear()
     with pytest.raises(AppError) as refused:
-        update(harness, product.id, name="New")
+        delete(harness, product.id)
     assert (refused.value.kind, refused.value.retry_after) == (Kind.UNAVAILABLE, 1.0)
     assert harness.channel.calls.count("UpdateProduct") == MAX_ATTEMPTS
+    assert harness.events("product.deleted") == []
+
+
+def test_a_product_that_sells_all_the_time_can_be_changed_all_the_same(harness: Harness) -> None:
+    product = harness.product()
+    harness.channel.before["UpdateProduct"] = lambda _: bump(harness, product.id)
+    harness.channel.calls.clear()
+    assert update(harness, product.id, name="New", price_minor=1999).name == "New"
+    assert harness.channel.calls == ["BatchGetProducts", "UpdateProduct"]
+
+
+def test_what_was_asked_for_is_what_is_kept_whatever_came_in_between(harness: Harness) -> None:
+    product = harness.product()
+
+    def rename(_: object) -> None:
+        harness.kept_product(product.id).name = "Other"
+
+    harness.channel.before["UpdateProduct"] = rename
+    # The name was as asked for when it was looked at, and is not when it is written.
+    assert update(harness, product.id, name="Lamp", price_minor=1).name == "Lamp"
 
 
 def test_every_field_of_a_change_that_has_a_fault_is_named(harness: Harness) -> None:
