@@ -10,7 +10,7 @@ from marshmallow import RAISE, Schema, ValidationError
 from webargs.flaskparser import FlaskParser
 
 from controller_tier.json_body import body_of
-from tier_runtime.validation import invalid
+from controller_tier.problems import FieldsError
 
 
 class StrictParser(FlaskParser):
@@ -29,7 +29,7 @@ class StrictParser(FlaskParser):
         del schema
         repeated = [name for name, values in req.args.lists() if len(values) > 1]
         if repeated:
-            raise invalid({name: ["Give it once."] for name in repeated})
+            raise FieldsError({name: ["Give it once."] for name in repeated})
         return req.args.to_dict()
 
     def handle_error(
@@ -43,7 +43,7 @@ class StrictParser(FlaskParser):
     ) -> Never:
         """Raise the fields' faults as an error of ours."""
         del req, schema, error_status_code, error_headers
-        raise invalid(flat_messages(_without_location(error.messages)))
+        raise FieldsError(flat_messages(_without_location(error.messages)))
 
 
 def flat_messages(messages: Any, path: str = "") -> dict[str, list[str]]:

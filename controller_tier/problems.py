@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -108,6 +108,18 @@ _EDGE_NAMES: Mapping[str, str] = MappingProxyType(
 _TOKEN_CODES = frozenset({"INVALID_TOKEN", "TOKEN_EXPIRED", "TOKEN_REVOKED"})
 
 
+class FieldsError(AppError):
+    """Field errors that the edge found itself, by the names that its consumers know."""
+
+    def __init__(self, field_errors: Mapping[str, Sequence[str]]) -> None:
+        super().__init__(
+            Kind.INVALID,
+            "VALIDATION_FAILED",
+            "One or more fields are not valid.",
+            field_errors=field_errors,
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One answer that is an error: its status, code, sentence, and what goes with it."""
@@ -152,12 +164,13 @@ def problem_from(error: AppError) -> Problem:
     """Return the problem that an error of ours is to an API consumer."""
     if error.kind is Kind.INTERNAL:
         return internal_problem()
+    name_of = _cut if isinstance(error, FieldsError) else edge_field_name
     return Problem(
         status=CODE_STATUS.get(error.code, KIND_STATUS[error.kind]),
         code=error.code,
         detail=error.message,
         field_errors={
-            edge_field_name(field): messages
+            name_of(field): messages
             for field, messages in list(error.field_errors.items())[:MAX_FIELDS]
         },
         retry_after=error.retry_after,
@@ -202,10 +215,14 @@ def problem_type(code: str) -> str:
 
 
 def edge_field_name(path: str) -> str:
-    """Return a field path as the edge's consumers know it."""
+    """Return a field path of the service tier's contract as the edge's consumers know it."""
     head, dot, rest = path.partition(".")
     short = rest if dot and head in {"page", "filter"} else path
-    return (_EDGE_NAMES.get(path) or _EDGE_NAMES.get(short, short))[:MAX_FIELD_NAME]
+    return _cut(_EDGE_NAMES.get(path) or _EDGE_NAMES.get(short, short))
+
+
+def _cut(name: str) -> str:
+    return name[:MAX_FIELD_NAME]
 
 
 def _challenge(code: str, detail: str) -> str:

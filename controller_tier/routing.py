@@ -16,9 +16,9 @@ from controller_tier.authentication import Authentication, current_actor
 from controller_tier.fields import uuid_from
 from controller_tier.openapi_parts import complete
 from controller_tier.operations import Fields, Operation, Resource, View
+from controller_tier.problems import FieldsError
 from controller_tier.rate_limits import Bucket, RateLimits, rate_limit_headers, refuse_if_empty
 from controller_tier.request_scope import current_exchange
-from tier_runtime.validation import invalid
 
 
 class IdConverter(BaseConverter):
@@ -121,7 +121,7 @@ def _located(operation: Operation, view: View) -> View:
             except ValueError:
                 faults[name] = ["Not a valid UUID."]
         if faults:
-            raise invalid(faults)
+            raise FieldsError(faults)
         return view(*ids)
 
     return endpoint

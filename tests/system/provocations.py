@@ -12,7 +12,7 @@ import requests
 from sqlalchemy import text
 
 from tests.stores.waiting import eventually
-from tests.system.client import Edge, new_email, new_password
+from tests.system.client import Edge, Json, new_email, new_password
 from tests.system.load import all_at_once
 from tests.system.mailbox import as_stored
 from tests.system.relays import Relays
@@ -139,10 +139,13 @@ def _forbidden(edges: Edges, row: Row) -> requests.Response:
     return _send(edges, row.call(edges.world).with_token(edges.world.newcomer().tokens.access))
 
 
-def _user_not_found(edges: Edges, row: Row) -> requests.Response:
+def _missing(edges: Edges, row: Row) -> requests.Response:
+    """Ask as an admin, to whom nothing is hidden, about something that there is not."""
     world = edges.world
-    call = row.call(world).with_token(world.admin.tokens.access)
-    unknown = f"{uuid.uuid4()}"[:14] + "7" + f"{uuid.uuid4()}"[15:]
+    call, unknown = row.call(world), f"{uuid.uuid4()}"[:14] + "7" + f"{uuid.uuid4()}"[15:]
+    if row.path == "/orders":
+        return _send(edges, call.with_fields(items=[{"product_id": unknown, "quantity": 1}]))
+    call = call.with_token(world.admin.tokens.access)
     return _send(edges, call.with_path(row.path.format(id=unknown)))
 
 
@@ -158,7 +161,39 @@ def _email_exists(edges: Edges, row: Row) -> requests.Response:
     return _send(edges, row.call(edges.world).with_fields(email=taken))
 
 
+def _insufficient_stock(edges: Edges, row: Row) -> requests.Response:
+    """Ask for one unit more than there is, and look whether it is told what there is."""
+    call = row.call(edges.world)
+    if row.path == "/orders":
+        product_id = (call.body or {})["items"][1]["product_id"]
+        lines = [{"product_id": product_id, "quantity": n} for n in (9, 2)]
+        call, fields = call.with_fields(items=lines), {"items.0.quantity", "items.1.quantity"}
+    else:
+        call, fields = call.with_fields(quantity_change=-11), {"quantity_change"}
+        product_id = call.path.split("/")[2]
+    answer = _send(edges, call)
+    errors = answer.json()["errors"]
+    assert errors.keys() == fields, answer.text
+    for [message] in errors.values():
+        assert product_id in message
+        assert "10 available" in message
+    return answer
+
+
 def _invalid_state(edges: Edges, row: Row) -> requests.Response:
+    if row.missing_code == "ORDER_NOT_FOUND":
+        return _out_of_step(edges, row)
+    return _without_admin(edges, row)
+
+
+def _out_of_step(edges: Edges, row: Row) -> requests.Response:
+    """Do with an order what has just been done, which was the next thing only once."""
+    call = row.call(edges.world)
+    assert _send(edges, call).status_code == 200
+    return _send(edges, call)
+
+
+def _without_admin(edges: Edges, row: Row) -> requests.Response:
     """Take the only admin away."""
     call = row.call(edges.world).with_path(row.path.format(id=edges.world.admin.id))
     if row.path.endswith("/roles"):
@@ -168,8 +203,18 @@ def _invalid_state(edges: Edges, row: Row) -> requests.Response:
 
 def _idempotency_key_reused(edges: Edges, row: Row) -> requests.Response:
     call = row.call(edges.world).with_headers(Idempotency_Key=secrets.token_hex(8))
-    assert _send(edges, call).status_code == 201
-    return _send(edges, call.with_fields(email=new_email()))
+    assert _send(edges, call).status_code == row.status
+    return _send(edges, call.with_fields(**_another(call.body or {})))
+
+
+def _another(body: Json) -> Json:
+    """Give the fields that make another request of this one, as good as it."""
+    for name in ("changes", "items"):
+        if name in body:
+            return {name: body[name][:1]}
+    if "quantity_change" in body:
+        return {"quantity_change": body["quantity_change"] + 1}
+    return {"name": "Another"} if "price" in body else {"email": new_email()}
 
 
 def _precondition_failed(edges: Edges, row: Row) -> requests.Response:
@@ -260,10 +305,13 @@ PROVOCATIONS: dict[str, Provocation] = {
     "INVALID_CREDENTIALS": _invalid_credentials,
     "ACCOUNT_NOT_ACTIVE": _account_not_active,
     "FORBIDDEN": _forbidden,
-    "USER_NOT_FOUND": _user_not_found,
+    "USER_NOT_FOUND": _missing,
+    "PRODUCT_NOT_FOUND": _missing,
+    "ORDER_NOT_FOUND": _missing,
     "NOT_FOUND": _not_found,
     "EMAIL_EXISTS": _email_exists,
     "INVALID_STATE": _invalid_state,
+    "INSUFFICIENT_STOCK": _insufficient_stock,
     "IDEMPOTENCY_KEY_REUSED": _idempotency_key_reused,
     "PRECONDITION_FAILED": _precondition_failed,
     "PRECONDITION_REQUIRED": _precondition_required,

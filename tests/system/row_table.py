@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.system.client import Json, new_email, new_password
 from tests.system.rows import Prepare, Row
+from tests.system.shop_rows import SHOP_ROWS
 from tests.system.world import World
 
 
@@ -197,6 +198,7 @@ ROWS: tuple[Row, ...] = (
         _newcomer("/users/{id}/profile", PROFILE),
         etag=True,
     ),
+    *SHOP_ROWS,
     Row(
         "GET",
         "/settings/account-info",

@@ -12,7 +12,8 @@ import requests
 from tests.system.client import Edge, Json
 from tests.system.world import World
 
-Who: TypeAlias = Literal["all", "signed in", "self or admin", "admin"]
+# Who may ask; "anybody" may do it without a token, and must not with a bad one.
+Who: TypeAlias = Literal["all", "anybody", "signed in", "self or admin", "admin"]
 
 # The status of every code, from the contract's table of errors.
 STATUS_OF = {
@@ -28,10 +29,13 @@ STATUS_OF = {
     "ACCOUNT_NOT_ACTIVE": 403,
     "FORBIDDEN": 403,
     "USER_NOT_FOUND": 404,
+    "PRODUCT_NOT_FOUND": 404,
+    "ORDER_NOT_FOUND": 404,
     "NOT_FOUND": 404,
     "METHOD_NOT_ALLOWED": 405,
     "EMAIL_EXISTS": 409,
     "INVALID_STATE": 409,
+    "INSUFFICIENT_STOCK": 409,
     "IDEMPOTENCY_IN_PROGRESS": 409,
     "IDEMPOTENCY_KEY_REUSED": 422,
     "PRECONDITION_FAILED": 412,
@@ -115,8 +119,12 @@ class Row:
         return Call(self.method, path, headers, body)
 
     @property
-    def about_a_user(self) -> bool:
-        return "/users/{id}" in self.path
+    def missing_code(self) -> str:
+        """What there is none of where the path's id is unknown; "" where it names nothing."""
+        for kind in ("user", "product", "order"):
+            if f"/{kind}s/{{id}}" in self.path:
+                return f"{kind.upper()}_NOT_FOUND"
+        return ""
 
     @property
     def takes_body(self) -> bool:
@@ -139,14 +147,16 @@ class Row:
             codes |= BODY_CODES
         if self.who != "all":
             codes |= TOKEN_CODES
+        if self.who == "anybody":
+            codes.remove("UNAUTHENTICATED")
         if self.who in {"admin", "self or admin"}:
             codes.add("FORBIDDEN")
-        if self.about_a_user:
-            codes |= {"USER_NOT_FOUND", "VALIDATION_FAILED"}
+        if self.missing_code:
+            codes |= {self.missing_code, "VALIDATION_FAILED"}
         if self.etag and self.method != "GET":
             codes |= {"PRECONDITION_FAILED", "PRECONDITION_REQUIRED"}
         if self.hops:
             codes |= {"SERVICE_UNAVAILABLE", "DEADLINE_EXCEEDED"}
-        if self.path in {"/users", "/auth/sessions"}:
+        if self.path in {"/users", "/auth/sessions", "/products", "/products/search", "/orders"}:
             codes.add("VALIDATION_FAILED")
         return frozenset(codes)

@@ -79,7 +79,8 @@ def world(stores: Stores, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         REQUEST_TIMEOUT_SECONDS=str(DEADLINE_SECONDS),
         # One worker, so that whoever sees the edge back after a loss sees all of it.
         WEB_WORKERS="1",
-        WEB_THREADS="32",
+        # As many at the same time as there are rows, when the service tier stands still.
+        WEB_THREADS="64",
         # Every row shall be seen to wait for a tier that stands still, not only the first five.
         CIRCUIT_BREAKER_FAILURES="1000000",
     ) as world:

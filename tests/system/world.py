@@ -23,6 +23,7 @@ from tests.system.discretion import watched_edge
 from tests.system.mailbox import Mailbox
 from tests.system.processes import ArcanaProcesses
 from tests.system.relays import Relays
+from tests.system.shop import Shop
 from tests.system.wiring import Wiring
 
 
@@ -48,6 +49,11 @@ class World:
         me = expect(self.edge.me(tokens.access), 200)
         self.admin = Account(me["id"], credentials.email, credentials.password, tokens)
 
+    @property
+    def shop(self) -> Shop:
+        """Where tests get their products and orders."""
+        return Shop(self.edge, self.admin)
+
     @functools.cached_property
     def resident(self) -> Account:
         """Somebody signed in whom no test may change."""
@@ -68,6 +74,8 @@ class World:
             return (
                 self.edge.login(resident.email, resident.password).status_code == 200
                 and self.edge.get("/users/me", headers=resident.bearer).status_code == 200
+                and self.edge.get("/products").status_code == 200
+                and self.edge.get("/orders", headers=resident.bearer).status_code == 200
             )
 
         eventually(is_back, 5, "the edge's way back to the service tier")

@@ -75,13 +75,13 @@ class FakeOrders:
         asked: dict[str, int] = {}
         for line in request.items:
             asked[line.product_id] = asked.get(line.product_id, 0) + line.quantity
+        stock = {product_id: self._tier.product(product_id).stock for product_id in asked}
         faults = {
             f"items.{number}.quantity": [
-                f"Product {line.product_id}: {self._tier.product(line.product_id).stock} "
-                f"available, {asked[line.product_id]} asked for."
+                f"Product {each}: {stock[each]} available, {asked[each]} asked for."
             ]
-            for number, line in enumerate(request.items)
-            if asked[line.product_id] > self._tier.product(line.product_id).stock
+            for number, each in enumerate(line.product_id for line in request.items)
+            if asked[each] > stock[each]
         }
         if faults:
             raise AppError(

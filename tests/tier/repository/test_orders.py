@@ -355,7 +355,6 @@ def test_sixty_four_orders_for_forty_units_sell_forty(
     assert shelf.event_types() == ["product.out_of_stock"]
 
 
-@pytest.mark.usefixtures("warm_tier")
 def test_orders_with_their_lines_in_opposite_order_do_not_stand_in_each_others_way(
     tier: RunningTier, make: Requests, shelf: Shelf
 ) -> None:
@@ -369,7 +368,6 @@ def test_orders_with_their_lines_in_opposite_order_do_not_stand_in_each_others_w
     assert [shelf.stock(one) for one in several] == [68] * 4
 
 
-@pytest.mark.usefixtures("warm_tier")
 def test_of_sixteen_cancellations_one_gives_the_units_back(
     tier: RunningTier, make: Requests, shelf: Shelf
 ) -> None:
@@ -381,7 +379,6 @@ def test_of_sixteen_cancellations_one_gives_the_units_back(
     assert shelf.ledger(product_id)[1:] == [(-4, "order_placed"), (4, "order_cancelled")]
 
 
-@pytest.mark.usefixtures("warm_tier")
 def test_an_order_is_either_cancelled_or_carried_on(
     tier: RunningTier, make: Requests, shelf: Shelf
 ) -> None:
@@ -415,7 +412,6 @@ def test_an_order_that_waits_for_a_change_of_the_price_is_refused_by_the_new_one
     assert shelf.stock(product_id) == 10
 
 
-@pytest.mark.usefixtures("warm_tier")
 def test_while_a_price_rises_nobody_pays_less_than_the_one_before(
     tier: RunningTier, make: Requests, shelf: Shelf
 ) -> None:

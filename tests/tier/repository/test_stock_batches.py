@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import pytest
 from sqlalchemy import select
 
 from arcana.repository.v1 import product_repository_pb2 as messages
@@ -138,7 +137,6 @@ def test_a_hundred_changes_are_a_batch_and_one_more_is_none(
     assert shelf.stock(product_id) == 0
 
 
-@pytest.mark.usefixtures("warm_tier")
 def test_batches_with_their_products_in_opposite_order_all_go_through(
     tier: RunningTier, shelf: Shelf
 ) -> None:
@@ -152,7 +150,6 @@ def test_batches_with_their_products_in_opposite_order_all_go_through(
     assert [shelf.stock(one) for one in several] == [76] * 5
 
 
-@pytest.mark.usefixtures("warm_tier")
 def test_batches_orders_and_single_changes_that_race_sell_no_unit_twice(
     tier: RunningTier, make: Requests, shelf: Shelf
 ) -> None:

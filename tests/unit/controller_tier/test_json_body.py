@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 
@@ -16,6 +17,7 @@ from tier_runtime.errors import AppError
 # One application for all examples: nothing in these tests depends on what it remembers.
 EDGE = Edge.make(rate_limit_enabled=False)
 USER, TOKEN = EDGE.signed_in("admin")
+PRODUCT = EDGE.tier.add_product()
 
 CHUNKED = {"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input_terminated": True}
 
@@ -31,6 +33,7 @@ MALFORMED = [
     b'{"a":-Infinity}',
     b'{"a":1e999}',
     b'{"a":-1e999}',
+    b'{"a":1e-99999999999999999999}',
     b'{"a":1,"a":2}',
     b'{"a":{"b":1,"\\u0062":2}}',
     b'{"a":"\\ud800"}',
@@ -61,7 +64,9 @@ def test_what_only_looks_like_json_is_malformed(body: bytes) -> None:
     [
         (b'{"a":9223372036854775807}', {"a": 2**63 - 1}),
         (b'{"a":-9223372036854775808}', {"a": -(2**63)}),
-        (b'{"a":1.5e3,"b":true}', {"a": 1500.0, "b": True}),
+        (b'{"a":1.5e3,"b":true}', {"a": Decimal(1500), "b": True}),
+        # Exactly, where a float would be a little less.
+        (b"[0.1,1e2,-0.0,1E-400]", [Decimal("0.1"), 100, 0, Decimal("1E-400")]),
         ('{"é":"\U0001f600"}'.encode(), {"é": "\U0001f600"}),
         (b'"\\ud83d\\ude00"', "\U0001f600"),
         (b"[[]]", [[]]),
@@ -154,7 +159,10 @@ anything = st.recursive(
     max_leaves=12,
 )
 fields = st.sampled_from(
-    ["name", "email", "password", "roles", "status", "token", "refresh_token", "bio", "phone"]
+    [
+        *("name", "email", "password", "roles", "status", "token", "refresh_token", "bio", "phone"),
+        *("price", "currency", "stock", "quantity_change", "changes", "items"),
+    ]
 )
 rows = st.sampled_from(
     [
@@ -168,6 +176,13 @@ rows = st.sampled_from(
         ("PATCH", f"users/{USER.id}/status"),
         ("PUT", f"users/{USER.id}/roles"),
         ("PUT", f"users/{USER.id}/profile"),
+        ("POST", "products"),
+        ("PUT", f"products/{PRODUCT.id}"),
+        ("PATCH", f"products/{PRODUCT.id}"),
+        ("PATCH", f"products/{PRODUCT.id}/stock"),
+        ("POST", "products/stock/batch"),
+        ("POST", "orders"),
+        ("PATCH", f"orders/{PRODUCT.id}/status"),
     ]
 )
 SOME = settings(max_examples=150, deadline=None)

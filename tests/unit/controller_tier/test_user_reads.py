@@ -1,8 +1,7 @@
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 
 import pytest
 
@@ -10,26 +9,26 @@ from arcana.service.v1 import user_service_pb2 as pb
 from arcana.service.v1.user_pb2 import User
 from controller_tier.stubs import UserStub
 from controller_tier.user_reads import CoalescedUsers
-from tests.fakes.clock import FakeClock
-from tests.fakes.service import FakeServiceTier, FakeUsers
-from tests.stores.waiting import eventually
+from tests.fakes.service import FakeUsers
+from tests.unit.controller_tier.readers import (
+    ADMIN,
+    STRANGER,
+    WAIT_SECONDS,
+    Readers,
+    wait_until_gathered,
+)
 from tier_runtime.call import Actor, Call, call_scope
 from tier_runtime.deadline import Deadline
 from tier_runtime.errors import AppError, Kind
 
-WAIT_SECONDS = 5.0
-ADMIN = Actor("019aa000-0000-7000-8000-00000000000a", frozenset({"admin", "user"}))
-STRANGER = Actor("019aa000-0000-7000-8000-00000000000b", frozenset({"user"}), "session-1")
 
-
-class Readers:
-    """Coalesced reads over a fake service tier that stands still until a test lets it answer."""
+class UserReaders(Readers):
+    """Coalesced reads of users."""
 
     def __init__(self) -> None:
-        self.tier = FakeServiceTier(FakeClock())
-        self.tier.before = self._stand_still
+        super().__init__()
         fake = FakeUsers(self.tier)
-        self.users: UserStub = CoalescedUsers(
+        self.users = CoalescedUsers(
             fake,
             lambda request: fake.GetUser(request).SerializeToString(),
             lambda request: fake.BatchGetUsers(request).SerializeToString(),
@@ -37,45 +36,23 @@ class Readers:
             # Nobody is so slow here that a second RPC would leave beside the first.
             patience_seconds=3600,
         )
-        self._may_answer = threading.Semaphore(0)
-        self._pool = ThreadPoolExecutor(8)
-
-    def _stand_still(self, _method: str) -> None:
-        assert self._may_answer.acquire(timeout=WAIT_SECONDS)
 
     def read(self, actor: Actor, user: User, request_id: str) -> Future[User]:
-        def get() -> User:
-            with call_scope(Call(actor, request_id, Deadline.after(WAIT_SECONDS))):
-                return self.users.GetUser(pb.GetUserRequest(user_id=user.id)).user
-
-        return self._pool.submit(get)
-
-    def wait_until_asked(self, count: int) -> None:
-        eventually(lambda: len(self.tier.received) == count, what="the RPC")
+        request = pb.GetUserRequest(user_id=user.id)
+        return self.start(actor, request_id, lambda: self.users.GetUser(request).user)
 
     def wait_until_gathered(self, count: int) -> None:
-        assert isinstance(self.users, CoalescedUsers)
-        slots = self.users._reads._coalescer._gathering
-        eventually(
-            lambda: sum(len(slot.waiters) for slot in list(slots.values())) == count,
-            what="the callers",
-        )
-
-    def answer(self, count: int = 1) -> None:
-        self._may_answer.release(count)
-
-    def close(self) -> None:
-        self._pool.shutdown()
+        wait_until_gathered(self.users._reads, count)
 
 
 @pytest.fixture
-def readers() -> Iterator[Readers]:
-    made = Readers()
+def readers() -> Iterator[UserReaders]:
+    made = UserReaders()
     yield made
     made.close()
 
 
-def test_a_lone_read_is_the_single_rpc_in_its_own_call(readers: Readers) -> None:
+def test_a_lone_read_is_the_single_rpc_in_its_own_call(readers: UserReaders) -> None:
     ada = readers.tier.add_user()
     readers.answer()
     assert readers.read(ADMIN, ada, "r-1").result(WAIT_SECONDS) == ada
@@ -85,7 +62,7 @@ def test_a_lone_read_is_the_single_rpc_in_its_own_call(readers: Readers) -> None
     assert (received.call.actor, received.call.request_id) == (ADMIN, "r-1")
 
 
-def test_reads_at_the_same_time_go_as_one_each_for_its_own_actor(readers: Readers) -> None:
+def test_reads_at_the_same_time_go_as_one_each_for_its_own_actor(readers: UserReaders) -> None:
     ada, bob = readers.tier.add_user("ada@example.org"), readers.tier.add_user("bob@example.org")
     own = Actor(bob.id, frozenset({"user"}))
     first = readers.read(ADMIN, ada, "r-1")
@@ -120,7 +97,9 @@ def test_reads_at_the_same_time_go_as_one_each_for_its_own_actor(readers: Reader
     assert (list(stranger.roles), stranger.session_id) == (["user"], "session-1")
 
 
-def test_one_who_reads_the_same_twice_at_the_same_time_is_told_of_twice(readers: Readers) -> None:
+def test_one_who_reads_the_same_twice_at_the_same_time_is_told_of_twice(
+    readers: UserReaders,
+) -> None:
     ada = readers.tier.add_user()
     reads = [readers.read(ADMIN, ada, "r-1")]
     readers.wait_until_asked(1)
@@ -135,7 +114,7 @@ def test_one_who_reads_the_same_twice_at_the_same_time_is_told_of_twice(readers:
     assert (item.actor.request_id, list(item.request_ids)) == ("r-2", ["r-3"])
 
 
-def test_outside_of_a_call_a_read_goes_alone(readers: Readers) -> None:
+def test_outside_of_a_call_a_read_goes_alone(readers: UserReaders) -> None:
     ada = readers.tier.add_user()
     readers.answer()
     with pytest.raises(AppError) as refused:
@@ -143,9 +122,9 @@ def test_outside_of_a_call_a_read_goes_alone(readers: Readers) -> None:
     assert refused.value.code == "UNAUTHENTICATED"
 
 
-def test_all_other_methods_are_passed_through(readers: Readers) -> None:
+def test_all_other_methods_are_passed_through(readers: UserReaders) -> None:
     ada = readers.tier.add_user()
-    users = readers.users
+    users: UserStub = readers.users
     with call_scope(Call(ADMIN, "r-1", Deadline.after(WAIT_SECONDS))):
         readers.answer(8)
         users.ListUsers(pb.ListUsersRequest())

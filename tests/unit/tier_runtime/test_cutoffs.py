@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 
 from tests.stores.waiting import eventually
-from tier_runtime.cutoffs import Cutoffs
+from tier_runtime.cutoffs import Cutoffs, Patience
 
 SECONDS = 10.0
 LONG = 3600.0
@@ -67,3 +68,46 @@ def test_one_that_fails_does_not_keep_others_from_being_cut(
     eventually(lambda: bool(told), SECONDS, "it has failed")
     cutoffs.add(0.0, cut.set)
     assert cut.wait(SECONDS)
+
+
+def test_patience_is_lost_by_one_long_wait() -> None:
+    cut = threading.Event()
+    patience = Patience(Cutoffs(), 0.02, cut.set)
+    with patience.waiting():
+        assert cut.wait(SECONDS)
+    assert patience.is_lost
+
+
+def test_patience_is_not_lost_by_many_short_waits_or_by_work_between_them() -> None:
+    cutoffs, cuts, looks = Cutoffs(), [], threading.Semaphore(0)
+    patience = Patience(cutoffs, 0.05, lambda: cuts.append(1))
+    ends = time.monotonic() + 0.3
+    while time.monotonic() < ends:
+        with patience.waiting():
+            pass
+    # What is done between two waits may take as long as it likes.
+    cutoffs.add(0.2, looks.release)
+    assert looks.acquire(timeout=SECONDS)
+    assert (cuts, patience.is_lost) == ([], False)
+    patience.end()
+
+
+def test_a_wait_that_began_after_the_last_look_has_its_whole_time() -> None:
+    cutoffs, cut, looked = Cutoffs(), threading.Event(), threading.Event()
+    patience = Patience(cutoffs, 0.2, cut.set)
+    cutoffs.add(0.1, looked.set)
+    assert looked.wait(SECONDS)
+    began = time.monotonic()
+    with patience.waiting():
+        assert cut.wait(SECONDS)
+    assert time.monotonic() - began >= 0.2
+
+
+def test_patience_that_has_ended_cuts_nothing() -> None:
+    cutoffs, cuts, over = Cutoffs(), [], threading.Event()
+    patience = Patience(cutoffs, 0.01, lambda: cuts.append(1))
+    with patience.waiting():
+        patience.end()
+        cutoffs.add(0.05, over.set)
+        assert over.wait(SECONDS)
+    assert (cuts, patience.is_lost) == ([], False)

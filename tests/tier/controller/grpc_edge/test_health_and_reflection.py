@@ -117,6 +117,8 @@ def reflected(edge: PublicEdge) -> Reflected:
 def test_reflection_lists_what_is_public(reflected: Reflected) -> None:
     assert reflected.services() == [
         AUTH,
+        "arcana.service.v1.OrderService",
+        "arcana.service.v1.ProductService",
         USERS,
         "grpc.health.v1.Health",
         "grpc.reflection.v1alpha.ServerReflection",
