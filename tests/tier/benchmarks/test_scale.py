@@ -45,9 +45,12 @@ def test_a_run_measures_every_operation_on_both_shops(tmp_path: Path) -> None:
     ids=["an error", "an empty page", "no answer"],
 )
 def test_an_answer_that_is_not_what_was_asked_for_ends_the_run(answer: bytes, told: str) -> None:
-    with small_server(lambda _request: answer) as server, Caller(server.url) as caller:
-        with pytest.raises(BenchmarkError, match=told):
-            caller.time([Request("GET", "/products", answer="lamp")])
+    with (
+        small_server(lambda _request: answer) as server,
+        Caller(server.url) as caller,
+        pytest.raises(BenchmarkError, match=told),
+    ):
+        caller.time([Request("GET", "/products", answer="lamp")])
 
 
 def test_each_request_is_timed_and_goes_over_the_same_connection() -> None:
