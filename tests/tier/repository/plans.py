@@ -84,6 +84,14 @@ def overheard() -> Iterator[list[Statement]]:
         found += heard.values()
 
 
+def shown(statement: Statement) -> str:
+    """Return a statement on one line, without long lists of columns."""
+    one_line = re.sub(r"\s+", " ", statement.text).strip()
+    one_line = re.sub(r"SELECT (?:(?!SELECT)[^()]){60,}? FROM", "SELECT ... FROM", one_line)
+    # However many are asked for.
+    return re.sub(r"IN \([^()]*\)", "IN (...)", one_line)
+
+
 def explained(engine: Engine, statement: Statement) -> list[Step]:
     """Return the plan of a statement."""
     on_sqlite = engine.dialect.name == "sqlite"

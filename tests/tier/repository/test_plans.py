@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from sqlalchemy import Engine, text
 
@@ -12,9 +14,10 @@ from launcher.tiers import price_list
 from repository_tier.bulk_load import open_bulk_load
 from repository_tier.tables import order_items, orders, product_search, products, stock_movements
 from tests.stores import Store
-from tests.tier.repository.plans import QUESTIONS, Statement, explained, statements_of
+from tests.tier.repository.plans import QUESTIONS, Statement, explained, shown, statements_of
 from tests.tier.repository.running_tier import RunningTier
 
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "queries.md"
 # With fewer rows reading all of them can be the best plan.
 ROWS = 1_500
 USERS = 40
@@ -44,6 +47,11 @@ def test_no_question_is_answered_by_reading_a_whole_table(
     found = statements_of(tier, list(QUESTIONS))
 
     assert all(found.values()), "a question that took no statement"
+    page = PAGE.read_text()
+    missing = {shown(statement) for statements in found.values() for statement in statements} - set(
+        page.splitlines()
+    )
+    assert missing == set(), "run `make docs-queries` and commit what it writes"
     scans = [
         f"{question}: {step.text}\n{statement.text}"
         for question, statements in found.items()
