@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from sqlalchemy import RowMapping
@@ -13,7 +13,10 @@ from sqlalchemy import RowMapping
 from arcana.repository.v1 import one_time_token_pb2, session_repository_pb2, user_pb2
 from repository_tier.field_checks import FieldChecks
 from tier_runtime.timestamps import timestamp_from
-from tier_runtime.validation import REQUIRED
+from tier_runtime.validation import REQUIRED, invalid
+
+EnumT = TypeVar("EnumT", bound=int)
+SortT = TypeVar("SortT")
 
 ACTIVE = "active"
 STATUS_WORDS: Mapping[int, str] = MappingProxyType(
@@ -50,6 +53,17 @@ def enum_word(words: Mapping[int, str], checks: FieldChecks, field: str, number:
         checks.fault(field, REQUIRED if number == 0 else "Not a known value.")
         return ""
     return words[number]
+
+
+def sort_of(sorts: Mapping[EnumT, SortT], sort: EnumT) -> SortT:
+    """Return what a list is sorted by for a value of its enum of sort fields.
+
+    Raises:
+        AppError: INVALID/VALIDATION_FAILED.
+    """
+    if sort not in sorts:
+        raise invalid({"sort": ["Not a known value."]})
+    return sorts[sort]
 
 
 def user_from_row(row: RowMapping) -> user_pb2.User:

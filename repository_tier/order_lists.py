@@ -8,15 +8,15 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import ColumnElement, Connection, Select, select
 
 from arcana.common.v1 import paging_pb2
 from arcana.repository.v1 import order_pb2, order_repository_pb2
-from repository_tier.conversion import enum_word
+from repository_tier.conversion import enum_word, sort_of
 from repository_tier.database import Database
 from repository_tier.field_checks import FieldChecks
 from repository_tier.order_rows import ORDER_STATUS_WORDS, read_order, with_items
-from repository_tier.paging import Order, Page, list_page
+from repository_tier.paging import Order, Page, list_page, walked
 from repository_tier.tables import orders
 from repository_tier.totals import Totals
 from tier_runtime.deadline import Deadline
@@ -69,11 +69,7 @@ def order_from_proto(
     Raises:
         AppError: INVALID/VALIDATION_FAILED.
     """
-    if sort not in _SORTS:
-        checks = FieldChecks()
-        checks.fault("sort", "Not a known value.")
-        checks.done()
-    return Order(_SORTS[sort], orders.c.id, datetime, descending)
+    return Order(sort_of(_SORTS, sort), orders.c.id, datetime, descending)
 
 
 class OrderLists:
@@ -99,7 +95,7 @@ class OrderLists:
         Raises:
             AppError: INVALID/VALIDATION_FAILED, for a cursor of another list.
         """
-        rows = _filtered(select(orders), wanted)
+        rows = walked(_filtered(select(orders), wanted), order, _fixed_columns(wanted))
 
         def work(
             connection: Connection,
@@ -108,6 +104,15 @@ class OrderLists:
             return with_items(connection, found.rows), found.place
 
         return self._database.read(deadline, work)
+
+
+def _fixed_columns(wanted: Filter) -> list[ColumnElement[Any]]:
+    fixed: list[ColumnElement[Any]] = []
+    if wanted.status:
+        fixed.append(orders.c.status)
+    if wanted.user_id:
+        fixed.append(orders.c.user_id)
+    return fixed
 
 
 def _filtered(rows: Select[Any], wanted: Filter) -> Select[Any]:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from types import MappingProxyType
+from typing import Any
+
+from sqlalchemy import Select
 
 from arcana.common.v1 import paging_pb2
 from arcana.repository.v1 import product_pb2, product_repository_pb2
 from repository_tier.cached_reads import CachedReads, Kind
-from repository_tier.field_checks import FieldChecks
-from repository_tier.paging import Order, Page
-from repository_tier.product_filters import ProductFilter, filtered
+from repository_tier.conversion import sort_of
+from repository_tier.paging import Order, Page, walked
+from repository_tier.product_filters import ProductFilter, filtered, fixed_columns
 from repository_tier.product_rows import PRODUCT_COLUMNS, product_from_row, product_not_found
 from repository_tier.tables import products
 from tier_runtime.batches import Outcome
@@ -39,11 +42,7 @@ def product_order_from_proto(
     Raises:
         AppError: INVALID/VALIDATION_FAILED.
     """
-    if sort not in _SORTS:
-        checks = FieldChecks()
-        checks.fault("sort", "Not a known value.")
-        checks.done()
-    column, key_type = _SORTS[sort]
+    column, key_type = sort_of(_SORTS, sort)
     return Order(column, products.c.id, key_type, descending)
 
 
@@ -81,6 +80,12 @@ class ProductDirectory:
         Raises:
             AppError: INVALID/VALIDATION_FAILED, for a cursor of another list.
         """
-        return self._reads.list(
-            lambda rows: filtered(rows, wanted), wanted.digest, order, page, deadline
-        )
+
+        def rows_of(rows: Select[Any]) -> Select[Any]:
+            rows = filtered(rows, wanted)
+            if order.column is not products.c.price_minor and wanted.has_price_range():
+                # Few may be in it: which index is the better one is for the database to judge.
+                return rows
+            return walked(rows, order, fixed_columns(wanted))
+
+        return self._reads.list(rows_of, wanted.digest, order, page, deadline)

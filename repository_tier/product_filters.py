@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select
+from sqlalchemy import ColumnElement, Select
 
 from arcana.repository.v1 import product_repository_pb2
 from repository_tier.conversion import enum_word
@@ -30,6 +30,10 @@ class ProductFilter:
     in_stock: bool | None
     digest: bytes
 
+    def has_price_range(self) -> bool:
+        """True when a price is too low or too high."""
+        return self.min_price is not None or self.max_price is not None
+
 
 def product_filter_from_proto(message: product_repository_pb2.ProductFilter) -> ProductFilter:
     """Check a filter.
@@ -49,6 +53,16 @@ def product_filter_from_proto(message: product_repository_pb2.ProductFilter) -> 
     )
     checks.done()
     return found
+
+
+def fixed_columns(wanted: ProductFilter) -> list[ColumnElement[Any]]:
+    """Return the columns that have one value in all products that are wanted."""
+    fixed: list[ColumnElement[Any]] = []
+    if wanted.status:
+        fixed.append(products.c.status)
+    if wanted.category:
+        fixed.append(products.c.category)
+    return fixed
 
 
 def filtered(rows: Select[Any], wanted: ProductFilter) -> Select[Any]:

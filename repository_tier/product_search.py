@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
@@ -36,6 +35,11 @@ from tier_runtime.deadline import Deadline
 _SQLITE_INDEX = table("product_search_index", named_column("rowid", BigInteger))
 
 
+# For each product wanted, so many of the best matches are looked at first. Most of them are not
+# left out by a filter.
+_LOOKED_AT = 5
+
+
 class ProductSearch:
     """Finds products by words."""
 
@@ -54,7 +58,7 @@ class ProductSearch:
         def found(columns: Iterable[ColumnElement[Any]]) -> Sequence[RowMapping]:
             rows = filtered(select(*columns), among).limit(limit)
             return self._database.read(
-                deadline, lambda connection: _best_first(connection, rows, wanted)
+                deadline, lambda connection: _best_first(connection, rows, wanted, limit)
             )
 
         bodies = self._reads.current(found(self._reads.identifying_columns()), deadline)
@@ -77,42 +81,49 @@ def replace_words(connection: Connection, product: product_pb2.Product) -> None:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Match:
-    """What holds for a row that matches, and what it is sorted by."""
-
-    condition: ColumnElement[bool]
-    best_first: ColumnElement[Any]
-
-
 def _best_first(
-    connection: Connection, rows: Select[Any], wanted: SearchWords
+    connection: Connection, rows: Select[Any], wanted: SearchWords, limit: int
 ) -> Sequence[RowMapping]:
-    """Return those of the products in the rows that match."""
-    rows = rows.join_from(products, product_search)
-    if connection.dialect.name in MYSQL_DIALECTS:
-        match = _on_mysql(wanted)
-    else:
-        match = _on_sqlite(wanted)
-        rows = rows.join(_SQLITE_INDEX, _SQLITE_INDEX.c.rowid == product_search.c.position)
-    matching = rows.where(match.condition).order_by(match.best_first, products.c.id)
-    return connection.execute(matching).mappings().all()
+    """Return those of the rows, which are of products, that match."""
+    matches = _on_mysql if connection.dialect.name in MYSQL_DIALECTS else _on_sqlite
+    # A common word matches a good part of all products, and reading each of them to sort them costs
+    # far more than the full-text index needs to tell which are the best.
+    best = connection.execute(_joined(rows, matches(wanted).limit(limit * _LOOKED_AT)))
+    found = best.mappings().all()
+    if len(found) == limit:
+        return found
+    return connection.execute(_joined(rows, matches(wanted))).mappings().all()
 
 
-def _on_mysql(wanted: SearchWords) -> _Match:
+def _joined(rows: Select[Any], matches: Select[Any]) -> Select[Any]:
+    match = matches.subquery("matches")
+    return rows.join_from(products, match, match.c.product_id == products.c.id).order_by(
+        match.c.rank, products.c.id
+    )
+
+
+def _on_mysql(wanted: SearchWords) -> Select[Any]:
+    """Return the ids of all that matches and its rank, lowest first."""
     # dev.mysql.com/doc/refman/8.4/en/fulltext-boolean.html; the words hold no operator.
     required = " ".join([f"+{word}" for word in wanted.words])
     if wanted.last_is_beginning:
         required += "*"
     match = mysql.match(product_search.c.words, against=required).in_boolean_mode()
-    return _Match(match, match.desc())
+    # InnoDB gives them in this order by itself. Asked for it, MariaDB would read all of them first.
+    return select(product_search.c.product_id, (-match).label("rank")).where(match)
 
 
-def _on_sqlite(wanted: SearchWords) -> _Match:
-    # sqlite.org/fts5.html: words side by side must all be there, and what matches better has the
-    # lower rank.
+def _on_sqlite(wanted: SearchWords) -> Select[Any]:
+    """Return the ids of all that matches and its rank, lowest first."""
+    # sqlite.org/fts5.html: words side by side must all be there.
     required = " ".join(wanted.words)
     if wanted.last_is_beginning:
         required += "*"
     index: ColumnElement[Any] = literal_column(_SQLITE_INDEX.name)
-    return _Match(index.bool_op("MATCH")(required), func.bm25(index))
+    rank = func.bm25(index).label("rank")
+    return (
+        select(product_search.c.product_id, rank)
+        .join(_SQLITE_INDEX, _SQLITE_INDEX.c.rowid == product_search.c.position)
+        .where(index.bool_op("MATCH")(required))
+        .order_by(rank, product_search.c.position)
+    )

@@ -15,7 +15,12 @@ from arcana.common.v1 import paging_pb2
 from arcana.repository.v1 import user_pb2, user_repository_pb2
 from repository_tier.cache.message_cache import MessageCache
 from repository_tier.cached_reads import CachedReads, Kind
-from repository_tier.conversion import credentials_from_row, status_word, user_from_row
+from repository_tier.conversion import (
+    credentials_from_row,
+    sort_of,
+    status_word,
+    user_from_row,
+)
 from repository_tier.database import Database
 from repository_tier.field_checks import FieldChecks
 from repository_tier.paging import Order, Page
@@ -86,11 +91,7 @@ def order_from_proto(
     Raises:
         AppError: INVALID/VALIDATION_FAILED.
     """
-    if sort not in _SORTS:
-        checks = FieldChecks()
-        checks.fault("sort", "Not a known value.")
-        checks.done()
-    column, key_type = _SORTS[sort]
+    column, key_type = sort_of(_SORTS, sort)
     unique = column.name in ("email_key", "id")
     return Order(column, users.c.id, key_type, descending, unique)
 

@@ -13,6 +13,7 @@ from sqlalchemy import insert, select
 
 from arcana.repository.v1 import rate_limit_repository_pb2, session_repository_pb2
 from arcana.repository.v1 import user_repository_pb2 as messages
+from arcana.repository.v1.product_repository_pb2 import GetProductRequest, UpdateProductRequest
 from repository_tier.engine import PoolSettings, make_engines
 from repository_tier.idempotency import once_key_from_proto
 from repository_tier.migrate import migrate
@@ -97,6 +98,35 @@ def test_what_was_written_without_redis_is_read_when_it_is_back(
     clock.advance(1)
     eventually(lambda: on_redis.health.is_serving("store.cache"), what="the cache's health")
     assert on_redis.users.GetUser(get).user.name == "Grace"
+
+
+def test_the_health_check_puts_what_was_written_without_redis(
+    on_redis: RunningTier,
+    redis_relay: TcpRelay,
+    start_real_tier: StartTier,
+    make: Requests,
+    clock: FakeClock,
+) -> None:
+    user = on_redis.users.CreateUser(make.user()).user
+    product = on_redis.products.CreateProduct(make.product()).product
+    redis_relay.cut()
+    on_redis.users.UpdateUser(messages.UpdateUserRequest(user_id=user.id, name="Grace"))
+    on_redis.products.UpdateProduct(UpdateProductRequest(product_id=product.id, name="Loom"))
+    # Another process, which reads what this one has put and nothing else.
+    other = start_real_tier()
+    get_user = messages.GetUserRequest(user_id=user.id)
+    get_product = GetProductRequest(product_id=product.id)
+    assert other.users.GetUser(get_user).user == user
+    assert other.products.GetProduct(get_product).product == product
+    redis_relay.restore()
+    clock.advance(1)
+    eventually(
+        lambda: (
+            other.users.GetUser(get_user).user.name == "Grace"
+            and other.products.GetProduct(get_product).product.name == "Loom"
+        ),
+        what="what was written without the cache",
+    )
 
 
 def test_rate_limits_without_redis_are_unavailable_and_come_back(

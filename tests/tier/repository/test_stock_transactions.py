@@ -138,6 +138,28 @@ def place(placing: Orders, make: Requests, *product_ids: str) -> PlaceOrderRespo
     return placing.place(order, key, CAUSE, events, soon())
 
 
+def test_units_are_taken_by_the_key_of_their_row_whatever_else_is_asked_of_it(
+    engines: Engines, placing: Orders, real_shelf: Shelf, make: Requests
+) -> None:
+    # By an index of price or status the order of locks would be another one.
+    product_id = real_shelf.put()
+    plans: list[Any] = []
+
+    def look(*told: Any) -> None:
+        cursor, statement, parameters = told[1:4]
+        if statement.startswith("UPDATE products"):
+            cursor.execute(f"EXPLAIN {statement}", parameters)
+            names = [column[0] for column in cursor.description]
+            plans.extend(dict(zip(names, row, strict=True)) for row in cursor.fetchall())
+
+    event.listen(engines.writers, "before_cursor_execute", look)
+    try:
+        place(placing, make, product_id)
+    finally:
+        event.remove(engines.writers, "before_cursor_execute", look)
+    assert [plan["key"] for plan in plans] == ["PRIMARY"]
+
+
 def test_a_change_whose_reason_to_fail_is_gone_is_made(
     engines: Engines, stock: Stock, real_shelf: Shelf
 ) -> None:

@@ -354,7 +354,9 @@ class SearchProductsResponse(_message.Message):
     PRODUCTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def products(self) -> _containers.RepeatedCompositeFieldContainer[_product_pb2.Product]:
-        """The products, best match first; equal ones by their ids."""
+        """The products, best match first; equal ones by their ids. Which of very many equal ones are
+        among them is not told.
+        """
 
     def __init__(
         self,
