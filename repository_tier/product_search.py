@@ -34,7 +34,6 @@ from tier_runtime.deadline import Deadline
 # SQLite's index, which is no table of `metadata`: revision 0026 makes it.
 _SQLITE_INDEX = table("product_search_index", named_column("rowid", BigInteger))
 
-
 # For each product wanted, so many of the best matches are looked at first. Most of them are not
 # left out by a filter.
 _LOOKED_AT = 5
@@ -98,32 +97,32 @@ def _best_first(
 def _joined(rows: Select[Any], matches: Select[Any]) -> Select[Any]:
     match = matches.subquery("matches")
     return rows.join_from(products, match, match.c.product_id == products.c.id).order_by(
-        match.c.rank, products.c.id
+        match.c.score, products.c.id
     )
 
 
 def _on_mysql(wanted: SearchWords) -> Select[Any]:
-    """Return the ids of all that matches and its rank, lowest first."""
+    """Return the ids of all that matches and its score, best first; a lower one is better."""
     # dev.mysql.com/doc/refman/8.4/en/fulltext-boolean.html; the words hold no operator.
     required = " ".join([f"+{word}" for word in wanted.words])
     if wanted.last_is_beginning:
         required += "*"
     match = mysql.match(product_search.c.words, against=required).in_boolean_mode()
     # InnoDB gives them in this order by itself. Asked for it, MariaDB would read all of them first.
-    return select(product_search.c.product_id, (-match).label("rank")).where(match)
+    return select(product_search.c.product_id, (-match).label("score")).where(match)
 
 
 def _on_sqlite(wanted: SearchWords) -> Select[Any]:
-    """Return the ids of all that matches and its rank, lowest first."""
+    """Return the ids of all that matches and its score, best first; a lower one is better."""
     # sqlite.org/fts5.html: words side by side must all be there.
     required = " ".join(wanted.words)
     if wanted.last_is_beginning:
         required += "*"
     index: ColumnElement[Any] = literal_column(_SQLITE_INDEX.name)
-    rank = func.bm25(index).label("rank")
+    score = func.bm25(index).label("score")
     return (
-        select(product_search.c.product_id, rank)
+        select(product_search.c.product_id, score)
         .join(_SQLITE_INDEX, _SQLITE_INDEX.c.rowid == product_search.c.position)
         .where(index.bool_op("MATCH")(required))
-        .order_by(rank, product_search.c.position)
+        .order_by(score, product_search.c.position)
     )
