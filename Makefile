@@ -71,6 +71,10 @@ openapi: environment-dev ## Write the OpenAPI document from the code
 docs: environment-dev ## Write the generated pages of docs/
 	$(PY) docs/generate.py
 
+.PHONY: docs-queries
+docs-queries: environment-dev ## Write docs/queries.md: each query's plan in a shop of 100,000 rows
+	$(PY) docs/queries.py $(ARGS)
+
 .PHONY: fuzz
 fuzz: environment-dev ## Send generated requests for a long time (schemathesis)
 	$(PY) -m pytest -n 0 -m fuzz --timeout 3600 tests/system $(ARGS)
@@ -86,6 +90,10 @@ bench: environment-dev ## Compare gRPC hops with REST hops, in about 12 minutes 
 	@$(PY) -m benchmarks $(ARGS)
 bench-quick: environment-dev ## The same in about 90 seconds: only what the headline is made of
 	@$(PY) -m benchmarks --quick $(ARGS)
+
+.PHONY: bench-scale
+bench-scale: environment-dev ## A shop of 100,000 rows over one of 1,000 (ARGS=--docs: the committed figures)
+	@$(PY) -m benchmarks.scale $(ARGS)
 
 .PHONY: lock
 lock: environment-dev ## Resolve the dependencies anew, keeping what still fits

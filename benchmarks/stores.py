@@ -73,7 +73,7 @@ def populated(kind: StoreKind, count: int, folder: Path) -> Iterator[Populated]:
             source = BenchmarkStore(kind, f"sqlite:///{folder / 'arcana.db'}", "")
             notes: Sequence[str] = ("SQLite file and cache in the repository tier's process",)
         else:
-            source, notes, pids = closing.enter_context(_real())
+            (source,), notes, pids = closing.enter_context(real_stores(1))
         made = _fill(source, count, folder)
         file = folder / "people.json"
         people.save(made, file)
@@ -108,8 +108,16 @@ def _fill(store: BenchmarkStore, count: int, folder: Path) -> list[Person]:
 
 
 @contextmanager
-def _real() -> Iterator[tuple[BenchmarkStore, Sequence[str], Mapping[str, Sequence[int]]]]:
-    """Hand out a database and a Redis number of real servers, found as the tests find theirs."""
+def real_stores(
+    count: int,
+) -> Iterator[tuple[Sequence[BenchmarkStore], Sequence[str], Mapping[str, Sequence[int]]]]:
+    """Hand out databases and Redis numbers of real servers, found as the tests find theirs.
+
+    Gives the stores, what is to be told of the servers, and the processes of those on this machine.
+
+    Raises:
+        BenchmarkError: there are no real servers.
+    """
     notes: list[str] = []
     with ExitStack() as closing:
         provision = Provision(os.environ, notes.append)
@@ -119,14 +127,14 @@ def _real() -> Iterator[tuple[BenchmarkStore, Sequence[str], Mapping[str, Sequen
         stores = Stores(_Found(servers), lambda name: temporary / name)
         closing.callback(stores.close)
         try:
-            store = stores.new_store("real")
+            made = [stores.new_store("real") for _ in range(count)]
         except NoRealStoreError as error:
             raise BenchmarkError(f"no real stores: {error}") from error
         pids = {
             "database": _listening(servers.mysql_url),
             "cache": _listening(servers.redis_url),
         }
-        found = BenchmarkStore("real", store.database_url, store.redis_url)
+        found = [BenchmarkStore("real", each.database_url, each.redis_url) for each in made]
         yield found, servers.notes, pids
 
 

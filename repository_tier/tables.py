@@ -212,6 +212,8 @@ products = Table(
     Index(
         "ix_products_category_status_created_time_id", "category", "status", "created_time", "id"
     ),
+    # By which those that are in stock, or are not, are counted without a look at each of them.
+    Index("ix_products_stock_status", "stock", "status"),
     **TABLE_OPTIONS,
 )
 

@@ -87,9 +87,7 @@ class Sales:
         return map(self._order, range(count))
 
     def _order(self, number: int) -> Sold:
-        random = random_of("order", number)
-        moment = moment_of(YEAR_OF_ORDERS, number, random)
-        order_id = id_at(moment, random)
+        random, moment, order_id = _begun(number)
         buyer = make_user(random.randrange(self._users))
         basket = self._basket(random)
         items, charge = self._items(basket, frozenset(buyer.roles))
@@ -166,6 +164,17 @@ class Sales:
             yield movement_at(moment - 1, delivered, RESTOCK, random)
         self._left[number] = left - quantity
         yield movement_at(moment, -quantity, ORDER_PLACED, random, order_id)
+
+
+def order_id(number: int) -> str:
+    """Return the id of the order with this number, from 0; it is the same in every shop."""
+    return _begun(number)[2]
+
+
+def _begun(number: int) -> tuple[Random, int, str]:
+    random = random_of("order", number)
+    moment = moment_of(YEAR_OF_ORDERS, number, random)
+    return random, moment, id_at(moment, random)
 
 
 # What sells well is asked for again and again; making one is what an order costs most.

@@ -19,8 +19,8 @@ from tests.system.processes import ArcanaProcesses
 from tests.system.shoppers import Shopper, admin_of, shopper_of
 from tests.system.sizes import sized
 
-ORDERS = sized(300, 10_000)
-KILLS = sized(4, 60)
+ORDERS = sized(200, 10_000)
+KILLS = sized(3, 60)
 CLIENTS = 12
 PRODUCTS = 10
 STOCK = ORDERS * 2

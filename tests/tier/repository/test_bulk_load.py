@@ -24,6 +24,7 @@ from repository_tier.tables import (
     order_items,
     orders,
     outbox_events,
+    product_search,
     products,
     stock_movements,
     user_roles,
@@ -68,7 +69,8 @@ def _load_all(bulk: BulkLoad) -> tuple[int, int, tuple[int, int]]:
 
 
 def _everything(engine: Engine) -> dict[str, list[tuple[object, ...]]]:
-    tables = (users, user_roles, products, stock_movements, orders, order_items, outbox_events)
+    shop = (products, product_search, stock_movements, orders, order_items)
+    tables = (users, user_roles, *shop, outbox_events)
     with engine.begin() as connection:
         return {
             table.name: sorted(tuple(row) for row in connection.execute(select(table)))
@@ -216,8 +218,8 @@ def test_what_does_not_add_up_is_refused_and_nothing_of_its_batch_is_loaded(
             load()
         assert (caught.value.kind, caught.value.code) == (Kind.INVALID, "VALIDATION_FAILED")
     with store_engine.begin() as connection:
-        connection.execute(delete(stock_movements))
-        connection.execute(delete(products))
+        for table in (stock_movements, product_search, products):
+            connection.execute(delete(table))
     with pytest.raises(AppError):
         bulk.products(wrong_stock)
 

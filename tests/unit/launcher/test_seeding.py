@@ -55,8 +55,13 @@ class FakeBulkLoad:
         return len(new)
 
 
-def _seed(bulk: FakeBulkLoad, amounts: Amounts) -> str:
-    told = io.StringIO()
+def _seed(
+    bulk: FakeBulkLoad,
+    amounts: Amounts,
+    stream: io.StringIO | None = None,
+    told: io.StringIO | None = None,
+) -> str:
+    told = told or io.StringIO()
 
     @contextmanager
     def open_bulk_load() -> Iterator[FakeBulkLoad]:
@@ -68,7 +73,7 @@ def _seed(bulk: FakeBulkLoad, amounts: Amounts) -> str:
         lambda: "a hash",
         lambda lines, roles: Charge(order_pb2.PRICING_REGULAR, [0] * len(lines)),
         console=Console(told),
-        stream=io.StringIO(),
+        stream=stream or io.StringIO(),
     )
     return told.getvalue()
 
@@ -146,3 +151,23 @@ def test_any_other_failure_of_the_database_is_not_hidden() -> None:
 
     with pytest.raises(AppError):
         _seed(bulk, Amounts(users=1))
+
+
+class Terminal(io.StringIO):
+    """A stream on which somebody watches."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_on_a_terminal_a_bar_tells_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    watched, told = Terminal(), io.StringIO()
+
+    _seed(FakeBulkLoad(), Amounts(products=5), stream=watched, told=told)
+
+    assert "products" in watched.getvalue()
+    assert "5/5" in watched.getvalue()
+    assert told.getvalue() == "Products: 5 made, 0 there already.\n"
