@@ -19,6 +19,8 @@ from tier_runtime.status import from_status
 from tier_runtime.validation import invalid
 
 GROUP_SIZE = 100
+# A stream may take minutes; one group of it has the time of any other request.
+GROUP_SECONDS = 5.0
 MAX_ERRORS = 1000
 # A product id that is none could be as long as a message, and a thousand of them be kept.
 MAX_TOLD_ID_LENGTH = 255
@@ -142,7 +144,9 @@ class Stock:
         sound = [one for one, error in zip(group, refused, strict=True) if error is None]
         outcomes: Iterator[AppError | None] = iter(())
         if sound:
-            answer = self._repository.products.BatchUpdateStock(_request(sound, key))
+            answer = self._repository.products.BatchUpdateStock(
+                _request(sound, key), timeout=GROUP_SECONDS
+            )
             outcomes = (_outcome(one) for one in answer.results)
             if answer.replayed:
                 result.replayed_groups += 1

@@ -21,12 +21,14 @@ class InPlaceChannel(grpc.Channel):
 
     Servicers may answer in serialized form, and stubs may ask for it.
 
-    `calls` lists the methods called, in order. A hook in `before`, by method name, is called with
+    `calls` lists the methods called, in order, and `timeouts` has the last one that a unary method
+    was called with. A hook in `before`, by method name, is called with
     the request first: it may raise, wait, or change what the servicer will find.
     """
 
     def __init__(self, registrations: Iterable[Registration]) -> None:
         self.calls: list[str] = []
+        self.timeouts: dict[str, float | None] = {}
         self.before: dict[str, Hook] = {}
         self._handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
         for registration in registrations:
@@ -40,6 +42,7 @@ class InPlaceChannel(grpc.Channel):
         **kwargs: Any,
     ) -> Any:
         def invoke(request: Any, timeout: float | None = None, **_: Any) -> Any:
+            self.timeouts[method.rpartition("/")[2]] = timeout
             handler, given, context, scope = self._opened(method, request)
             with scope:
                 assert handler.unary_unary is not None

@@ -8,7 +8,7 @@ import pytest
 from arcana.common.v1 import paging_pb2
 from arcana.repository.v1 import product_repository_pb2
 from arcana.service.v1 import product_service_pb2 as pb
-from service_tier.usecases.stock import GROUP_SIZE, MAX_ERRORS
+from service_tier.usecases.stock import GROUP_SECONDS, GROUP_SIZE, MAX_ERRORS
 from tests.unit.service_tier.harness import ADMIN, Harness
 from tier_runtime.errors import AppError, Kind
 
@@ -303,3 +303,10 @@ def test_a_stream_ends_with_its_deadline_and_what_was_made_stays(harness: Harnes
     with pytest.raises(AppError, match="DEADLINE_EXCEEDED"):
         batch(harness, (change(product.id) for _ in range(3 * GROUP_SIZE)))
     assert stock(harness, product.id) == 2 * GROUP_SIZE
+
+
+def test_a_group_has_the_time_of_a_request_however_long_its_stream_may_take(
+    harness: Harness,
+) -> None:
+    batch(harness, [change(harness.product(stock=0).id)], seconds=300.0)
+    assert harness.channel.timeouts["BatchUpdateStock"] == GROUP_SECONDS
