@@ -146,6 +146,9 @@ class LocalMethod:
                     grpc.StatusCode.UNKNOWN, "Exception iterating requests!"
                 ) from error
             if message is remaining:
+                # Who has gone may end its requests too, and has not sent all of them.
+                if not context.is_active():
+                    raise _gone(context)
                 return
             yield self._request(message)
 

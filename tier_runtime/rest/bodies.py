@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -73,11 +74,14 @@ class Presence:
         """Return False once the connection is closed."""
         if self._socket is None or self.is_lost:
             return not self.is_lost
+        # Not by reading: what the caller sent before it left, and nobody has read, comes first.
+        poll = select.poll()
         try:
-            self.is_lost = not self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-        except BlockingIOError:
-            return True
-        except OSError:
+            poll.register(self._socket, select.POLLRDHUP)
+            # One that was reset is told unasked, as POLLHUP.
+            self.is_lost = bool(poll.poll(0))
+        except (OSError, ValueError):
+            # This side has closed it.
             self.is_lost = True
         return not self.is_lost
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import struct
 import threading
 import time
+
+# On, for zero seconds (socket(7)).
+_NO_LINGER = struct.pack("ii", 1, 0)
 
 
 class FlightCancelledError(Exception):
@@ -53,8 +57,11 @@ class Flight:
             self.is_cancelled = True
             connection = self._socket
             if connection is not None:
-                # Closing it would not wake the other thread.
                 with contextlib.suppress(OSError):
+                    # The peer learns of it at once when the connection is closed, and not only
+                    # after it has taken all that waits to be sent.
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+                    # Closing it here would not wake the other thread.
                     connection.shutdown(socket.SHUT_RDWR)
         self._ended.set()
 

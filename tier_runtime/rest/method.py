@@ -87,7 +87,7 @@ class RestMethod:
                 grpc.StatusCode.UNIMPLEMENTED,
                 f"{self._method} streams in both directions, which HTTP hops cannot: use gRPC.",
             )
-        request = self._outgoing(self._route, argument, metadata, call.flight)
+        request = self._outgoing(self._route, argument, metadata, call)
         incoming = self._sender.send(request, call.flight, self._method)
         call.begin(incoming.headers)
         if incoming.status == _OK:
@@ -110,17 +110,17 @@ class RestMethod:
             yield self._received(line)
 
     def _outgoing(
-        self, route: Route, argument: Any, metadata: _Metadata | None, flight: Flight
+        self, route: Route, argument: Any, metadata: _Metadata | None, call: RestCall
     ) -> Outgoing:
         headers = {"User-Agent": _USER_AGENT}
-        left = flight.remaining()
+        left = call.flight.remaining()
         if left is not None:
             headers[TIMEOUT_HEADER] = timeout_text(left)
         if metadata:
             _add(headers, headers_from_metadata(metadata))
         if route.request_streaming:
             headers["Content-Type"] = NDJSON_TYPE
-            return Outgoing("POST", route.path, headers, self._lines(route, argument, flight))
+            return Outgoing("POST", route.path, headers, self._lines(route, argument, call))
         try:
             message = self._message(route, argument)
             verb, target, body = route.address(message)
@@ -131,7 +131,7 @@ class RestMethod:
             self._check_size(message, body, "request")
         return Outgoing(verb, target, headers, body)
 
-    def _lines(self, route: Route, messages: Iterable[Any], flight: Flight) -> Iterator[bytes]:
+    def _lines(self, route: Route, messages: Iterable[Any], call: RestCall) -> Iterator[bytes]:
         remaining = iter(messages)
         while True:
             try:
@@ -142,12 +142,14 @@ class RestMethod:
                 raise LocalRpcError(
                     grpc.StatusCode.UNKNOWN, "Exception iterating requests!"
                 ) from error
+            # Also where there is no further message: a body that breaks off, because its call is
+            # over, must not end like one that is whole.
+            if call.flight.is_cancelled or not call.is_active():
+                raise cancelled()
+            if call.flight.is_late:
+                raise late()
             if message is remaining:
                 return
-            if flight.is_cancelled:
-                raise cancelled()
-            if flight.is_late:
-                raise late()
             try:
                 message = self._message(route, message)
                 line = route.request.encode(message)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import socket
 from collections.abc import Iterator
 
 import orjson
 import pytest
 
-from tests.tier.transports.asking import new_note, recall
+from tests.stores.waiting import eventually
+from tests.tier.transports.asking import UP, new_note, recall, request
 from tests.tier.transports.plans import TierPlan
 from tests.tier.transports.probe_contract import ProbeStub
 from tests.tier.transports.wires import Peer, served
@@ -41,6 +43,49 @@ def _sent(peer: Peer, method: str, body: bytes, missing: int = 0, *, leaves: boo
         while part := connection.recv(65536):
             answered += part
     return answered
+
+
+def _told(peer: Peer, note: str) -> None:
+    with peer.channel() as channel:
+        stub = ProbeStub(channel)
+        eventually(lambda: recall(stub, note).gone, LIMIT, "the handler was told")
+
+
+def _waiting(peer: Peer, note: str) -> None:
+    with peer.channel() as channel:
+        stub = ProbeStub(channel)
+        eventually(lambda: recall(stub, note).waiting, LIMIT, "the handler waits")
+
+
+@pytest.mark.parametrize("unread", [b"5\r\n{}\n\r\n\r\n", b"0\r\n\r\n"], ids=["more", "the end"])
+def test_who_leaves_is_gone_also_while_something_of_theirs_is_unread(
+    peer: Peer, unread: bytes
+) -> None:
+    note = new_note()
+    line = orjson.dumps({"plan": {"note": note, "wait": "WAIT_UNTIL_GONE"}}) + b"\n"
+    host, _, port = peer.url.rpartition("/")[2].rpartition(":")
+    head = (
+        f"POST /{SERVICE}/{UP} HTTP/1.1\r\nHost: tier\r\ngrpc-timeout: 60S\r\n"
+        "Content-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
+    with socket.create_connection((host, int(port)), LIMIT) as connection:
+        connection.sendall(b"%b%x\r\n%b\r\n" % (head.encode(), len(line), line))
+        _waiting(peer, note)
+        connection.sendall(unread)
+    _told(peer, note)
+
+
+def test_who_cancels_is_gone_also_while_a_full_connection_holds_up_the_rest(peer: Peer) -> None:
+    note = new_note()
+    payload = {"text": "x" * 1_000_000}
+    first = request(note=note, wait="WAIT_UNTIL_GONE")
+    with peer.channel() as channel:
+        # More than the buffers on the way can take.
+        requests = itertools.chain([first], itertools.repeat(request(payload), 30))
+        call = getattr(ProbeStub(channel), UP).future(requests, timeout=60)
+        _waiting(peer, note)
+        call.cancel()
+        _told(peer, note)
 
 
 def test_half_a_request_is_not_executed_though_it_can_be_read(peer: Peer) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import queue
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -376,6 +377,25 @@ def test_a_cancelled_future_is_over_and_its_handler_can_see_it(local: Local) -> 
         future.result(10)
     line = local.rpc_line()
     assert (line["code"], line["log_level"]) == ("CANCELLED", "info")
+
+
+def test_requests_that_end_with_their_call_do_not_pass_for_all_of_them(local: Local) -> None:
+    calls: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    read: list[str] = []
+
+    def requests() -> Iterator[StringValue]:
+        yield StringValue(value="x")
+        assert calls.get(timeout=10).cancel()
+
+    def reads(texts: Iterator[str], _context: RpcContext) -> str:
+        read.extend(texts)
+        read.append("all")
+        return ""
+
+    stub = local.stub(Arities(behaviours={"StreamUnary": reads}))
+    calls.put(stub.stream_unary_call.future(requests()))
+    assert local.rpc_line()["code"] == "CANCELLED"
+    assert read == ["x"]
 
 
 @pytest.mark.parametrize("method", ["StreamUnary", "StreamStream"])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
+import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -422,14 +424,35 @@ def test_a_stream_that_fails_midway_says_so_in_its_last_line(client: Client, use
     assert len(lines) == 2
 
 
-class Closed:
-    """A connection that the client has closed; as much of a socket as is looked at."""
+class Connection:
+    """A client's connection, as much of a socket as is looked at: one end of a pipe."""
 
-    def recv(self, _size: int, _flags: int) -> bytes:
-        return b""
+    def __init__(self) -> None:
+        self._ours, self._theirs = os.pipe()
+
+    def fileno(self) -> int:
+        return self._ours
+
+    def leave(self) -> None:
+        """Close the client's end."""
+        os.close(self._theirs)
+        self._theirs = -1
+
+    def close(self) -> None:
+        if self._theirs >= 0:
+            self.leave()
+        os.close(self._ours)
 
 
-def test_a_stream_ends_with_its_caller(client: Client, users: Users) -> None:
+@pytest.fixture
+def connection() -> Iterator[Connection]:
+    with contextlib.closing(Connection()) as one:
+        yield one
+
+
+def test_a_stream_ends_with_its_caller(
+    client: Client, users: Users, connection: Connection
+) -> None:
     closed: list[bool] = []
 
     def endless(_request: Any, _context: RpcContext) -> Iterator[Any]:
@@ -440,7 +463,8 @@ def test_a_stream_ends_with_its_caller(client: Client, users: Users) -> None:
             closed.append(True)
 
     users.answer = endless
-    status, _, parts = client.begin("POST", STREAM, b"{}", client_socket=Closed())
+    connection.leave()
+    status, _, parts = client.begin("POST", STREAM, b"{}", client_socket=connection)
     assert status == HTTPStatus.OK
     assert next(parts)
     # Were it to end well, the server would send the mark of a whole body: who closed only its own
@@ -453,19 +477,11 @@ def test_a_stream_ends_with_its_caller(client: Client, users: Users) -> None:
 
 
 def test_a_stream_whose_handler_sees_that_its_caller_has_gone_is_broken_off_too(
-    client: Client, users: Users
+    client: Client, users: Users, connection: Connection
 ) -> None:
-    class Leaving:
-        is_gone = False
-
-        def recv(self, _size: int, _flags: int) -> bytes:
-            return b"" if self.is_gone else b"x"
-
-    connection = Leaving()
-
     def looks(_request: Any, context: RpcContext) -> Iterator[Any]:
         yield from _users(["1"])
-        connection.is_gone = True
+        connection.leave()
         assert not context.is_active()
 
     users.answer = looks
@@ -476,10 +492,11 @@ def test_a_stream_whose_handler_sees_that_its_caller_has_gone_is_broken_off_too(
 
 
 def test_an_empty_stream_of_a_caller_that_has_gone_is_no_success(
-    client: Client, users: Users
+    client: Client, users: Users, connection: Connection
 ) -> None:
     users.answer = lambda _request, _context: iter(())
-    reply = client.call("POST", STREAM, b"{}", client_socket=Closed())
+    connection.leave()
+    reply = client.call("POST", STREAM, b"{}", client_socket=connection)
     assert (reply.status, reply.json["code"]) == (499, 1)
 
 
