@@ -209,12 +209,13 @@ class ServedRpc:
         """Yield the caller's messages while there is time left.
 
         To gRPC's iterator a cancelled stream can look like one that ended well. This tells the
-        two apart when it was the time that ended it, or our patience; a caller that leaves by
-        itself can still look finished, so what must be whole needs a mark of its end in the
-        messages.
+        two apart when it was the time that ended it, or our patience, and where it is known by
+        then that the caller has left. That can become known a moment later, so what must be whole
+        needs a mark of its end in the messages.
 
         Raises:
             AppError: the time is over, or a message cannot be read.
+            grpc.RpcError: the caller has gone.
         """
         end = object()
         while True:
@@ -224,6 +225,8 @@ class ServedRpc:
             if self._patience is not None and self._patience.is_lost:
                 raise deadline_exceeded()
             if message is end:
+                if not self._inner.is_active():
+                    raise grpc.RpcError("The caller has gone.")
                 return
             if message is UNREADABLE:
                 raise AppError(Kind.INVALID, "MALFORMED_BODY", "A message cannot be read.")

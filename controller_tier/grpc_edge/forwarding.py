@@ -89,7 +89,7 @@ def _stream_unary(
     def forward(messages: Iterator[bytes], inner: grpc.ServicerContext) -> bytes:
         context = rpc_context(inner)
         gate.count_stream(rpc, context)
-        requests = _Requests(messages, context)
+        requests = _Requests(messages)
         future = call.future(iter(requests))
         requests.bind(future)
         _end_together(context, future)
@@ -109,7 +109,7 @@ def _stream_stream(
     def forward(messages: Iterator[bytes], inner: grpc.ServicerContext) -> Iterator[bytes]:
         context = rpc_context(inner)
         gate.count_stream(rpc, context)
-        requests = _Requests(messages, context)
+        requests = _Requests(messages)
         answers = call(iter(requests))
         requests.bind(answers)
         _end_together(context, answers)
@@ -129,9 +129,8 @@ class _Requests:
     thread that calls, and there an error is just raised.
     """
 
-    def __init__(self, messages: Iterator[bytes], context: RpcContext) -> None:
+    def __init__(self, messages: Iterator[bytes]) -> None:
         self._messages = messages
-        self._context = context
         self._thread = threading.get_ident()
         self._bound = threading.Event()
         self._call: Any = None
@@ -145,13 +144,9 @@ class _Requests:
     def __iter__(self) -> Iterator[bytes]:
         try:
             yield from self._messages
+            return
         except (AppError, grpc.RpcError) as error:
             self.fault = error
-        else:
-            # A caller that left can look like one that has finished.
-            if self._context.is_active():
-                return
-            self.fault = grpc.RpcError("The caller has gone.")
         if threading.get_ident() == self._thread:
             raise self.fault
         if self._bound.wait(_BOUND_SECONDS):
