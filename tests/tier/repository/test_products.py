@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from sqlalchemy import func, select, update
 
@@ -15,7 +17,13 @@ from repository_tier.tables import (
 from tests.fakes.clock import FakeClock
 from tests.tier.repository.conftest import StartTier
 from tests.tier.repository.requests import Requests, sha256
-from tests.tier.repository.running_tier import RunningTier, all_at_once, failure, outcomes
+from tests.tier.repository.running_tier import (
+    RunningTier,
+    all_at_once,
+    bad_fields,
+    failure,
+    outcomes,
+)
 from tier_runtime.errors import AppError, Kind
 from tier_runtime.status import from_status
 from tier_runtime.timestamps import timestamp_from
@@ -156,6 +164,22 @@ def test_an_unknown_product_is_missing(tier: RunningTier, make: Requests) -> Non
         assert failure(tier.products.GetProduct, wanted) == missing
     change = messages.UpdateProductRequest(product_id=product_id, name="Nothing")
     assert failure(tier.products.UpdateProduct, change) == missing
+
+
+def test_what_a_request_needs_is_asked_for(tier: RunningTier) -> None:
+    create = messages.CreateProductRequest()
+    needed = {"product_id", "name", "currency_code", "status"}
+    assert bad_fields(tier.products.CreateProduct, create) == needed
+    asked: list[tuple[Any, Any]] = [
+        (tier.products.GetProduct, messages.GetProductRequest),
+        (tier.products.UpdateProduct, messages.UpdateProductRequest),
+    ]
+    for call, request_type in asked:
+        assert bad_fields(call, request_type()) == {"product_id"}
+        assert bad_fields(call, request_type(product_id="nonsense")) == {"product_id"}
+    for count in (0, 257):
+        batch_of = messages.BatchGetProductsRequest(product_ids=["x"] * count)
+        assert bad_fields(tier.products.BatchGetProducts, batch_of) == {"product_ids"}
 
 
 def test_a_product_that_was_missing_is_found_once_it_is_made(
