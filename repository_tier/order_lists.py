@@ -95,12 +95,13 @@ class OrderLists:
         Raises:
             AppError: INVALID/VALIDATION_FAILED, for a cursor of another list.
         """
-        rows = walked(_filtered(select(orders), wanted), order, _fixed_columns(wanted))
+        rows = _filtered(select(orders), wanted)
+        walk = walked(order, _fixed_columns(wanted))
 
         def work(
             connection: Connection,
         ) -> tuple[Sequence[order_pb2.Order], paging_pb2.PageResult]:
-            found = list_page(connection, rows, order, page, wanted.digest, totals=self._totals)
+            found = list_page(connection, rows, walk, page, wanted.digest, totals=self._totals)
             return with_items(connection, found.rows), found.place
 
         return self._database.read(deadline, work)

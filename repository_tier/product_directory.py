@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any
-
-from sqlalchemy import Select
 
 from arcana.common.v1 import paging_pb2
 from arcana.repository.v1 import product_pb2, product_repository_pb2
@@ -80,12 +77,10 @@ class ProductDirectory:
         Raises:
             AppError: INVALID/VALIDATION_FAILED, for a cursor of another list.
         """
-
-        def rows_of(rows: Select[Any]) -> Select[Any]:
-            rows = filtered(rows, wanted)
-            if order.column is not products.c.price_minor and wanted.has_price_range():
-                # Few may be in it: which index is the better one is for the database to judge.
-                return rows
-            return walked(rows, order, fixed_columns(wanted))
-
-        return self._reads.list(rows_of, wanted.digest, order, page, deadline)
+        # Few may be in a range of prices: which index is the better one is then for the database
+        # to judge.
+        if order.column is products.c.price_minor or not wanted.has_price_range():
+            order = walked(order, fixed_columns(wanted))
+        return self._reads.list(
+            lambda rows: filtered(rows, wanted), wanted.digest, order, page, deadline
+        )

@@ -7,6 +7,7 @@ of ASCII, behind a prefix, none too long.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from dataclasses import dataclass
 # unless they are among its stop words, none of which begins so.
 _PREFIX = "zz"
 _MAX_WORD_CHARACTERS = 84
+# Letters and digits, as `str.isalnum` knows them.
+_WORD = re.compile(r"[^\W_]+")
 # How often a word of the name counts for one of category or description.
 _NAME_WEIGHT = 3
 
@@ -41,6 +44,8 @@ def search_words(query: str) -> SearchWords:
 
 def _plain(text: str) -> str:
     """Return a text without letter case and accents."""
+    if text.isascii():
+        return text.casefold()
     # Compatibility forms, such as full-width letters, are taken for what they stand for. Folding
     # the letter case may make an accent of its own.
     folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
@@ -48,10 +53,10 @@ def _plain(text: str) -> str:
 
 
 def _words(plain: str) -> list[str]:
-    separated = "".join([one if one.isalnum() else " " for one in plain])
-    return [_indexed(word) for word in separated.split()]
+    return [_indexed(word) for word in _WORD.findall(plain)]
 
 
 def _indexed(word: str) -> str:
-    encoded = "".join([one if one.isascii() else f"u{ord(one):04x}" for one in word])
-    return (_PREFIX + encoded)[:_MAX_WORD_CHARACTERS]
+    if not word.isascii():
+        word = "".join([one if one.isascii() else f"u{ord(one):04x}" for one in word])
+    return (_PREFIX + word)[:_MAX_WORD_CHARACTERS]

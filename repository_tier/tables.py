@@ -213,7 +213,7 @@ products = Table(
         "ix_products_category_status_created_time_id", "category", "status", "created_time", "id"
     ),
     # By which those that are in stock, or are not, are counted without a look at each of them.
-    Index("ix_products_stock_status", "stock", "status"),
+    Index("ix_products_status_stock", "status", "stock"),
     **TABLE_OPTIONS,
 )
 

@@ -9,4 +9,4 @@ down_revision = "0026"
 
 
 def upgrade() -> None:
-    add_indexes("products", {"ix_products_stock_status": ["stock", "status"]})
+    add_indexes("products", {"ix_products_status_stock": ["status", "stock"]})

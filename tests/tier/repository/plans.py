@@ -29,7 +29,9 @@ from repository_tier.tables import metadata
 from tests.tier.repository.running_tier import RunningTier
 from tier_runtime.ids import Uuid7Source
 
-_CHANGES_PLAN = ("SELECT", "UPDATE", "DELETE")
+_HAS_PLAN = ("SELECT", "UPDATE", "DELETE")
+# By which the tier sees that the database is there.
+_PROBE = "SELECT 1"
 # What is read from end to end with no index to stop or to sort by. What another step of the plan
 # has gathered is read whole too, but is no table.
 _SQLITE_FULL_SCAN = re.compile(
@@ -72,7 +74,7 @@ def overheard() -> Iterator[list[Statement]]:
         _context: Any,
         _executemany: bool,
     ) -> None:
-        if statement.startswith(_CHANGES_PLAN):
+        if statement.startswith(_HAS_PLAN) and statement != _PROBE:
             heard.setdefault(statement, Statement(statement, parameters))
 
     found: list[Statement] = []
@@ -87,6 +89,8 @@ def overheard() -> Iterator[list[Statement]]:
 def shown(statement: Statement) -> str:
     """Return a statement on one line, without long lists of columns."""
     one_line = re.sub(r"\s+", " ", statement.text).strip()
+    # As SQLite has it already.
+    one_line = re.sub(r"%\(\w+\)s", "?", one_line)
     one_line = re.sub(r"SELECT (?:(?!SELECT)[^()]){60,}? FROM", "SELECT ... FROM", one_line)
     # However many are asked for.
     return re.sub(r"IN \([^()]*\)", "IN (...)", one_line)
@@ -231,6 +235,7 @@ QUESTIONS: Mapping[str, Ask] = MappingProxyType(
             _filter(min_price_minor=1_000, max_price_minor=9_000)
         ),
         "The same that are in stock": _products(_filter(in_stock=True)),
+        "The same that are sold out": _products(_filter(in_stock=False)),
         "All products, as admins see them": _products(),
         "All products by name": _products(None, product_repository_pb2.PRODUCT_SORT_FIELD_NAME),
         "All products by price": _products(None, product_repository_pb2.PRODUCT_SORT_FIELD_PRICE),

@@ -47,11 +47,6 @@ def test_no_question_is_answered_by_reading_a_whole_table(
     found = statements_of(tier, list(QUESTIONS))
 
     assert all(found.values()), "a question that took no statement"
-    page = PAGE.read_text()
-    missing = {shown(statement) for statements in found.values() for statement in statements} - set(
-        page.splitlines()
-    )
-    assert missing == set(), "run `make docs-queries` and commit what it writes"
     scans = [
         f"{question}: {step.text}\n{statement.text}"
         for question, statements in found.items()
@@ -60,6 +55,11 @@ def test_no_question_is_answered_by_reading_a_whole_table(
         if step.is_full_scan
     ]
     assert scans == []
+    page = PAGE.read_text()
+    missing = {shown(statement) for statements in found.values() for statement in statements} - set(
+        page.splitlines()
+    )
+    assert missing == set(), "run `make docs-queries` and commit what it writes"
 
 
 def test_a_whole_table_that_is_read_would_be_noticed(shop: Store, store_engine: Engine) -> None:
