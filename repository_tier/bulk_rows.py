@@ -13,6 +13,15 @@ from repository_tier.column_types import MAX_PRODUCT_NAME_KEY_CHARACTERS
 from repository_tier.conversion import enum_word, status_word
 from repository_tier.field_checks import FieldChecks
 from repository_tier.order_rows import ORDER_STATUS_WORDS, PRICING_WORDS
+from repository_tier.product_checks import (
+    category_of,
+    description_of,
+    name_of,
+    price_of,
+    reason_of,
+    stock_of,
+    threshold_of,
+)
 from repository_tier.product_rows import PRODUCT_STATUS_WORDS
 from repository_tier.search_words import indexed_words
 from repository_tier.text_keys import email_key, name_key
@@ -60,16 +69,14 @@ def product_row(
         checks.fault("stock", "Not the sum of its movements.")
     row = {
         "id": checks.new_id("id", product.id),
-        "name": checks.name("name", product.name, 255, 1),
+        "name": name_of(checks, product.name),
         "name_key": name_key(product.name, MAX_PRODUCT_NAME_KEY_CHARACTERS),
-        "description": checks.text("description", product.description, 5000),
-        "price_minor": checks.not_negative("price_minor", product.price_minor),
-        "currency_code": checks.word("currency_code", product.currency_code, 3),
-        "stock": checks.not_negative("stock", product.stock),
-        "low_stock_threshold": checks.not_negative(
-            "low_stock_threshold", product.low_stock_threshold
-        ),
-        "category": checks.text("category", product.category, 100),
+        "description": description_of(checks, product.description),
+        "price_minor": price_of(checks, product.price_minor),
+        "currency_code": checks.currency("currency_code", product.currency_code),
+        "stock": stock_of(checks, product.stock),
+        "low_stock_threshold": threshold_of(checks, product.low_stock_threshold),
+        "category": category_of(checks, product.category),
         "status": enum_word(PRODUCT_STATUS_WORDS, checks, "status", product.status),
         "version": product.version,
         **_times(checks, product.created_time, product.updated_time),
@@ -97,7 +104,7 @@ def movement_row(product_id: str, movement: product_pb2.StockMovement) -> Row:
         "product_id": product_id,
         "id": checks.new_id("id", movement.id),
         "quantity_change": movement.quantity_change,
-        "reason": checks.text("reason", movement.reason, 255),
+        "reason": reason_of(checks, movement.reason),
         "order_id": movement.order_id or None,
         "created_time": checks.required_moment("created_time", movement.created_time),
     }

@@ -26,7 +26,7 @@ Filtered = Callable[[Select[Any]], Select[Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class Kind(Generic[MessageT]):
+class CachedKind(Generic[MessageT]):
     """A table of things with columns `id` and `version`, and how its rows become messages.
 
     `columns` are all that a message holds. A response of a single read has it as its field 1.
@@ -48,7 +48,7 @@ class CachedReads(Generic[MessageT]):
 
     def __init__(
         self,
-        kind: Kind[MessageT],
+        kind: CachedKind[MessageT],
         database: Database,
         cache: MessageCache[MessageT],
         totals: Totals,

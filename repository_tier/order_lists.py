@@ -96,7 +96,11 @@ class OrderLists:
             AppError: INVALID/VALIDATION_FAILED, for a cursor of another list.
         """
         rows = _filtered(select(orders), wanted)
-        walk = walked(order, _fixed_columns(wanted))
+        # Few may be in a range of times: which index is the better one is then for the database to
+        # judge, unless the range is a part of the one that the list is sorted by.
+        has_range = wanted.created_after is not None or wanted.created_before is not None
+        is_free = has_range and order.column is not orders.c.created_time
+        walk = order if is_free else walked(order, _fixed_columns(wanted))
 
         def work(
             connection: Connection,

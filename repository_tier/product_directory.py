@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from arcana.common.v1 import paging_pb2
 from arcana.repository.v1 import product_pb2, product_repository_pb2
-from repository_tier.cached_reads import CachedReads, Kind
+from repository_tier.cached_reads import CachedKind, CachedReads
 from repository_tier.conversion import sort_of
 from repository_tier.paging import Order, Page, walked
 from repository_tier.product_filters import ProductFilter, filtered, fixed_columns
@@ -18,7 +18,7 @@ from tier_runtime.batches import Outcome
 from tier_runtime.deadline import Deadline
 from tier_runtime.errors import AppError
 
-PRODUCTS = Kind(products, PRODUCT_COLUMNS, product_from_row, product_not_found)
+PRODUCTS = CachedKind(products, PRODUCT_COLUMNS, product_from_row, product_not_found)
 
 _SORTS = MappingProxyType(
     {
@@ -77,9 +77,10 @@ class ProductDirectory:
         Raises:
             AppError: INVALID/VALIDATION_FAILED, for a cursor of another list.
         """
-        # Few may be in a range of prices: which index is the better one is then for the database
-        # to judge.
-        if order.column is products.c.price_minor or not wanted.has_price_range():
+        # Few may be in a range of prices, or sold out: which index is the better one is then for
+        # the database to judge. A range of what the list is sorted by is a part of its index.
+        is_part = order.column is products.c.price_minor and wanted.in_stock is not False
+        if is_part or not wanted.may_be_rare():
             order = walked(order, fixed_columns(wanted))
         return self._reads.list(
             lambda rows: filtered(rows, wanted), wanted.digest, order, page, deadline

@@ -10,10 +10,9 @@ from sqlalchemy import ColumnElement, Select
 from arcana.repository.v1 import product_repository_pb2
 from repository_tier.conversion import enum_word
 from repository_tier.field_checks import FieldChecks
+from repository_tier.product_checks import category_of
 from repository_tier.product_rows import PRODUCT_STATUS_WORDS
 from repository_tier.tables import products
-
-MAX_CATEGORY_CHARACTERS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +29,10 @@ class ProductFilter:
     in_stock: bool | None
     digest: bytes
 
+    def may_be_rare(self) -> bool:
+        """True when few products may be wanted, and nothing that they are sorted by tells which."""
+        return self.has_price_range() or self.in_stock is False
+
     def has_price_range(self) -> bool:
         """True when a price is too low or too high."""
         return self.min_price is not None or self.max_price is not None
@@ -45,7 +48,7 @@ def product_filter_from_proto(message: product_repository_pb2.ProductFilter) -> 
     status = message.status
     found = ProductFilter(
         status=enum_word(PRODUCT_STATUS_WORDS, checks, "status", status) if status else "",
-        category=checks.name("category", message.category, MAX_CATEGORY_CHARACTERS),
+        category=category_of(checks, message.category),
         min_price=message.min_price_minor if message.HasField("min_price_minor") else None,
         max_price=message.max_price_minor if message.HasField("max_price_minor") else None,
         in_stock=message.in_stock if message.HasField("in_stock") else None,

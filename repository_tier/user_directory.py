@@ -14,7 +14,7 @@ from sqlalchemy import Select, exists, or_, select
 from arcana.common.v1 import paging_pb2
 from arcana.repository.v1 import user_pb2, user_repository_pb2
 from repository_tier.cache.message_cache import MessageCache
-from repository_tier.cached_reads import CachedReads, Kind
+from repository_tier.cached_reads import CachedKind, CachedReads
 from repository_tier.conversion import (
     credentials_from_row,
     sort_of,
@@ -154,7 +154,7 @@ class UserDirectory:
         )
 
 
-_USERS = Kind(users, USER_COLUMNS, user_from_row, lambda _user_id: user_not_found())
+_USERS = CachedKind(users, USER_COLUMNS, user_from_row, lambda _user_id: user_not_found())
 # One statement, so that hash, version and status are of the same moment.
 _CREDENTIALS = select(*USER_COLUMNS, users.c.password_hash, users.c.credential_version)
 

@@ -118,7 +118,7 @@ class Events:
         )
 
     def product_deleted(self, call: Call, *, product_id: str) -> domain_event_pb2.DomainEvent:
-        """The product was taken off sale for good."""
+        """The product was archived; an admin may bring it back, which is told as an update."""
         return self._of_product(call, "product.deleted", product_id)
 
     def order_created(

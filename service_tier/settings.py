@@ -202,6 +202,8 @@ class ServiceSettings(ServedSettings):
             threads=threads,
             max_concurrent_rpcs=max(self.service_max_concurrent_rpcs, threads),
             max_open_streams=self.service_max_streams,
+            # One RPC of the repository tier, and at most a hundred messages.
+            short_streams=frozenset({"/arcana.service.v1.ProductService/SearchProducts"}),
             drain_seconds=self.service_drain_seconds,
             reflection=self.grpc_reflection,
             # Every worker of the edge asks it four times a second.

@@ -52,6 +52,8 @@ class CallLimits:
     max_deadline_seconds_of: Mapping[str, float] = field(default_factory=dict)
     # Streams of these methods have a bound of their own and do not count as others do.
     max_open_streams_of: Mapping[str, int] = field(default_factory=dict)
+    # Streams of these methods count as RPCs with one answer do: they are over as soon.
+    short_streams: frozenset[str] = frozenset()
 
     def deadlines_of(self, method: str) -> tuple[float, float]:
         """Return the longest deadline that a method may have, and what it gets without one."""
@@ -176,7 +178,7 @@ class ServedRpc:
             raise deadline_exceeded()
         actor = self._desk.find_actor(self._method, self._metadata, self.call)
         self.call = replace(self.call, actor=actor)
-        if self._streaming:
+        if self._streaming and self._method not in self._desk.limits.short_streams:
             # An open stream holds a thread of the pool. Without a bound of their own, as many
             # streams as threads would leave none for unary calls.
             if not self._desk.stream_slots(self._method).acquire(blocking=False):

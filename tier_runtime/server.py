@@ -53,6 +53,9 @@ class GrpcServerSettings:
     # Streams open at the same time; None is half the threads. Each holds one, so there must be
     # fewer of them than `threads`.
     max_open_streams: int | None = None
+    # Methods, as "/package.Service/Method", whose streams are over as soon as other RPCs are, and
+    # so are not counted among those.
+    short_streams: frozenset[str] = frozenset()
     # How long RPCs in flight may take to end after SIGTERM.
     drain_seconds: float = 20.0
     # How long new RPCs are still taken after health says NOT_SERVING, so that balancers see it.
@@ -195,6 +198,7 @@ def make_desk(
         default_deadline_seconds=settings.default_deadline_seconds,
         min_deadline_seconds=settings.min_deadline_seconds,
         max_open_streams=settings.stream_limit,
+        short_streams=settings.short_streams,
     )
     return RpcDesk(
         limits,

@@ -44,7 +44,8 @@ def page_document(
         "size": size,
         "total": result.total,
         "total_pages": total_pages,
-        "has_next": page + 1 < total_pages,
+        # Not by the total, which in a long list may be some seconds older than the page.
+        "has_next": next_cursor is not None,
         "has_previous": page > 0,
         "next_cursor": next_cursor,
     }

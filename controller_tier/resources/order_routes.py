@@ -38,7 +38,9 @@ def _collection_rows(views: OrderViews, rpcs: AccessTable) -> tuple[Operation, .
                 ),
             ),
             description="All products of an order have the same currency. The discount is 15 % "
-            "for users with the role `premium`, else 10 % off each line of 10 units or more.",
+            "for users with the role `premium`, else 10 % off each line of 10 units or more. "
+            "INSUFFICIENT_STOCK names each line of a product that has too few units, with what is "
+            "available; of very many lines, the first 30 or so.",
             body=orders.PlaceOrderBody,
             body_example={"items": [{"product_id": PRODUCT_ID, "quantity": 12}]},
             problems=("PRODUCT_NOT_FOUND", "INSUFFICIENT_STOCK"),

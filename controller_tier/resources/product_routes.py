@@ -92,7 +92,7 @@ def stock_resource(views: ProductViews, rpcs: AccessTable) -> Resource:
                 "/products/<id:id>/stock/movements",
                 "listStockMovements",
                 views.list_movements,
-                "List a product's stock movements, oldest first.",
+                "List a product's stock movements, by time.",
                 (
                     Answer(
                         200,

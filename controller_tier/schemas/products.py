@@ -84,7 +84,8 @@ class SearchQuery(_PricesQuery):
         metadata={
             "description": "Words, all of which must be in name, category or description, letter "
             "case and accents ignored. The last one may be the beginning of a word. Characters "
-            "that are neither letters nor digits separate words and mean nothing else."
+            "that are neither letters nor digits separate words and mean nothing else. More than "
+            "32 words are refused."
         },
     )
     limit = QueryInteger(

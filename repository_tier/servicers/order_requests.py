@@ -14,11 +14,11 @@ from repository_tier.field_checks import FieldChecks
 from repository_tier.order_rows import CANCELLED, ORDER_STATUS_WORDS, PRICING_WORDS
 from repository_tier.order_stock import NewOrder, OrderLine
 from repository_tier.orders import StatusChange
+from repository_tier.product_checks import MAX_PRICE_MINOR
 from tier_runtime.validation import REQUIRED
 
 MAX_LINES = 100
 MAX_QUANTITY = 1000
-MAX_PRICE_MINOR = 10**12
 
 
 def new_order_from_proto(request: messages.PlaceOrderRequest) -> NewOrder:

@@ -11,7 +11,15 @@ from arcana.repository.v1 import product_repository_pb2 as messages
 from repository_tier.conversion import enum_word
 from repository_tier.field_checks import FieldChecks
 from repository_tier.product_catalogue import NewProduct, ProductChange
-from repository_tier.product_filters import MAX_CATEGORY_CHARACTERS
+from repository_tier.product_checks import (
+    category_of,
+    description_of,
+    name_of,
+    price_of,
+    reason_of,
+    stock_of,
+    threshold_of,
+)
 from repository_tier.product_rows import PRODUCT_STATUS_WORDS
 from repository_tier.search_words import SearchWords, search_words
 from repository_tier.stock import StockChange
@@ -19,10 +27,6 @@ from repository_tier.stock_changes import MAX_STOCK
 from tier_runtime.errors import AppError
 from tier_runtime.validation import REQUIRED, invalid
 
-MAX_NAME_CHARACTERS = 255
-MAX_DESCRIPTION_CHARACTERS = 5000
-MAX_PRICE_MINOR = 10**12
-MAX_REASON_CHARACTERS = 255
 MAX_CHANGES = 100
 MAX_QUERY_CHARACTERS = 255
 MAX_QUERY_WORDS = 32
@@ -35,13 +39,13 @@ def new_product_from_proto(request: messages.CreateProductRequest) -> NewProduct
     checks = FieldChecks()
     product = NewProduct(
         id=checks.new_id("product_id", request.product_id),
-        name=_name(checks, request.name),
-        description=_description(checks, request.description),
-        price_minor=_price(checks, request.price_minor),
+        name=name_of(checks, request.name),
+        description=description_of(checks, request.description),
+        price_minor=price_of(checks, request.price_minor),
         currency_code=checks.currency("currency_code", request.currency_code),
-        stock=checks.between("stock", request.stock, 0, MAX_STOCK),
-        low_stock_threshold=_threshold(checks, request.low_stock_threshold),
-        category=_category(checks, request.category),
+        stock=stock_of(checks, request.stock),
+        low_stock_threshold=threshold_of(checks, request.low_stock_threshold),
+        category=category_of(checks, request.category),
         status=enum_word(PRODUCT_STATUS_WORDS, checks, "status", request.status),
     )
     checks.done()
@@ -55,17 +59,17 @@ def product_change_from_proto(request: messages.UpdateProductRequest) -> Product
     version = checks.not_negative("expected_version", request.expected_version)
     values: dict[str, str | int] = {}
     if request.HasField("name"):
-        values["name"] = _name(checks, request.name)
+        values["name"] = name_of(checks, request.name)
     if request.HasField("description"):
-        values["description"] = _description(checks, request.description)
+        values["description"] = description_of(checks, request.description)
     if request.HasField("price_minor"):
-        values["price_minor"] = _price(checks, request.price_minor)
+        values["price_minor"] = price_of(checks, request.price_minor)
     if request.HasField("currency_code"):
         values["currency_code"] = checks.currency("currency_code", request.currency_code)
     if request.HasField("low_stock_threshold"):
-        values["low_stock_threshold"] = _threshold(checks, request.low_stock_threshold)
+        values["low_stock_threshold"] = threshold_of(checks, request.low_stock_threshold)
     if request.HasField("category"):
-        values["category"] = _category(checks, request.category)
+        values["category"] = category_of(checks, request.category)
     if request.status:
         values["status"] = enum_word(PRODUCT_STATUS_WORDS, checks, "status", request.status)
     checks.done()
@@ -126,25 +130,5 @@ def _stock_change(
         product_id=checks.known_id("product_id", change.product_id),
         expected_version=expected_version,
         quantity_change=quantity,
-        reason=checks.name("reason", change.reason, MAX_REASON_CHARACTERS),
+        reason=reason_of(checks, change.reason),
     )
-
-
-def _name(checks: FieldChecks, value: str) -> str:
-    return checks.name("name", value, MAX_NAME_CHARACTERS, shortest=1)
-
-
-def _description(checks: FieldChecks, value: str) -> str:
-    return checks.text("description", value, MAX_DESCRIPTION_CHARACTERS)
-
-
-def _price(checks: FieldChecks, value: int) -> int:
-    return checks.between("price_minor", value, 0, MAX_PRICE_MINOR)
-
-
-def _threshold(checks: FieldChecks, value: int) -> int:
-    return checks.between("low_stock_threshold", value, 0, MAX_STOCK)
-
-
-def _category(checks: FieldChecks, value: str) -> str:
-    return checks.name("category", value, MAX_CATEGORY_CHARACTERS)

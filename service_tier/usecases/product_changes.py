@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from arcana.common.v1 import domain_event_pb2
 from arcana.repository.v1 import idempotency_pb2, product_pb2, product_repository_pb2
 from service_tier.domain.faults import refuse_faults
 from service_tier.domain.permissions import require_admin
@@ -96,7 +97,7 @@ class ProductChanges:
             # nothing is undone by it. And a product that sells all the time, whose version grows
             # with each sale, can be changed all the same.
             expected_version=expected_version,
-            events=[self._events.product_updated(call, product_id=product.id, changed=changed)],
+            events=self._told(call, product, change, changed),
         )
         for field, value in change.given().items():
             setattr(request, field, value)
@@ -123,6 +124,20 @@ class ProductChanges:
 
         # Whether there is anything to tell of depends on what it was, so here the version counts.
         change_latest(call, expected_version, lambda: self._read(product_id), apply)
+
+    def _told(
+        self, call: Call, product: product_pb2.Product, change: ProductChange, changed: list[str]
+    ) -> list[domain_event_pb2.DomainEvent]:
+        """Return what a change is told as: to archive a product is to delete it, however asked."""
+        events = []
+        if change.status == _ARCHIVED != product.status:
+            events.append(self._events.product_deleted(call, product_id=product.id))
+            changed = [field for field in changed if field != "status"]
+        if changed:
+            events.append(
+                self._events.product_updated(call, product_id=product.id, changed=changed)
+            )
+        return events
 
     def _read(self, product_id: str) -> product_pb2.Product:
         # Not GetProduct: a cached product may be older than a change that is already committed,

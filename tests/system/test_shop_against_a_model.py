@@ -253,7 +253,8 @@ class ShopStory(RuleBasedStateMachine):
 
     @rule()
     def searches(self) -> None:
-        shown = expect(self._edge.get("/products/search", params={"q": self._category[:6]}), 200)
+        params = {"q": self._category[:6], "limit": "100"}
+        shown = expect(self._edge.get("/products/search", params=params), 200)
         wanted = {product.id: product for product in self._all if product.status == "active"}
         # A beginning of six letters may be another story's too.
         found = {row["id"]: row for row in shown["data"] if row["category"] == self._category}

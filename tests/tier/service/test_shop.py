@@ -12,6 +12,7 @@ import pytest
 from arcana.service.v1 import order_pb2, product_pb2
 from arcana.service.v1 import order_service_pb2 as orders_pb
 from arcana.service.v1 import product_service_pb2 as pb
+from service_tier.settings import ServiceSettings
 from service_tier.usecases.stock import GROUP_SIZE
 from tests.tier.service.running import SYSTEM, RunningService
 from tier_runtime.call import Actor
@@ -193,3 +194,18 @@ def test_each_of_many_readers_gets_its_own_answer(service: RunningService) -> No
 
     with ThreadPoolExecutor(12) as pool:
         assert list(pool.map(reader, range(12))) == [None] * 12
+
+
+def test_more_may_search_at_once_than_streams_may_be_open(service: RunningService) -> None:
+    make(service, "Red lamp")
+    crowd = 3 * ServiceSettings.model_fields["service_max_streams"].default
+    together = threading.Barrier(crowd)
+
+    def found(_number: int) -> int:
+        together.wait(WAIT_SECONDS)
+        with service.acting(Actor()):
+            request = pb.SearchProductsRequest(query="red")
+            return len(list(service.products.SearchProducts(request)))
+
+    with ThreadPoolExecutor(crowd) as pool:
+        assert list(pool.map(found, range(crowd))) == [1] * crowd

@@ -295,3 +295,17 @@ def test_all_but_reads_are_for_admins(harness: Harness, actor: Actor, code: str)
             call()
         assert refused.value.code == code
     assert harness.channel.calls == []
+
+
+def test_to_archive_by_a_change_is_told_as_to_delete(harness: Harness) -> None:
+    product = harness.product()
+    update(harness, product.id, status=product_pb2.PRODUCT_STATUS_ARCHIVED)
+    assert len(harness.events("product.deleted")) == 1
+    assert harness.events("product.updated") == []
+    update(harness, product.id, status=ACTIVE)
+    update(harness, product.id, status=product_pb2.PRODUCT_STATUS_ARCHIVED, name="Old lamp")
+    assert len(harness.events("product.deleted")) == 2
+    assert [event.payload["changed"] for event in harness.events("product.updated")] == [
+        "status",
+        "name",
+    ]

@@ -33,7 +33,9 @@ class _ProductStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Product
     PRODUCT_STATUS_INACTIVE: _ProductStatus.ValueType  # 3
     """Taken off sale for now: for admins only."""
     PRODUCT_STATUS_ARCHIVED: _ProductStatus.ValueType  # 4
-    """Taken off sale for good; past orders keep it. For admins only."""
+    """Deleted: taken off sale until an admin gives it another status; past orders keep it. For admins
+    only.
+    """
 
 class ProductStatus(_ProductStatus, metaclass=_ProductStatusEnumTypeWrapper):
     """Who sees a product, and whether it can be ordered."""
@@ -47,7 +49,9 @@ PRODUCT_STATUS_ACTIVE: ProductStatus.ValueType  # 2
 PRODUCT_STATUS_INACTIVE: ProductStatus.ValueType  # 3
 """Taken off sale for now: for admins only."""
 PRODUCT_STATUS_ARCHIVED: ProductStatus.ValueType  # 4
-"""Taken off sale for good; past orders keep it. For admins only."""
+"""Deleted: taken off sale until an admin gives it another status; past orders keep it. For admins
+only.
+"""
 Global___ProductStatus: _TypeAlias = ProductStatus  # noqa: Y015
 
 @_typing.final

@@ -322,7 +322,8 @@ class SearchProductsRequest(_message.Message):
     """What to look for, at most 255 characters. Words are letters and digits, letter case and accents
     ignored; everything between them separates words and means nothing else. All of them must be
     in name, category or description; the last one may be the beginning of a word, unless
-    something follows it. Without a word nothing is found.
+    something follows it. Without a word nothing is found; more
+    than 32 are refused.
     """
     limit: _builtins.int
     """At most so many: 1..100. 0 means 20."""

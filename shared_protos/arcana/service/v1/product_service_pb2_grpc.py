@@ -152,7 +152,7 @@ class ProductServiceServicer:
 
     def UpdateProduct(self, request, context):
         """Changes all that is given and nothing else; never the stock. For admins. Appends
-        `product.updated`. A call that changes nothing answers the product as it is and appends
+        `product.updated`, or `product.deleted` for the status `archived`. A call that changes nothing answers the product as it is and appends
         nothing.
 
         Safe to repeat: the second call finds nothing to change, or a stale version.

@@ -70,7 +70,7 @@ class ProductServiceStub:
     """
     UpdateProduct: _grpc.UnaryUnaryMultiCallable[_product_service_pb2.UpdateProductRequest, _product_service_pb2.UpdateProductResponse]
     """Changes all that is given and nothing else; never the stock. For admins. Appends
-    `product.updated`. A call that changes nothing answers the product as it is and appends
+    `product.updated`, or `product.deleted` for the status `archived`. A call that changes nothing answers the product as it is and appends
     nothing.
 
     Safe to repeat: the second call finds nothing to change, or a stale version.
@@ -150,7 +150,7 @@ class ProductServiceAsyncStub(ProductServiceStub):
     """
     UpdateProduct: _aio.UnaryUnaryMultiCallable[_product_service_pb2.UpdateProductRequest, _product_service_pb2.UpdateProductResponse]  # type: ignore[assignment]
     """Changes all that is given and nothing else; never the stock. For admins. Appends
-    `product.updated`. A call that changes nothing answers the product as it is and appends
+    `product.updated`, or `product.deleted` for the status `archived`. A call that changes nothing answers the product as it is and appends
     nothing.
 
     Safe to repeat: the second call finds nothing to change, or a stale version.
@@ -263,7 +263,7 @@ class ProductServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_product_service_pb2.UpdateProductResponse, _abc.Awaitable[_product_service_pb2.UpdateProductResponse]]:
         """Changes all that is given and nothing else; never the stock. For admins. Appends
-        `product.updated`. A call that changes nothing answers the product as it is and appends
+        `product.updated`, or `product.deleted` for the status `archived`. A call that changes nothing answers the product as it is and appends
         nothing.
 
         Safe to repeat: the second call finds nothing to change, or a stale version.
