@@ -29,7 +29,7 @@ from launcher.tiers import (
 )
 from launcher.up import Up, admin_made
 from tier_runtime.settings import ENV_FILE, load
-from tier_runtime.startup import run_main
+from tier_runtime.startup import StartupError, run_main
 
 app = typer.Typer(
     help="Runs Arcana's tiers, and does an operator's chores.",
@@ -59,9 +59,13 @@ def up(
         environ = _environ({"DEPLOYMENT_MODE": mode, "COMMUNICATION_PROTOCOL": protocol})
         # How many workers each tier is given is decided later: the embedded database allows one.
         of_tiers = dict.fromkeys(map(settings_class, START_ORDER), environ | {"WORKERS": "1"})
-        check_settings({LauncherSettings: environ, **of_tiers})
-        settings = load(LauncherSettings, environ, ENV_FILE)
-        return Up(settings, environ, Console()).run()
+        try:
+            ready = Up(load(LauncherSettings, environ, ENV_FILE), environ, Console())
+        except StartupError as error:
+            check_settings(of_tiers, str(error).splitlines())
+            raise
+        check_settings(of_tiers)
+        return ready.run()
 
     _finish(start)
 
