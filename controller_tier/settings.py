@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import ClassVar, Literal
 
-from pydantic import Field, SecretStr, TypeAdapter, ValidationError, field_validator
+from pydantic import Field, SecretStr, field_validator
 
 from tier_runtime.addresses import Bind
-from tier_runtime.channel import TierUrl
+from tier_runtime.channel import TierUrl, require_tier_url
 from tier_runtime.settings import Rule, TierSettings
 
 # RFC 7518, section 3.2: a key at least as long as the hash. PyJWT would take five bytes.
@@ -22,7 +22,6 @@ MAX_WINDOW_SECONDS = 86_400
 DEFAULT_NEIGHBOUR = "service"
 # The services that can have an address of their own.
 _SERVICES = ("auth", "users", "rate_limits", "products", "orders")
-_URL = TypeAdapter[str](TierUrl)
 
 
 class ControllerSettings(TierSettings):
@@ -212,12 +211,7 @@ class ControllerSettings(TierSettings):
         for service, url in _addresses(pieces).items():
             if service not in _SERVICES:
                 raise ValueError(f"{service!r} is none of the services {', '.join(_SERVICES)}")
-            try:
-                _URL.validate_python(url)
-            except ValidationError as error:
-                # Only the reason: pydantic's own text is of several lines.
-                reasons = [str(each["msg"]) for each in error.errors(include_url=False)]
-                raise ValueError("; ".join(reasons).removeprefix("Value error, ")) from error
+            require_tier_url(url)
         return pieces
 
     @field_validator("cors_origins")

@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import Field, SecretStr, field_validator
 
 from tier_runtime.addresses import Address, Bind
+from tier_runtime.channel import require_tier_url
 from tier_runtime.settings import TierSettings
 
 # How the tiers are laid out, and what they speak to each other.
@@ -69,7 +70,14 @@ class WiringSettings(TierSettings):
         unknown = [name for name in read_urls(text) if name not in SERVICES]
         if unknown:
             raise ValueError(f"{unknown[0]!r} is none of the services {', '.join(SERVICES)}")
+        for url in read_urls(text).values():
+            require_tier_url(url)
         return text
+
+    @field_validator("service_url", "repository_url")
+    @classmethod
+    def _leads_to_a_process(cls, url: str) -> str:
+        return url and require_tier_url(url)
 
     def service_address(self, service: str = SERVICES[0]) -> Address:
         """Give the address that the process with this service listens on."""

@@ -28,6 +28,23 @@ def test_a_url_that_is_given_goes_before_the_bind() -> None:
     assert settings.service_target() == "dns:///service:50051"
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SERVICE_URL", "inproc:service"),
+        ("REPOSITORY_URL", "inproc:repository"),
+        ("SERVICE_URLS", "auth=inproc:service"),
+        ("SERVICE_URL", "service:50051"),
+        ("REPOSITORY_URL", "grpc://repository"),
+    ],
+)
+def test_a_url_that_leads_to_no_other_process_is_refused(name: str, value: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(LauncherSettings, {name: value})
+    [fault] = caught.value.faults
+    assert fault.startswith(f"{name}: Cannot open a channel to ")
+
+
 def test_in_microservices_each_service_has_a_port_of_its_own() -> None:
     settings = load(LauncherSettings, {"DEPLOYMENT_MODE": "microservices"})
 
