@@ -182,6 +182,14 @@ def join_urls(urls: list[str]) -> str:
     return f"{scheme}://" + ",".join(url.removeprefix(f"{scheme}://") for url in urls)
 
 
+def split_url(url: str) -> list[str]:
+    """Give a URL for each of its addresses; what a name stands for is not looked up."""
+    scheme, separator, rest = url.partition("://")
+    if scheme == "dns":
+        return [url]
+    return [f"{scheme}{separator}{address}" for address in rest.split(",")]
+
+
 def read_urls(text: str) -> Mapping[str, str]:
     """Read `name=URL,name=URL`; a URL may itself hold several addresses, after commas.
 
