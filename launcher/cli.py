@@ -12,6 +12,7 @@ import typer
 from launcher.accounts import DEMO_PASSWORD, accounts_at
 from launcher.console import Console
 from launcher.health import print_health
+from launcher.note import wiring_noted
 from launcher.parent import follow_parent
 from launcher.programs import program_of
 from launcher.seeding import Amounts
@@ -187,8 +188,13 @@ def _environ(given: Mapping[str, str | None]) -> dict[str, str]:
     return {**os.environ, **{name: word for name, word in given.items() if word}}
 
 
-def _settings(given: Mapping[str, str | None] | None = None) -> LauncherSettings:
-    return load(LauncherSettings, _environ(given or {}), ENV_FILE)
+def _settings(given: Mapping[str, str] | None = None) -> LauncherSettings:
+    """Read the settings; what they leave open of the layout is as the `up` that runs noted it."""
+    environ = _environ(given or {})
+    settings = load(LauncherSettings, environ, ENV_FILE)
+    noted = wiring_noted(settings.arcana_home)
+    left_open = {name for name in noted if name.lower() not in settings.model_fields_set}
+    return load(LauncherSettings, environ | {name: noted[name] for name in left_open}, ENV_FILE)
 
 
 def _finish(work: Callable[[], int]) -> NoReturn:

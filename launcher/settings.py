@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
@@ -108,6 +109,10 @@ class WiringSettings(TierSettings):
 class LauncherSettings(WiringSettings):
     """Settings of `arcana up` and of the admin commands."""
 
+    arcana_home: Path = Field(
+        default=Path(".arcana"),
+        description="The folder in which `up` notes, while it runs, how it has laid out the tiers.",
+    )
     workers: int = Field(
         default=1,
         ge=1,

@@ -6,6 +6,7 @@ import math
 import signal
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from queue import Empty, SimpleQueue
 from types import FrameType
 
@@ -13,6 +14,7 @@ from launcher.accounts import NewAdmin, accounts_at
 from launcher.console import Console
 from launcher.health import cache_is_well, condition_of
 from launcher.layout import Part, description_of, parts_of, require_free_addresses
+from launcher.note import noted
 from launcher.processes import ChildProcess, how_it_ended
 from launcher.settings import LauncherSettings
 from launcher.tiers import environ_of
@@ -23,6 +25,10 @@ SIGNAL_POLL_SECONDS = 0.2
 KILLED_SECONDS = 5.0
 # The tiers ask about the cache once a second.
 CACHE_SECONDS = 3.0
+NOT_NOTED = (
+    "No note can be left in ARCANA_HOME: tell `arcana health`, `seed` and `create-admin` what runs "
+    "by DEPLOYMENT_MODE and COMMUNICATION_PROTOCOL."
+)
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -68,17 +74,21 @@ class Up:
         require_free_addresses(self._parts)
         before = {number: signal.signal(number, self._on_signal) for number in _SIGNALS}
         try:
-            return self._run()
+            with ExitStack() as ending:
+                return self._run(ending)
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def _run(self) -> int:
+    def _run(self, ending: ExitStack) -> int:
         try:
             self._migrate()
             for part in self._parts:
                 self._start(part)
             self._welcome(self._ensure_admin())
+            # Not before: whoever cannot start shall not replace the note of one that runs.
+            if not ending.enter_context(noted(self._settings.arcana_home, self._settings)):
+                self._console.say(NOT_NOTED)
             self._console.say("Ctrl-C stops all of it.")
             ended = self._first_end()
         except StoppedError:
