@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from launcher.settings import SERVICES, LauncherSettings, read_urls
+from launcher.settings import SERVICES, LauncherSettings, read_urls, split_url
 from tier_runtime.settings import SettingsError, load
 
 
@@ -87,6 +87,19 @@ def test_the_embedded_database_has_one_process(url: str, workers: int) -> None:
     settings = load(LauncherSettings, {"WORKERS": "4", "DATABASE_URL": url})
 
     assert settings.repository_workers == workers
+
+
+@pytest.mark.parametrize(
+    ("url", "each"),
+    [
+        ("grpc://127.0.0.1:1", ["grpc://127.0.0.1:1"]),
+        ("grpc://[::1]:1,[::1]:2", ["grpc://[::1]:1", "grpc://[::1]:2"]),
+        ("http://a:1,b:2", ["http://a:1", "http://b:2"]),
+        ("dns:///service:1", ["dns:///service:1"]),
+    ],
+)
+def test_each_address_of_a_url_can_be_asked_by_itself(url: str, each: list[str]) -> None:
+    assert split_url(url) == each
 
 
 def test_urls_of_services_may_hold_several_addresses() -> None:
