@@ -35,7 +35,8 @@ SERVICE_NAMES: Mapping[str, str] = MappingProxyType(
     }
 )
 
-# Only these may be sent twice: they change nothing.
+# Only these may be sent twice: they change nothing. A stream is sent again only while nothing of
+# its answer has come. A contract test holds the list to the comments of the contract.
 READ_METHODS = (
     "arcana.service.v1.AuthService/CheckSession",
     "arcana.service.v1.AuthService/GetJwks",
@@ -51,6 +52,7 @@ READ_METHODS = (
     "arcana.service.v1.UserService/GetUser",
     "arcana.service.v1.UserService/GetUserProfile",
     "arcana.service.v1.UserService/ListUsers",
+    "arcana.service.v1.UserService/StreamUsers",
 )
 
 Open = Callable[[str, ChannelSettings], grpc.Channel]

@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Literal, Self
+from typing import ClassVar, Literal
 
-from pydantic import (
-    Field,
-    SecretStr,
-    TypeAdapter,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, SecretStr, field_validator
 
 from tier_runtime.addresses import Bind
-from tier_runtime.channel import TierUrl
-from tier_runtime.settings import TierSettings
+from tier_runtime.channel import TierUrl, require_tier_url
+from tier_runtime.settings import Rule, TierSettings
 
 # RFC 7518, section 3.2: a key at least as long as the hash. PyJWT would take five bytes.
 MIN_SECRET_BYTES = 32
@@ -29,7 +22,6 @@ MAX_WINDOW_SECONDS = 86_400
 DEFAULT_NEIGHBOUR = "service"
 # The services that can have an address of their own.
 _SERVICES = ("auth", "users", "rate_limits", "products", "orders")
-_URL = TypeAdapter[str](TierUrl)
 
 
 class ControllerSettings(TierSettings):
@@ -219,12 +211,7 @@ class ControllerSettings(TierSettings):
         for service, url in _addresses(pieces).items():
             if service not in _SERVICES:
                 raise ValueError(f"{service!r} is none of the services {', '.join(_SERVICES)}")
-            try:
-                _URL.validate_python(url)
-            except ValidationError as error:
-                # Only the reason: pydantic's own text is of several lines.
-                reasons = [str(each["msg"]) for each in error.errors(include_url=False)]
-                raise ValueError("; ".join(reasons).removeprefix("Value error, ")) from error
+            require_tier_url(url)
         return pieces
 
     @field_validator("cors_origins")
@@ -260,24 +247,21 @@ class ControllerSettings(TierSettings):
         url = _addresses(self.service_urls).get(service)
         return (DEFAULT_NEIGHBOUR, self.service_url) if url is None else (service, url)
 
-    @model_validator(mode="after")
-    def _leaves_threads_for_unary_calls(self) -> Self:
-        if self.public_grpc_max_streams >= self.public_grpc_threads:
-            raise ValueError(
-                "PUBLIC_GRPC_MAX_STREAMS: must be fewer than PUBLIC_GRPC_THREADS, since each "
-                "stream holds a thread"
-            )
-        return self
+    def _streams_take_all_threads(self) -> str | None:
+        if self.public_grpc_max_streams < self.public_grpc_threads:
+            return None
+        return "must be fewer than PUBLIC_GRPC_THREADS, since each stream holds a thread"
 
-    @model_validator(mode="after")
-    def _has_its_secret(self) -> Self:
-        if self.jwt_algorithm == "HS256":
-            secret = self.jwt_secret.get_secret_value() if self.jwt_secret else ""
-            if len(secret.encode()) < MIN_SECRET_BYTES:
-                raise ValueError(
-                    f"JWT_SECRET: HS256 needs a secret of at least {MIN_SECRET_BYTES} bytes"
-                )
-        return self
+    def _lacks_its_secret(self) -> str | None:
+        secret = self.jwt_secret.get_secret_value() if self.jwt_secret else ""
+        if self.jwt_algorithm != "HS256" or len(secret.encode()) >= MIN_SECRET_BYTES:
+            return None
+        return f"HS256 needs a secret of at least {MIN_SECRET_BYTES} bytes"
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(("public_grpc_max_streams", "public_grpc_threads"), _streams_take_all_threads),
+        Rule(("jwt_secret", "jwt_algorithm"), _lacks_its_secret),
+    )
 
 
 def _addresses(pieces: list[str]) -> dict[str, str]:

@@ -12,6 +12,7 @@ import typer
 from launcher.accounts import DEMO_PASSWORD, accounts_at
 from launcher.console import Console
 from launcher.health import print_health
+from launcher.note import wiring_noted
 from launcher.parent import follow_parent
 from launcher.programs import program_of
 from launcher.seeding import Amounts
@@ -29,7 +30,7 @@ from launcher.tiers import (
 )
 from launcher.up import Up, admin_made
 from tier_runtime.settings import ENV_FILE, load
-from tier_runtime.startup import run_main
+from tier_runtime.startup import StartupError, run_main
 
 app = typer.Typer(
     help="Runs Arcana's tiers, and does an operator's chores.",
@@ -59,9 +60,13 @@ def up(
         environ = _environ({"DEPLOYMENT_MODE": mode, "COMMUNICATION_PROTOCOL": protocol})
         # How many workers each tier is given is decided later: the embedded database allows one.
         of_tiers = dict.fromkeys(map(settings_class, START_ORDER), environ | {"WORKERS": "1"})
-        check_settings({LauncherSettings: environ, **of_tiers})
-        settings = load(LauncherSettings, environ, ENV_FILE)
-        return Up(settings, environ, Console()).run()
+        try:
+            ready = Up(load(LauncherSettings, environ, ENV_FILE), environ, Console())
+        except StartupError as error:
+            check_settings(of_tiers, str(error).splitlines())
+            raise
+        check_settings(of_tiers)
+        return ready.run()
 
     _finish(start)
 
@@ -183,8 +188,13 @@ def _environ(given: Mapping[str, str | None]) -> dict[str, str]:
     return {**os.environ, **{name: word for name, word in given.items() if word}}
 
 
-def _settings(given: Mapping[str, str | None] | None = None) -> LauncherSettings:
-    return load(LauncherSettings, _environ(given or {}), ENV_FILE)
+def _settings(given: Mapping[str, str] | None = None) -> LauncherSettings:
+    """Read the settings; what they leave open of the layout is as the `up` that runs noted it."""
+    environ = _environ(given or {})
+    settings = load(LauncherSettings, environ, ENV_FILE)
+    noted = wiring_noted(settings.arcana_home)
+    left_open = {name for name in noted if name.lower() not in settings.model_fields_set}
+    return load(LauncherSettings, environ | {name: noted[name] for name in left_open}, ENV_FILE)
 
 
 def _finish(work: Callable[[], int]) -> NoReturn:

@@ -16,9 +16,10 @@ from grpc_health.v1 import (  # type: ignore[import-untyped]  # ships no types
 
 from launcher.console import Console
 from launcher.layout import Part
-from launcher.settings import SERVICES, LauncherSettings
+from launcher.settings import SERVICES, LauncherSettings, split_url
 from tier_runtime.channel import open_channel
 from tier_runtime.errors import AppError
+from tier_runtime.health import THIS_TIER
 
 ASK_SECONDS = 2.0
 # A proxy that the environment names is not for tiers that are asked by their addresses.
@@ -81,27 +82,44 @@ def condition_of(part: Part, url: str) -> Condition:
 
 
 def conditions(settings: LauncherSettings) -> list[Condition]:
-    """Ask everything that is asked over the network, and about the stores behind it."""
+    """Ask everything that is asked over the network, and about the stores behind it.
+
+    Every worker is asked: each has connections of its own to what is behind it.
+    """
     edge = edge_is_well(settings.bind("controller").url("http"))
-    service = settings.service_target()
     if settings.deployment_mode == "monolithic":
         # Nothing of it listens but the edge and the service tier, which knows of the others.
+        service = settings.service_target()
         behind = _BEHIND_SERVICE.items()
         return [
             edge,
             inner_tier_is_well("service", service),
             *(inner_tier_is_well(name, service, asked) for name, asked in behind),
         ]
-    services = {"service": service}
-    if settings.deployment_mode == "microservices":
-        services = {name: settings.service_target(name) for name in SERVICES}
-    repository = settings.repository_target()
-    return [
-        edge,
-        *(inner_tier_is_well(name, url) for name, url in services.items()),
-        inner_tier_is_well("repository", repository),
-        *(inner_tier_is_well(name, repository, asked) for name, asked in _STORES.items()),
+    asked = [
+        *((name, url, THIS_TIER) for name, url in _services(settings)),
+        *(("repository", url, THIS_TIER) for url in _repositories(settings)),
+        *((name, url, store) for name, store in _STORES.items() for url in _repositories(settings)),
     ]
+    return [edge, *(inner_tier_is_well(*each) for each in asked)]
+
+
+def cache_is_well(settings: LauncherSettings) -> bool:
+    """Ask every process of the repository tier whether it reaches its cache."""
+    is_one_process = settings.deployment_mode == "monolithic"
+    urls = [settings.service_target()] if is_one_process else _repositories(settings)
+    return all(inner_tier_is_well("cache", url, _STORES["cache"]).is_well for url in urls)
+
+
+def _services(settings: LauncherSettings) -> list[tuple[str, str]]:
+    targets = {"service": settings.service_target(workers=settings.workers)}
+    if settings.deployment_mode == "microservices":
+        targets = {name: settings.service_target(name, settings.workers) for name in SERVICES}
+    return [(name, url) for name, target in targets.items() for url in split_url(target)]
+
+
+def _repositories(settings: LauncherSettings) -> list[str]:
+    return split_url(settings.repository_target(settings.repository_workers))
 
 
 def print_health(settings: LauncherSettings, console: Console) -> int:
@@ -113,7 +131,7 @@ def print_health(settings: LauncherSettings, console: Console) -> int:
     found = conditions(settings)
     for each in found:
         console.plain(f"{each.name:<11} {'ok' if each.is_well else each.detail:<40} {each.where}")
-    ill = [each.name for each in found if not each.is_well]
+    ill = list(dict.fromkeys(each.name for each in found if not each.is_well))
     if not ill:
         console.plain("All is well.")
     elif ill == ["cache"]:

@@ -8,13 +8,12 @@ import signal
 import subprocess
 import sys
 import threading
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import IO
 
 from launcher.parent import PARENT_VARIABLE
+from tier_runtime.startup import EXIT_NOT_STARTED
 
-TAIL_LINES = 10
 # How long what a tier left behind may keep its log open after the tier has ended.
 LOG_SECONDS = 2.0
 
@@ -27,6 +26,9 @@ class ChildProcess:
 
     It has a process group of its own: Ctrl-C in a terminal reaches the launcher alone, which then
     stops its children in order. On Linux it is told to end when the launcher is gone.
+
+    What it says on standard error is held back until `release`: it may be the reason not to start,
+    which the launcher then tells, once. If it ends in another way, that is passed on then.
 
     Args:
         words: what to run after this Python's `-m launcher.cli`.
@@ -42,21 +44,27 @@ class ChildProcess:
         ended: Ended,
     ) -> None:
         self.name = name
-        self.tail: deque[str] = deque(maxlen=TAIL_LINES)
         self._write = write
+        self._lock = threading.Lock()
+        self._held: list[str] = []
+        self._is_released = False
         self._ended = ended
         self._process = subprocess.Popen(
             [sys.executable, "-m", "launcher.cli", *words],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stderr=subprocess.PIPE,
             text=True,
             errors="replace",
             env={**environ, PARENT_VARIABLE: str(os.getpid()), "PYTHONUNBUFFERED": "1"},
             process_group=0,
         )
-        self._log = threading.Thread(target=self._pass_on, name=f"log of {name}", daemon=True)
-        self._log.start()
+        self._logs = [
+            threading.Thread(target=_pass_on, args=each, name=f"log of {name}", daemon=True)
+            for each in ((self._process.stdout, self._say), (self._process.stderr, self._hold))
+        ]
+        for log in self._logs:
+            log.start()
         threading.Thread(target=self._watch, name=f"end of {name}", daemon=True).start()
 
     @property
@@ -68,6 +76,20 @@ class ChildProcess:
     def exit_code(self) -> int | None:
         """Its exit code, minus the signal's number if one ended it; None while it runs."""
         return self._process.poll()
+
+    @property
+    def reason(self) -> str:
+        """Why it refused to start, as it said itself; empty if it ended in another way."""
+        with self._lock:
+            return "\n".join(self._held) if self.exit_code == EXIT_NOT_STARTED else ""
+
+    def release(self) -> None:
+        """Pass on what it has said on standard error, and from now on at once."""
+        with self._lock:
+            self._is_released = True
+            for line in self._held:
+                self._say(line)
+            self._held.clear()
 
     def ask_to_end(self) -> None:
         """Send SIGTERM."""
@@ -83,19 +105,27 @@ class ChildProcess:
         self._process.wait()
         # A tier that was killed outright may leave workers behind, which hold its port.
         self.kill()
-        self._log.join(LOG_SECONDS)
+        for log in self._logs:
+            log.join(LOG_SECONDS)
+        if self.exit_code != EXIT_NOT_STARTED:
+            self.release()
         self._ended(self)
 
-    def _pass_on(self) -> None:
-        stream: IO[str] | None = self._process.stdout
-        if stream is None:
-            return
-        with stream:
-            for line in stream:
-                text = line.rstrip("\n")
-                if text.strip():
-                    self.tail.append(text)
-                self._write(self.name, text)
+    def _say(self, line: str) -> None:
+        self._write(self.name, line)
+
+    def _hold(self, line: str) -> None:
+        with self._lock:
+            if self._is_released:
+                self._say(line)
+            else:
+                self._held.append(line)
+
+
+def _pass_on(stream: IO[str], take: Callable[[str], None]) -> None:
+    with stream:
+        for line in stream:
+            take(line.rstrip("\n"))
 
 
 def how_it_ended(exit_code: int) -> str:

@@ -56,6 +56,8 @@ def program_of(tier: TierName, environ: Mapping[str, str]) -> Program:
         raise
     if wiring.deployment_mode == "monolithic":
         return _monolith(tier)
+    if tier == "controller" and wiring.deployment_mode == "microservices":
+        _require_urls(wiring, environ)
     return Program(tier_main(tier), (settings_class(tier),), _told(tier, wiring))
 
 
@@ -69,21 +71,29 @@ def _monolith(tier: TierName) -> Program:
     return Program(main, settings, ONE_PROCESS)
 
 
-def _told(tier: TierName, wiring: WiringSettings) -> Mapping[str, str]:
-    """Give the addresses of the next tier that follow from the other settings."""
-    if tier == "service" and _can_be_called(wiring.repository_bind):
-        return {"REPOSITORY_URL": wiring.repository_target()}
-    if tier != "controller" or not _can_be_called(wiring.service_bind):
-        return {}
-    if wiring.deployment_mode != "microservices":
-        return service_urls_told(wiring)
+def _require_urls(wiring: WiringSettings, environ: Mapping[str, str]) -> None:
+    """Refuse microservices whose addresses nobody tells.
+
+    `up` chooses them; processes that were started one by one were told theirs.
+
+    Raises:
+        SettingsError: with the faults of the controller's settings too.
+    """
     if not wiring.service_urls:
-        # `up` chooses their addresses; processes that were started one by one were told theirs.
-        raise StartupError(
+        fault = (
             "SERVICE_URLS: in microservices the controller tier must be told where each service "
             f"is, as {SERVICE_URLS_FORM}."
         )
-    return {}
+        check_settings({settings_class("controller"): environ}, [fault])
+
+
+def _told(tier: TierName, wiring: WiringSettings) -> Mapping[str, str]:
+    """Give the address of the next tier that follows from the other settings."""
+    if tier == "service" and _can_be_called(wiring.repository_bind):
+        return {"REPOSITORY_URL": wiring.repository_target()}
+    if tier != "controller" or wiring.deployment_mode == "microservices":
+        return {}
+    return service_urls_told(wiring) if _can_be_called(wiring.service_bind) else {}
 
 
 def _can_be_called(bind: str) -> bool:

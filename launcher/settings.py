@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
 from pydantic import Field, SecretStr, field_validator
 
 from tier_runtime.addresses import Address, Bind
+from tier_runtime.channel import require_tier_url
 from tier_runtime.settings import TierSettings
 
 # How the tiers are laid out, and what they speak to each other.
@@ -69,7 +71,14 @@ class WiringSettings(TierSettings):
         unknown = [name for name in read_urls(text) if name not in SERVICES]
         if unknown:
             raise ValueError(f"{unknown[0]!r} is none of the services {', '.join(SERVICES)}")
+        for url in read_urls(text).values():
+            require_tier_url(url)
         return text
+
+    @field_validator("service_url", "repository_url")
+    @classmethod
+    def _leads_to_a_process(cls, url: str) -> str:
+        return url and require_tier_url(url)
 
     def service_address(self, service: str = SERVICES[0]) -> Address:
         """Give the address that the process with this service listens on."""
@@ -100,6 +109,10 @@ class WiringSettings(TierSettings):
 class LauncherSettings(WiringSettings):
     """Settings of `arcana up` and of the admin commands."""
 
+    arcana_home: Path = Field(
+        default=Path(".arcana"),
+        description="The folder in which `up` notes, while it runs, how it has laid out the tiers.",
+    )
     workers: int = Field(
         default=1,
         ge=1,
@@ -172,6 +185,14 @@ def join_urls(urls: list[str]) -> str:
     """Make one URL of several addresses out of URLs of the same scheme."""
     scheme, _, _ = urls[0].partition("://")
     return f"{scheme}://" + ",".join(url.removeprefix(f"{scheme}://") for url in urls)
+
+
+def split_url(url: str) -> list[str]:
+    """Give a URL for each of its addresses; what a name stands for is not looked up."""
+    scheme, separator, rest = url.partition("://")
+    if scheme == "dns":
+        return [url]
+    return [f"{scheme}{separator}{address}" for address in rest.split(",")]
 
 
 def read_urls(text: str) -> Mapping[str, str]:

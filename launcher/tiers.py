@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from importlib import import_module
 from importlib.util import find_spec
@@ -50,13 +50,19 @@ def settings_class(tier: TierName) -> type[TierSettings]:
     return cast(type[TierSettings], _member(tier, "settings", _SETTINGS[tier]))
 
 
-def check_settings(read: Mapping[type[TierSettings], Mapping[str, str]]) -> None:
+def check_settings(
+    read: Mapping[type[TierSettings], Mapping[str, str]], known: Iterable[str] = ()
+) -> None:
     """Load settings, each from these variables and `.env`, and throw them away.
+
+    Args:
+        read: the classes, each with what is its environment.
+        known: faults that were found before, which are told with the others.
 
     Raises:
         SettingsError: with the faults of all, each once.
     """
-    faults: dict[str, None] = {}
+    faults = dict.fromkeys(known)
     for each, environ in read.items():
         try:
             load(each, environ, ENV_FILE)

@@ -6,13 +6,15 @@ import math
 import signal
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from queue import Empty, SimpleQueue
 from types import FrameType
 
 from launcher.accounts import NewAdmin, accounts_at
 from launcher.console import Console
-from launcher.health import condition_of
+from launcher.health import cache_is_well, condition_of
 from launcher.layout import Part, description_of, parts_of, require_free_addresses
+from launcher.note import noted
 from launcher.processes import ChildProcess, how_it_ended
 from launcher.settings import LauncherSettings
 from launcher.tiers import environ_of
@@ -21,6 +23,12 @@ from tier_runtime.startup import StartupError
 ASK_INTERVAL_SECONDS = 0.1
 SIGNAL_POLL_SECONDS = 0.2
 KILLED_SECONDS = 5.0
+# The tiers ask about the cache once a second.
+CACHE_SECONDS = 3.0
+NOT_NOTED = (
+    "No note can be left in ARCANA_HOME: tell `arcana health`, `seed` and `create-admin` what runs "
+    "by DEPLOYMENT_MODE and COMMUNICATION_PROTOCOL."
+)
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -66,17 +74,22 @@ class Up:
         require_free_addresses(self._parts)
         before = {number: signal.signal(number, self._on_signal) for number in _SIGNALS}
         try:
-            return self._run()
+            with ExitStack() as ending:
+                return self._run(ending)
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def _run(self) -> int:
+    def _run(self, ending: ExitStack) -> int:
         try:
             self._migrate()
             for part in self._parts:
                 self._start(part)
             self._welcome(self._ensure_admin())
+            # Not before: whoever cannot start shall not replace the note of one that runs.
+            if not ending.enter_context(noted(self._settings.arcana_home, self._settings)):
+                self._console.say(NOT_NOTED)
+            self._console.say("Ctrl-C stops all of it.")
             ended = self._first_end()
         except StoppedError:
             self._stop()
@@ -97,31 +110,43 @@ class Up:
         ended = self._next_end(self._settings.arcana_start_seconds)
         if ended is None:
             child.kill()
+            child.release()
             raise StartupError(
                 f"The database was not up to date within {self._settings.arcana_start_seconds:g} s."
             )
         if ended.exit_code:
             raise StartupError(f"The database could not be brought up to date: {_reason(ended)}")
+        child.release()
 
     def _start(self, part: Part) -> None:
         """Start a process of the layout and wait until all that it serves is well."""
         self._console.say(f"Starting the {part.title}.")
         environ = {**environ_of(self._environ, part.tiers, part.services), **part.settings}
-        self._running[part.name] = self._spawn(part.name, part.command, environ)
+        child = self._spawn(part.name, part.command, environ)
+        self._running[part.name] = child
         ends = time.monotonic() + self._settings.arcana_start_seconds
         for url in part.urls:
             self._wait_until_well(part, url, ends)
+        child.release()
 
     def _wait_until_well(self, part: Part, url: str, ends: float) -> None:
         while not (condition := condition_of(part, url)).is_well:
-            ended = self._next_end(ASK_INTERVAL_SECONDS)
-            if ended is not None:
-                raise StartupError(f"The {self._title(ended)} did not come up: {_reason(ended)}")
+            self._wait_a_moment()
             if time.monotonic() > ends:
                 raise StartupError(
                     f"The {part.title} did not come up within "
                     f"{self._settings.arcana_start_seconds:g} s: {condition.detail}"
                 )
+
+    def _wait_a_moment(self) -> None:
+        """Wait before asking again.
+
+        Raises:
+            StartupError: a tier has ended meanwhile.
+        """
+        ended = self._next_end(ASK_INTERVAL_SECONDS)
+        if ended is not None:
+            raise StartupError(f"The {self._title(ended)} did not come up: {_reason(ended)}")
 
     def _ensure_admin(self) -> NewAdmin | None:
         password = self._settings.arcana_admin_password
@@ -138,9 +163,19 @@ class Up:
             self._console.say(f"The same over gRPC: {settings.bind('public_grpc').url('grpc')}.")
         for line in description_of(settings):
             self._console.say(line)
+        if not self._cache_answers():
+            self._console.say(
+                "The cache (REDIS_URL) does not answer: reads go to the database, and each worker "
+                "of the edge counts rate limits by itself, more strictly, until it does."
+            )
         if admin:
             self._console.say(admin_made(admin))
-        self._console.say("Ctrl-C stops all of it.")
+
+    def _cache_answers(self) -> bool:
+        ends = time.monotonic() + CACHE_SECONDS
+        while not (is_well := cache_is_well(self._settings)) and time.monotonic() < ends:
+            self._wait_a_moment()
+        return is_well
 
     def _stop(self) -> None:
         """Stop what runs, from the edge inwards; a second signal makes it short."""
@@ -227,7 +262,5 @@ def admin_made(admin: NewAdmin) -> str:
 
 
 def _reason(child: ChildProcess) -> str:
-    """Say how a child ended, and what it said last outside its log: that is for the operator."""
-    plain = [line for line in child.tail if not line.startswith("{")]
-    last_words = (plain or list(child.tail) or ["it said nothing"])[-1]
-    return f"it {how_it_ended(child.exit_code or 0)}: {last_words}"
+    """Say why a child did not start: in its own words, or else how it ended."""
+    return child.reason or f"it {how_it_ended(child.exit_code or 0)}."

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Self
+from typing import ClassVar
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from tier_runtime.addresses import Bind
 from tier_runtime.server import GrpcServerSettings
+from tier_runtime.settings import Rule
 from tier_runtime.tier import ServedSettings, Serving
 
 _DATABASES = ("sqlite", "mysql+pymysql", "mariadb+pymysql", "mysql+mysqldb", "mariadb+mysqldb")
@@ -128,22 +129,28 @@ class RepositorySettings(ServedSettings):
                 raise ValueError(f"must be a URL with one of {', '.join(_CACHES)}")
         return url
 
-    @model_validator(mode="after")
-    def _pools_feed_all_threads(self) -> Self:
-        if self.database_pool_size < self.repository_threads:
-            raise ValueError("DATABASE_POOL_SIZE must be at least REPOSITORY_THREADS.")
-        return self
+    def _pools_starve_threads(self) -> str | None:
+        if self.database_pool_size >= self.repository_threads:
+            return None
+        return "must be at least REPOSITORY_THREADS"
 
-    @model_validator(mode="after")
-    def _processes_share_their_stores(self) -> Self:
+    def _processes_share_embedded_stores(self) -> str | None:
         # The embedded file has one owner, and a cache inside each process would keep what another
         # process has changed.
-        if self.workers > 1 and (self.database().startswith("sqlite") or not self.redis()):
-            raise ValueError(
-                "WORKERS: must be 1 on embedded stores, which one process owns; name a MySQL or "
-                "MariaDB by DATABASE_URL and a Redis by REDIS_URL."
-            )
-        return self
+        if self.workers == 1 or not (self.database().startswith("sqlite") or not self.redis()):
+            return None
+        return (
+            "must be 1 on embedded stores, which one process owns; name a MySQL or MariaDB by "
+            "DATABASE_URL and a Redis by REDIS_URL"
+        )
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(("database_pool_size", "repository_threads"), _pools_starve_threads),
+        Rule(
+            ("workers", "database_url", "redis_url", "arcana_home"),
+            _processes_share_embedded_stores,
+        ),
+    )
 
     def database(self) -> str:
         """Return the URL of the database, with its password."""

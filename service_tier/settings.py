@@ -6,14 +6,15 @@ import os
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Literal, Self
+from typing import ClassVar, Literal
 
-from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from service_tier.keys import require_signing_key, require_verification_key
 from tier_runtime.addresses import Bind
 from tier_runtime.channel import TierUrl
 from tier_runtime.server import GrpcServerSettings
+from tier_runtime.settings import Rule
 from tier_runtime.startup import StartupError
 from tier_runtime.tier import ServedSettings, Serving
 
@@ -152,7 +153,7 @@ class ServiceSettings(ServedSettings):
             raise ValueError("N must be a power of two, and 128*N*r*p at most 1 GiB")
         return method
 
-    @field_validator("jwt_secret", "token_secret")
+    @field_validator("token_secret")
     @classmethod
     def _is_long_enough(cls, secret: SecretStr | None) -> SecretStr | None:
         if secret is not None and len(secret.get_secret_value().encode()) < MIN_SECRET_BYTES:
@@ -173,11 +174,17 @@ class ServiceSettings(ServedSettings):
             _refuse_unusable(paths, require_verification_key)
         return paths
 
-    @model_validator(mode="after")
-    def _has_its_secret(self) -> Self:
-        if self.jwt_algorithm == "HS256" and self.jwt_secret is None:
-            raise ValueError("JWT_SECRET: is required when JWT_ALGORITHM is HS256.")
-        return self
+    def _lacks_its_secret(self) -> str | None:
+        # Only auth signs. In microservices the other processes are not even told the secret.
+        secret = self.jwt_secret.get_secret_value() if self.jwt_secret else ""
+        signs = self.jwt_algorithm == "HS256" and "auth" in self.services
+        if not signs or len(secret.encode()) >= MIN_SECRET_BYTES:
+            return None
+        return f"HS256 needs a secret of at least {MIN_SECRET_BYTES} bytes"
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(("jwt_secret", "jwt_algorithm", "services"), _lacks_its_secret),
+    )
 
     @property
     def hash_slots(self) -> int:

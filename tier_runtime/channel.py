@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Annotated, Any
@@ -159,12 +159,20 @@ _TRANSPORTS: Mapping[str, _Transport] = MappingProxyType(
 )
 
 
+# What is in this process only the code can know, which hands the server over.
+_NETWORK = frozenset(_TRANSPORTS) - {"inproc"}
+
+
+def _unknown_scheme(url: str, known: Iterable[str]) -> str:
+    schemes = ", ".join(sorted(known))
+    return f"Cannot open a channel to {url!r}: its scheme must be one of {schemes}."
+
+
 def _read(url: str) -> tuple[_Transport, str]:
     scheme, colon, _ = url.partition(":")
     transport = _TRANSPORTS.get(scheme) if colon else None
     if transport is None:
-        known = ", ".join(sorted(_TRANSPORTS))
-        raise StartupError(f"Cannot open a channel to {url!r}: its scheme must be one of {known}.")
+        raise StartupError(_unknown_scheme(url, _TRANSPORTS))
     target = url.removeprefix(transport.prefix)
     if target == url or not transport.fits(target):
         raise StartupError(
@@ -173,7 +181,15 @@ def _read(url: str) -> tuple[_Transport, str]:
     return transport, target
 
 
-def _checked(url: str) -> str:
+def require_tier_url(url: str) -> str:
+    """Return the URL if a setting may say by it where another process is.
+
+    Raises:
+        ValueError: it has not the form of its scheme, or a scheme that leads to no other process.
+    """
+    scheme, colon, _ = url.partition(":")
+    if not colon or scheme not in _NETWORK:
+        raise ValueError(_unknown_scheme(url, _NETWORK))
     try:
         _read(url)
     except StartupError as error:
@@ -182,7 +198,7 @@ def _checked(url: str) -> str:
 
 
 # The type of a setting that says where the next tier is.
-TierUrl = Annotated[str, AfterValidator(_checked)]
+TierUrl = Annotated[str, AfterValidator(require_tier_url)]
 
 
 def _options(

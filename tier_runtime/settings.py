@@ -8,14 +8,21 @@ reads nothing; only `load` does.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import UnionType
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin
+from typing import Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin
 
 from dotenv import dotenv_values
-from pydantic import Field, SecretBytes, SecretStr, ValidationError, field_validator
+from pydantic import (
+    Field,
+    SecretBytes,
+    SecretStr,
+    ValidationError,
+    create_model,
+    field_validator,
+)
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticUndefined
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -38,10 +45,32 @@ class SettingsError(StartupError):
         self.faults = tuple(faults)
 
 
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What must hold between several settings of a class.
+
+    A validator of the whole model would not do: pydantic runs none while a single field is bad,
+    and the first that raises hides the others.
+
+    Attributes:
+        fields: the fields that it looks at; its fault is told by the name of the first.
+        fault: says of the settings what is wrong, without that name; None when nothing is.
+    """
+
+    fields: tuple[str, ...]
+    fault: Callable[[Any], str | None]
+
+
 class TierSettings(BaseSettings):
-    """What every tier can be told. Subclass it; give each field a description with its unit."""
+    """What every tier can be told. Subclass it; give each field a description with its unit.
+
+    Attributes:
+        rules: what must hold between fields; `load` asks each that looks at valid ones only.
+    """
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    rules: ClassVar[tuple[Rule, ...]] = ()
 
     log_level: LogLevel = Field(
         default="info", description="The least severe log lines that are written."
@@ -109,28 +138,32 @@ def load(
 
     values: dict[str, Any] = {}
     faults: list[str] = []
-    # Names whose fault is already told, so that the missing value is not told a second time.
-    told: set[str] = set()
+    # Fields whose fault is told already: a missing value is not told a second time, and no rule
+    # can look at them.
+    bad: set[str] = set()
     for name, field in cls.model_fields.items():
         try:
             text = _text_of(name.upper(), layers, secret=_is_secret(field.annotation))
         except _FaultError as fault:
             faults.append(str(fault))
-            told.add(name)
+            bad.add(name)
             continue
         if text is not None:
             values[name] = _split(text) if _is_several(field.annotation) else text
     try:
         settings = cls(**values)
     except ValidationError as error:
-        faults += [
-            _without_secrets(cls, values, _fault_line(detail))
-            for detail in error.errors(include_url=False, include_input=False)
-            if not (detail["loc"] and detail["loc"][0] in told)
-        ]
-        raise SettingsError(sorted(faults)) from None
+        details = error.errors(include_url=False, include_input=False)
+        faults += [_fault_line(detail) for detail in details if detail["loc"][0] not in bad]
+        bad |= {str(detail["loc"][0]) for detail in details}
+        settings = _without(cls, bad, values)
+    faults += [
+        _line(rule.fields[0], broken)
+        for rule in cls.rules
+        if bad.isdisjoint(rule.fields) and (broken := rule.fault(settings))
+    ]
     if faults:
-        raise SettingsError(sorted(faults))
+        raise SettingsError(sorted(_without_secrets(cls, values, line) for line in faults))
     return settings
 
 
@@ -194,12 +227,20 @@ def _split(text: str) -> list[str]:
     return [part for part in (piece.strip() for piece in text.split(",")) if part]
 
 
+def _without(cls: type[SettingsT], bad: Collection[str], values: Mapping[str, Any]) -> SettingsT:
+    """Return settings whose other fields are valid; those named hold None."""
+    anything: Any = (Any, Field(default=None, validate_default=False))
+    lenient = create_model(cls.__name__, __base__=cls, **dict.fromkeys(bad, anything))
+    return lenient(**{name: value for name, value in values.items() if name not in bad})
+
+
 def _fault_line(detail: ErrorDetails) -> str:
     message = "is required" if detail["type"] == "missing" else detail["msg"]
-    message = message.removeprefix("Value error, ")
-    if not detail["loc"]:
-        return message
-    return f"{str(detail['loc'][0]).upper()}: {message}".removesuffix(".") + "."
+    return _line(str(detail["loc"][0]), message.removeprefix("Value error, "))
+
+
+def _line(field: str, fault: str) -> str:
+    return f"{field.upper()}: {fault}".removesuffix(".") + "."
 
 
 def _without_secrets(cls: type[TierSettings], values: Mapping[str, Any], line: str) -> str:

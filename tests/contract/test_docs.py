@@ -13,7 +13,13 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")])
 WRITTEN_PAGES = [page for page in PAGES if page.name not in {"configuration.md", "errors.md"}]
 # Words in capitals that are something else: what tests alone are told, and an example's variable.
-NOT_SETTINGS = {"TEST_DATABASE_URL", "TEST_REDIS_URL", "ACCESS_TOKEN", "NOT_SERVING"}
+NOT_SETTINGS = {
+    "TEST_DATABASE_URL",
+    "TEST_REDIS_URL",
+    "ACCESS_TOKEN",
+    "ADMIN_TOKEN",
+    "NOT_SERVING",
+}
 LINK = re.compile(r"\]\(([^)#\s]+)")
 MAKE_TARGET = re.compile(r"`make ([a-z-]+)")
 

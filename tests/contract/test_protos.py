@@ -36,6 +36,8 @@ from arcana.service.v1 import (
 from arcana.service.v1 import order_pb2 as service_order_pb2
 from arcana.service.v1 import product_pb2 as service_product_pb2
 from arcana.service.v1 import user_pb2 as service_user_pb2
+from controller_tier.service_channels import READ_METHODS
+from service_tier.repository import SAFE_TO_REPEAT
 from tier_runtime.catalogue import CATALOGUE
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -239,6 +241,75 @@ def test_no_answer_of_the_service_tier_can_hold_a_hash_or_a_path() -> None:
 def test_every_error_code_in_a_comment_is_in_the_catalogue(path: Path) -> None:
     named = {code for _, code in STATUS_AND_CODE.findall(path.read_text())}
     assert named <= CATALOGUE.keys()
+
+
+# What is sent a second time although it writes, and why that is no harm.
+REPEATED_WRITES = {
+    "UserRepository/CreateOneTimeToken": "Its id is the caller's: a second one finds the first.",
+    "SessionRepository/CreateSession": "Its id is the caller's: a second one finds the first.",
+    "SessionRepository/EndSessionByRefreshToken": "A session that has ended stays ended.",
+    "SessionRepository/EndUserSessions": "Sessions that have ended stay ended.",
+    "EventRepository/AppendEvents": "Their ids are the caller's: a second one finds them.",
+}
+# What only reads and is sent once all the same, and why.
+READ_ONCE = {
+    "AuthService/ListAccessChanges": "It is asked anew every 0.25 s, which is as good.",
+}
+
+
+def _comments() -> dict[str, str]:
+    """Give the comment above each RPC of ours, by "Service/Method"."""
+    comments = {}
+    for path in PROTOS:
+        service, comment = "", ""
+        for line in map(str.strip, path.read_text().splitlines()):
+            if line.startswith("//"):
+                comment += f"{line.removeprefix('//').strip()}\n"
+                continue
+            if match := re.match(r"service (\w+)", line):
+                service = match[1]
+            elif match := re.match(r"rpc (\w+)", line):
+                comments[f"{service}/{match[1]}"] = comment
+            comment = ""
+    return comments
+
+
+def test_every_method_has_a_comment_that_says_what_it_is() -> None:
+    names = {f"{method.containing_service.name}/{method.name}" for method in _methods()}
+    comments = _comments()
+    assert comments.keys() == names
+    assert all(comments.values())
+
+
+@pytest.mark.parametrize(
+    ("methods", "files"),
+    [(READ_METHODS, SERVICE_FILES), (SAFE_TO_REPEAT, REPOSITORY_FILES)],
+    ids=["edge", "service"],
+)
+def test_what_is_sent_twice_is_what_the_comments_call_read_only(
+    methods: tuple[str, ...], files: tuple[ModuleType, ...]
+) -> None:
+    services = {name for module in files for name in module.DESCRIPTOR.services_by_name}
+    of_boundary = {
+        name: comment for name, comment in _comments().items() if name.partition("/")[0] in services
+    }
+    reads = {name for name, comment in of_boundary.items() if "Read only." in comment}
+    sent_twice = {method.rpartition(".")[2] for method in methods}
+    assert len(sent_twice) == len(methods)
+    assert reads - READ_ONCE.keys() <= sent_twice
+    assert sent_twice <= (reads - READ_ONCE.keys()) | REPEATED_WRITES.keys()
+    for name in sent_twice - reads:
+        assert "Idempotent" in of_boundary[name], name
+
+
+def test_the_exceptions_are_needed() -> None:
+    sent_twice = {method.rpartition(".")[2] for method in (*READ_METHODS, *SAFE_TO_REPEAT)}
+    comments = _comments()
+    assert REPEATED_WRITES.keys() <= sent_twice
+    for name in REPEATED_WRITES:
+        assert "Read only." not in comments[name], name
+    for name in READ_ONCE:
+        assert "Read only." in comments[name], name
 
 
 def test_the_comments_name_errors_at_all() -> None:

@@ -13,7 +13,6 @@ from sqlalchemy import text
 
 from tests.stores.waiting import eventually
 from tests.system.client import Edge, Json, new_email, new_password
-from tests.system.load import all_at_once
 from tests.system.mailbox import as_stored
 from tests.system.relays import Relays
 from tests.system.rows import STATUS_OF, Call, Row
@@ -218,20 +217,7 @@ def _another(body: Json) -> Json:
 
 
 def _precondition_failed(edges: Edges, row: Row) -> requests.Response:
-    if row.path.endswith("/change-password"):
-        return _race_of_password_changes(edges, row)
     return _send(edges, row.call(edges.world).with_headers(If_Match='"v987654"'))
-
-
-def _race_of_password_changes(edges: Edges, row: Row) -> requests.Response:
-    """Change one password twice at once until the loser had already passed the check of the old."""
-    for _ in range(30):
-        call = row.call(edges.world)
-        answers = all_at_once(3, lambda _, call=call: _send(edges, call))  # type: ignore[misc]  # bound now
-        for answer in answers:
-            if answer.status_code == 412:
-                return answer
-    raise AssertionError("30 races, and no loser came so far as to be refused")
 
 
 def _precondition_required(edges: Edges, row: Row) -> requests.Response:

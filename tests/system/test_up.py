@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from launcher.settings import SERVICES, WORKER_PORT_STEP
 from tests.stores import Store
 from tests.system.client import Json, expect
 from tests.system.launcher_process import LauncherProcess
@@ -43,7 +44,7 @@ def test_the_first_admin_signs_in_with_the_password_that_was_printed(
         (
             ("--mode", "microservices", "--protocol", "http"),
             "Microservices, with REST between the tiers.",
-            5,
+            2 + len(SERVICES),
         ),
     ],
     ids=["monolithic", "microservices-http"],
@@ -51,14 +52,8 @@ def test_the_first_admin_signs_in_with_the_password_that_was_printed(
 def test_every_mode_comes_up_serves_takes_admin_commands_and_ends(
     tmp_path: Path, words: tuple[str, ...], told: str, processes: int
 ) -> None:
-    # What the options say, the other commands are told by the environment.
-    named = dict(zip(words[::2], words[1::2], strict=True))
-    settings = {
-        **SETTINGS,
-        "DEPLOYMENT_MODE": named.get("--mode", ""),
-        "COMMUNICATION_PROTOCOL": named.get("--protocol", ""),
-    }
-    with LauncherProcess(tmp_path, ("up", *words), settings) as launcher:
+    # The other commands know of the options by the note that `up` keeps.
+    with LauncherProcess(tmp_path, ("up", *words), SETTINGS) as launcher:
         launcher.wait_until_up()
 
         assert told in launcher.log
@@ -70,8 +65,10 @@ def test_every_mode_comes_up_serves_takes_admin_commands_and_ends(
         )
         health = launcher.sister("health")
         assert "All is well." in health, health
+        assert (tmp_path / ".arcana" / "up.json").exists()
         launcher.process.send_signal(signal.SIGINT)
         assert launcher.wait() == 0
+        assert not (tmp_path / ".arcana" / "up.json").exists()
         assert "Traceback" not in launcher.log
 
 
@@ -85,6 +82,8 @@ def test_workers_multiply_the_service_tier_and_the_embedded_store_keeps_its_one_
         assert _first_admin(launcher)["roles"] == ["admin", "user"]
         assert len(launcher.child("service").children()) == 2
         assert "one of the repository tier: the embedded database is a file" in launcher.log
+        asked = [line.split()[-1] for line in launcher.sister("health").splitlines()[:-1]]
+        assert len([url for url in asked if url in _worker_urls(launcher)]) == 2
         launcher.process.send_signal(signal.SIGINT)
         assert launcher.wait() == 0
 
@@ -121,9 +120,40 @@ def test_a_database_that_does_not_answer_is_one_clear_last_line(tmp_path: Path) 
     with LauncherProcess(tmp_path, ("up",), settings) as launcher:
         assert launcher.wait() == 2
 
-        assert launcher.lines[-1].startswith("The database could not be brought up to date: ")
+        assert launcher.lines[-1].startswith(
+            "The database could not be brought up to date: Cannot migrate the database "
+        )
+        assert launcher.log.count("Cannot migrate") == 1
         assert "Traceback" not in launcher.log
         assert "nothing" not in launcher.log
+
+
+def test_a_second_owner_of_the_embedded_file_is_one_clear_last_line(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    settings = {**SETTINGS, "ARCANA_HOME": str(home)}
+    with LauncherProcess(tmp_path, ("up", "--protocol", "http"), settings) as first:
+        first.wait_until_up()
+        other = tmp_path / "other"
+        other.mkdir()
+        with LauncherProcess(other, ("up",), settings) as second:
+            assert second.wait() == 2
+
+            assert second.lines[-1].startswith(
+                "The repository tier did not come up: Another repository tier serves "
+            )
+            assert second.log.count("Another repository tier serves") == 1
+        # What the first one has noted is still there.
+        assert "All is well." in first.sister("health")
+
+
+def test_a_home_that_cannot_be_used_is_one_clear_last_line(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.write_text("no folder")
+    with LauncherProcess(tmp_path, ("up",), {"ARCANA_HOME": str(home)}) as launcher:
+        assert launcher.wait() == 2
+
+        assert launcher.lines[-1].startswith("The database could not be brought up to date: ")
+        assert launcher.log.count("Cannot make") == 1
 
 
 def test_keys_that_cannot_be_used_are_one_clear_last_line_of_a_monolith(tmp_path: Path) -> None:
@@ -133,8 +163,8 @@ def test_keys_that_cannot_be_used_are_one_clear_last_line_of_a_monolith(tmp_path
     with LauncherProcess(tmp_path, ("up", "--mode", "monolithic"), SETTINGS) as launcher:
         assert launcher.wait() == 2
 
-        assert launcher.lines[-1].startswith("The monolith did not come up: ")
-        assert "token_secret is empty" in launcher.lines[-1]
+        assert launcher.lines[-1].startswith("The monolith did not come up: The secret file ")
+        assert launcher.log.count("token_secret is empty") == 1
         assert "Traceback" not in launcher.log
 
 
@@ -148,6 +178,12 @@ def test_a_monolith_whose_port_for_admin_commands_is_taken_is_one_clear_line(
             assert launcher.wait() == 2
 
             assert launcher.lines == [f"Cannot listen on {bind}, which SERVICE_BIND names."]
+
+
+def _worker_urls(launcher: LauncherProcess) -> set[str]:
+    """Give the URLs of the two workers of the service tier."""
+    host, _, port = launcher.environ["SERVICE_BIND"].rpartition(":")
+    return {f"grpc://{host}:{int(port) + each}" for each in (0, WORKER_PORT_STEP)}
 
 
 def _first_admin(launcher: LauncherProcess) -> Json:

@@ -166,10 +166,31 @@ def test_a_tier_that_refuses_to_start_is_named_with_its_reason(launch: Launch) -
     launcher = launch("up", FAKE_SERVICE="refuse")
 
     assert launcher.wait() == 2
-    assert launcher.lines[-1] == (
-        "The service tier did not come up: it ended with exit code 2: The fake service refuses."
-    )
+    assert launcher.lines[-1] == "The service tier did not come up: The fake service refuses."
+    assert launcher.log.count("The fake service refuses.") == 1
     assert "Traceback" not in launcher.log
+
+
+def test_a_cache_that_does_not_answer_is_told_with_what_it_means(launch: Launch) -> None:
+    launcher = launch("up", FAKE_REPOSITORY="uncached")
+    launcher.wait_until_up()
+
+    assert "arcana      | The cache (REDIS_URL) does not answer: reads go to" in launcher.log
+
+
+def test_a_cache_that_answers_is_not_mentioned(launch: Launch) -> None:
+    launcher = launch("up")
+    launcher.wait_until_up()
+
+    assert "cache" not in launcher.log
+
+
+def test_a_tier_that_breaks_while_it_starts_is_named_after_all_that_it_said(launch: Launch) -> None:
+    launcher = launch("up", FAKE_SERVICE="break")
+
+    assert launcher.wait() == 2
+    assert launcher.lines[-1] == "The service tier did not come up: it ended with exit code 1."
+    assert "RuntimeError: The fake service breaks." in launcher.log
 
 
 @pytest.mark.parametrize("tier", ["repository", "controller"])
@@ -185,9 +206,9 @@ def test_a_database_that_cannot_be_migrated_is_one_clear_last_line(launch: Launc
 
     assert launcher.wait() == 2
     assert launcher.lines[-1] == (
-        "The database could not be brought up to date: "
-        "it ended with exit code 2: The fake migration refuses."
+        "The database could not be brought up to date: The fake migration refuses."
     )
+    assert launcher.log.count("The fake migration refuses.") == 1
 
 
 def test_a_migration_that_takes_too_long_is_given_up(launch: Launch) -> None:

@@ -19,10 +19,12 @@ from tier_runtime.startup import StartupError
 
 
 def behave(name: str) -> str:
-    """Refuse to start when told to; otherwise give the word that says how to behave."""
+    """Refuse to start, or break, when told to; otherwise give the word that says how to behave."""
     word = os.environ.get(f"FAKE_{name.upper()}", "well")
     if word == "refuse":
         raise StartupError(f"The fake {name} refuses.")
+    if word == "break":
+        raise RuntimeError(f"The fake {name} breaks.")
     if word == "deaf":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     return word
@@ -38,6 +40,8 @@ def serve_inner_tier(name: str, bind: str) -> int:
         conditions.set("", health_pb2.HealthCheckResponse.SERVING)
     else:
         conditions.set("", health_pb2.HealthCheckResponse.NOT_SERVING)
+    if word != "uncached":
+        conditions.set("store.cache", health_pb2.HealthCheckResponse.SERVING)
     server = grpc.server(futures.ThreadPoolExecutor(4))
     health_pb2_grpc.add_HealthServicer_to_server(conditions, server)
     users = grpc.method_handlers_generic_handler(

@@ -110,12 +110,10 @@ def test_it_serves_by_every_transport_and_by_several_processes(
 
 
 def test_over_http_too_what_keeps_it_from_starting_is_one_line(tmp_path: Path) -> None:
-    process = start(
-        tmp_path,
-        SERVICE_BIND="127.0.0.1:0",
-        REPOSITORY_URL="inproc:repository",
-        COMMUNICATION_PROTOCOL="http",
-    )
+    home = tmp_path / "home"
+    home.write_text("no folder")
+    process = start(home, SERVICE_BIND="127.0.0.1:0", COMMUNICATION_PROTOCOL="http")
     _, stderr = process.communicate(timeout=30)
     assert process.returncode == 2
-    assert stderr == ("Cannot open a channel to 'inproc:repository': it is not in this process.\n")
+    assert stderr.startswith(f"Cannot keep a secret in {home}")
+    assert stderr.count("\n") == 1

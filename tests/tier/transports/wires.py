@@ -60,9 +60,12 @@ class TierProcess:
     """A tier in a process of its own; what it writes is kept. Whoever makes it stops it."""
 
     def __init__(self, module: str, *arguments: str, environ: Mapping[str, str]) -> None:
+        # Elsewhere than the project, whose `.env` it would read. A clean clone has no such folder.
+        folder = ROOT / "build"
+        folder.mkdir(exist_ok=True)
         self._process = subprocess.Popen(
             [sys.executable, *("-X", "faulthandler"), "-m", module, *arguments],
-            cwd=ROOT / "build",
+            cwd=folder,
             env={
                 **os.environ,
                 "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "shared_protos")]),

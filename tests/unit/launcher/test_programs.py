@@ -59,8 +59,12 @@ def test_in_the_monolithic_mode_an_inner_tier_has_no_process_of_its_own(tier: Ti
 def test_the_controller_of_microservices_must_be_told_where_they_are() -> None:
     environ = {"DEPLOYMENT_MODE": "microservices"}
 
-    with pytest.raises(StartupError, match="SERVICE_URLS: "):
-        program_of("controller", environ)
+    with pytest.raises(SettingsError) as caught:
+        program_of("controller", environ | {"WEB_WORKERS": "x"})
+    assert [fault.partition(":")[0] for fault in caught.value.faults] == [
+        "SERVICE_URLS",
+        "WEB_WORKERS",
+    ]
     urls = ",".join(f"{name}=grpc://{name}:1" for name in SERVICES)
     assert program_of("controller", environ | {"SERVICE_URLS": urls}).told == {}
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from launcher.settings import SERVICES, LauncherSettings, read_urls
+from launcher.settings import SERVICES, LauncherSettings, read_urls, split_url
 from tier_runtime.settings import SettingsError, load
 
 
@@ -26,6 +26,23 @@ def test_a_url_that_is_given_goes_before_the_bind() -> None:
     settings = load(LauncherSettings, {"SERVICE_URL": "dns:///service:50051"})
 
     assert settings.service_target() == "dns:///service:50051"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SERVICE_URL", "inproc:service"),
+        ("REPOSITORY_URL", "inproc:repository"),
+        ("SERVICE_URLS", "auth=inproc:service"),
+        ("SERVICE_URL", "service:50051"),
+        ("REPOSITORY_URL", "grpc://repository"),
+    ],
+)
+def test_a_url_that_leads_to_no_other_process_is_refused(name: str, value: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(LauncherSettings, {name: value})
+    [fault] = caught.value.faults
+    assert fault.startswith(f"{name}: Cannot open a channel to ")
 
 
 def test_in_microservices_each_service_has_a_port_of_its_own() -> None:
@@ -70,6 +87,19 @@ def test_the_embedded_database_has_one_process(url: str, workers: int) -> None:
     settings = load(LauncherSettings, {"WORKERS": "4", "DATABASE_URL": url})
 
     assert settings.repository_workers == workers
+
+
+@pytest.mark.parametrize(
+    ("url", "each"),
+    [
+        ("grpc://127.0.0.1:1", ["grpc://127.0.0.1:1"]),
+        ("grpc://[::1]:1,[::1]:2", ["grpc://[::1]:1", "grpc://[::1]:2"]),
+        ("http://a:1,b:2", ["http://a:1", "http://b:2"]),
+        ("dns:///service:1", ["dns:///service:1"]),
+    ],
+)
+def test_each_address_of_a_url_can_be_asked_by_itself(url: str, each: list[str]) -> None:
+    assert split_url(url) == each
 
 
 def test_urls_of_services_may_hold_several_addresses() -> None:

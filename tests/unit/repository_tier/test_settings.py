@@ -61,7 +61,16 @@ def test_another_cache_is_refused() -> None:
 
 def test_a_pool_that_starves_threads_is_refused() -> None:
     told = faults(DATABASE_POOL_SIZE="8", REPOSITORY_THREADS="9")
-    assert "DATABASE_POOL_SIZE must be at least REPOSITORY_THREADS" in told
+    assert told == "DATABASE_POOL_SIZE: must be at least REPOSITORY_THREADS."
+
+
+def test_every_rule_that_is_broken_is_named_beside_every_bad_value() -> None:
+    told = faults(DATABASE_POOL_SIZE="1", WORKERS="2", CACHE_TTL_SECONDS="0")
+    assert [line.partition(":")[0] for line in told.splitlines()] == [
+        "CACHE_TTL_SECONDS",
+        "DATABASE_POOL_SIZE",
+        "WORKERS",
+    ]
 
 
 def test_the_url_can_come_from_a_file(tmp_path: Path) -> None:

@@ -68,8 +68,11 @@ def test_scrypt_parameters_that_cannot_work_are_refused(method: str) -> None:
 
 
 def test_hs256_needs_its_secret_and_signs_with_it(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="JWT_SECRET"):
-        load(ServiceSettings, {"JWT_ALGORITHM": "HS256"})
+    for secret in ("", "short"):
+        with pytest.raises(SettingsError) as refused:
+            load(ServiceSettings, {"JWT_ALGORITHM": "HS256", "JWT_SECRET": secret})
+        # Word for word what the edge says of it, so that `arcana up` says it once.
+        assert refused.value.faults == ("JWT_SECRET: HS256 needs a secret of at least 32 bytes.",)
     settings = load(
         ServiceSettings,
         {"JWT_ALGORITHM": "HS256", "JWT_SECRET": SECRET, "ARCANA_HOME": str(tmp_path)},
@@ -78,6 +81,15 @@ def test_hs256_needs_its_secret_and_signs_with_it(tmp_path: Path) -> None:
     assert (ring.signing.algorithm, ring.published) == ("HS256", ())
     assert SECRET not in repr(settings)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_secret_is_named_beside_a_bad_value_and_not_missed_by_who_signs_nothing() -> None:
+    with pytest.raises(SettingsError) as refused:
+        load(ServiceSettings, {"JWT_ALGORITHM": "HS256", "HASH_QUEUE": "x"})
+    names = [fault.partition(":")[0] for fault in refused.value.faults]
+    assert names == ["HASH_QUEUE", "JWT_SECRET"]
+    unsigned = load(ServiceSettings, {"JWT_ALGORITHM": "HS256", "SERVICES": "users,orders"})
+    assert unsigned.jwt_secret is None
 
 
 def test_keys_of_a_rotation_come_from_their_files(tmp_path: Path) -> None:

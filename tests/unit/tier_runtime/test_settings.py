@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import pytest
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator
 
 from tier_runtime.settings import (
+    Rule,
     SettingDoc,
     SettingsError,
     TierSettings,
@@ -35,11 +36,18 @@ class ExampleSettings(TierSettings):
             raise ValueError(f"this is bad: {value.get_secret_value()}")
         return value
 
-    @model_validator(mode="after")
-    def _talks_too_much_too(self) -> ExampleSettings:
+    def _talks_too_much_too(self) -> str | None:
         if self.strict and self.jwt_secret:
-            raise ValueError(f"STRICT forbids JWT_SECRET {self.jwt_secret.get_secret_value()}")
-        return self
+            return f"forbids JWT_SECRET {self.jwt_secret.get_secret_value()}"
+        return None
+
+    def _is_in_a_hurry(self) -> str | None:
+        return "is too short for MODE" if self.timeout_seconds < 1 and self.mode == "http" else None
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(("strict", "jwt_secret"), _talks_too_much_too),
+        Rule(("timeout_seconds", "mode"), _is_in_a_hurry),
+    )
 
 
 def faults(environ: dict[str, str], env_file: Path | None = None) -> list[str]:
@@ -104,9 +112,27 @@ def test_no_value_is_told_in_a_fault() -> None:
     assert not any(value in line for line in told for value in ("hunter2", "bad-secret", "short,"))
 
 
-def test_a_fault_of_the_whole_tells_no_secret_either() -> None:
+def test_a_fault_of_a_rule_tells_no_secret_either() -> None:
     assert faults({"PORT": "1", "STRICT": "1", "JWT_SECRET": "very secret"}) == [
-        "STRICT forbids JWT_SECRET **********"
+        "STRICT: forbids JWT_SECRET **********."
+    ]
+
+
+def test_every_broken_rule_is_named_beside_the_bad_and_missing_values() -> None:
+    environ = {"STRICT": "1", "JWT_SECRET": "very secret", "TIMEOUT_SECONDS": "0.5", "MODE": "http"}
+    assert faults({**environ, "PORTS": "x"}) == [
+        "PORT: is required.",
+        "PORTS: Input should be a valid integer, unable to parse string as an integer.",
+        "STRICT: forbids JWT_SECRET **********.",
+        "TIMEOUT_SECONDS: is too short for MODE.",
+    ]
+
+
+def test_a_rule_is_not_asked_about_a_value_that_is_bad_itself(tmp_path: Path) -> None:
+    environ = {"PORT": "1", "STRICT": "1", "JWT_SECRET_FILE": str(tmp_path)}
+    assert faults({**environ, "TIMEOUT_SECONDS": "soon", "MODE": "http"}) == [
+        f"JWT_SECRET_FILE: cannot read {tmp_path}: Is a directory.",
+        "TIMEOUT_SECONDS: Input should be a valid number, unable to parse string as a number.",
     ]
 
 
