@@ -22,6 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 from repository_tier.engine import begin_immediate, prepare_sqlite, sqlite_file
+from repository_tier.mysql_connection import connect_by_pymysql
 from repository_tier.settings import RepositorySettings
 from tier_runtime.logs import configure_logging, get_logger
 from tier_runtime.secrets import make_private_folder
@@ -162,6 +163,7 @@ def _alone_on_mysql(url: URL) -> Iterator[Connection]:
             "SESSION time_zone = '+00:00', SESSION sql_mode = 'TRADITIONAL'",
         },
     )
+    connect_by_pymysql(engine)
     # A name is at most 64 characters long, and known to the whole server.
     name = f"arcana.migrate.{url.database}"[:64]
     with engine.connect() as connection:
