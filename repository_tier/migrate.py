@@ -8,7 +8,8 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,11 @@ def _make_private(file: Path) -> None:
     SQLite gives the files that it puts beside it the same mode.
     """
     make_private_folder(file.parent)
-    os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
+    # One that is there is not opened: closing it would take away all locks that this process has
+    # on it, and others could then pull the database from under its connections
+    # (sqlite.org/howtocorrupt.html, section 2.2).
+    with suppress(FileExistsError):
+        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
 def current_revision(connection: Connection) -> str | None:
@@ -79,8 +84,9 @@ def current_revision(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
 
 
+@cache
 def required_revision() -> str:
-    """Return the newest revision, which this build was made for."""
+    """Return the newest revision, which this build was made for; read once."""
     head = _scripts().get_current_head()
     if head is None:
         raise StartupError("This installation has no migrations.")
