@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import threading
 from typing import Any
 
 from flask import Flask
-from flask_smorest import Api  # type: ignore[import-untyped]  # ships no types
+from flask_smorest import Api, Blueprint  # type: ignore[import-untyped]  # ships no types
 
 from controller_tier.fields import Money, QueryFlag, QueryInteger, QueryTime
 from controller_tier.openapi_parts import SECURITY_SCHEME, problem_example
@@ -107,6 +108,8 @@ class DocumentedApi(Api):  # type: ignore[misc]  # its base has no types
                 "servers": [{"url": "/", "description": "This server."}],
             },
         )
+        self._describing = threading.Lock()
+        self._undescribed: list[Blueprint] = []
         # A text or a number: it says itself what it is.
         self.register_field(Money, None, None)
         self.register_field(QueryFlag, "string", None)
@@ -137,9 +140,26 @@ class DocumentedApi(Api):  # type: ignore[misc]  # its base has no types
     def _register_pagination_header(self) -> None:
         """Register nothing: pages are described by their envelope."""
 
+    def register_blueprint(self, blp: Blueprint) -> None:
+        """Serve a blueprint's routes, to be described in the document.
+
+        That takes longer than all else a worker does before it serves, so it is put off until
+        somebody asks for the document; most workers are never asked.
+        """
+        self._app.extensions["flask-smorest"]["blp_name_to_api"][blp.name] = self
+        self._app.register_blueprint(blp)
+        self._undescribed.append(blp)
+
     def document(self) -> dict[str, Any]:
-        """Return the document."""
-        document: dict[str, Any] = self.spec.to_dict()
+        """Return the document, of all routes that are registered by now."""
+        with self._describing:
+            for blp in self._undescribed:
+                blp.register_views_in_doc(
+                    self, self._app, self.spec, name=blp.name, parameters=None
+                )
+                self.spec.tag({"name": blp.name, "description": blp.description})
+            self._undescribed.clear()
+            document: dict[str, Any] = self.spec.to_dict()
         codes = sorted(_referred_examples(document["paths"]))
         document["components"]["examples"] = {code: problem_example(code) for code in codes}
         return document

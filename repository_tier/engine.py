@@ -12,6 +12,7 @@ from sqlalchemy.dialects.mysql.base import MySQLDialect
 from sqlalchemy.engine import URL, Connection
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from repository_tier.mysql_connection import connect_by_pymysql
 from tier_runtime.deadline import Deadline
 
 # How long MySQL lets a transaction wait for a row, and SQLite a writer for the file.
@@ -139,6 +140,7 @@ def _mysql_engines(url: URL, pool: PoolSettings) -> Engines:
     # wrote, and InnoDB locks rows, not the gaps between them, so there are fewer deadlocks.
     writers = create_engine(url, isolation_level="READ COMMITTED", **shared)
     for engine in (readers, writers):
+        connect_by_pymysql(engine)
         event.listen(engine, "before_cursor_execute", _bound_by_deadline, retval=True)
     return Engines(readers, writers)
 

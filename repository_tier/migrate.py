@@ -8,7 +8,8 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 from repository_tier.engine import begin_immediate, prepare_sqlite, sqlite_file
+from repository_tier.mysql_connection import connect_by_pymysql
 from repository_tier.settings import RepositorySettings
 from tier_runtime.logs import configure_logging, get_logger
 from tier_runtime.secrets import make_private_folder
@@ -70,7 +72,11 @@ def _make_private(file: Path) -> None:
     SQLite gives the files that it puts beside it the same mode.
     """
     make_private_folder(file.parent)
-    os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
+    # One that is there is not opened: closing it would take away all locks that this process has
+    # on it, and others could then pull the database from under its connections
+    # (sqlite.org/howtocorrupt.html, section 2.2).
+    with suppress(FileExistsError):
+        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
 def current_revision(connection: Connection) -> str | None:
@@ -78,8 +84,9 @@ def current_revision(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
 
 
+@cache
 def required_revision() -> str:
-    """Return the newest revision, which this build was made for."""
+    """Return the newest revision, which this build was made for; read once."""
     head = _scripts().get_current_head()
     if head is None:
         raise StartupError("This installation has no migrations.")
@@ -162,6 +169,7 @@ def _alone_on_mysql(url: URL) -> Iterator[Connection]:
             "SESSION time_zone = '+00:00', SESSION sql_mode = 'TRADITIONAL'",
         },
     )
+    connect_by_pymysql(engine)
     # A name is at most 64 characters long, and known to the whole server.
     name = f"arcana.migrate.{url.database}"[:64]
     with engine.connect() as connection:

@@ -115,6 +115,41 @@ def test_migrating_again_changes_nothing(store: Store, engine: Engine) -> None:
     assert known_roles(engine) == {"admin", "premium", "user"}
 
 
+# Takes, as SQLite's last connection would, all that connections lock of the file they share.
+TAKE_ALL = """
+import fcntl, sys
+with open(sys.argv[1], "r+b") as file:
+    fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 510, 0x40000002)
+"""
+
+
+def is_taken(file: str) -> bool:
+    """Have another process try to take the file's locks."""
+    tried = subprocess.run(
+        [sys.executable, "-c", TAKE_ALL, file], check=False, capture_output=True, text=True
+    )
+    assert tried.returncode == 0 or "BlockingIOError" in tried.stderr, tried.stderr
+    return tried.returncode == 0
+
+
+def test_migrating_again_takes_no_lock_from_connections_of_the_same_process(
+    stores: Stores,
+) -> None:
+    url = stores.new_store("embedded").database_url
+    file = url.removeprefix("sqlite:///")
+    migrate(url)
+    engines = make_engines(url, PoolSettings(1, 1.0, 5, 30.0))
+    try:
+        with engines.readers.connect() as connection:
+            connection.execute(select(roles.c.name)).all()
+            assert not is_taken(file)
+            migrate(url)
+            assert not is_taken(file)
+    finally:
+        engines.close()
+    assert is_taken(file)
+
+
 @pytest.mark.parametrize("behind", ["", *REVISIONS[:-1]])
 def test_a_step_that_was_done_and_not_recorded_is_done_again(
     done_store: Store, behind: str
