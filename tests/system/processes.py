@@ -17,7 +17,9 @@ from types import TracebackType
 
 import psutil
 
+from launcher.accounts import accounts_at
 from launcher.health import Condition, edge_is_well, inner_tier_is_well
+from repository_tier.migrate import migrate
 from tests.stores import Store
 from tests.stores.waiting import eventually
 from tests.system.plan import Part, Tier, make_plan
@@ -132,19 +134,23 @@ class ArcanaProcesses:
     def admin(self) -> Credentials:
         """An admin's credentials; the admin is made on first use."""
         if self._admin is None:
-            self.command("create-admin")
-            self._admin = Credentials(
+            admin = Credentials(
                 self.environ["ARCANA_ADMIN_EMAIL"], self.environ["ARCANA_ADMIN_PASSWORD"]
             )
+            with accounts_at(self.service_url) as accounts:
+                accounts.create_admin(admin.email, admin.password)
+            self._admin = admin
         return self._admin
 
     def start(self, *tiers: Tier) -> None:
         """Start these tiers, or migrate the database and start all, and wait for their health.
 
-        They start at once, which is quicker: each begins without its neighbours.
+        They start at once, which is quicker: each begins without its neighbours. What the commands
+        `arcana migrate` and `arcana create-admin` do is done in this process: a process of its own
+        would take longer for each than a tier does to start. That they work is tested in test_up.
         """
         if not tiers:
-            self.command("migrate")
+            migrate(self.environ["DATABASE_URL"])
         wanted = tiers or self.tiers
         for tier in wanted:
             self.spawn(tier)
@@ -275,26 +281,6 @@ class ArcanaProcesses:
             if isinstance(value, dict):
                 lines.append(value)
         return lines
-
-    def command(self, *words: str) -> str:
-        """Run an `arcana` command on these tiers and give its output.
-
-        Raises:
-            AssertionError: when its exit code is not 0.
-        """
-        done = subprocess.run(
-            [sys.executable, "-m", "launcher.cli", *words],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            cwd=self._home,
-            env=self.environ,
-            timeout=60,
-            check=False,
-        )
-        assert done.returncode == 0, f"arcana {' '.join(words)}: {done.stdout}"
-        return done.stdout
 
     def __enter__(self) -> ArcanaProcesses:
         try:

@@ -56,9 +56,11 @@ def test_it_serves_until_it_is_told_to_end_and_then_ends_with_0(
         process = start(tmp_path, SERVICE_BIND="127.0.0.1:0", REPOSITORY_URL=url)
         try:
             assert process.stdout is not None
-            first = json.loads(process.stdout.readline())
-            assert (first["tier"], first["event"]) == ("service", "serving")
-            with open_channel(f"grpc://{first['address']}") as channel:
+            # Its neighbour may be known to be well before that.
+            lines = (json.loads(line) for line in process.stdout)
+            serving = next(line for line in lines if line["event"] == "serving")
+            assert serving["tier"] == "service"
+            with open_channel(f"grpc://{serving['address']}") as channel:
                 stub = auth_service_pb2_grpc.AuthServiceStub(channel)
                 request = auth_service_pb2.RegisterRequest(
                     email="ada@example.org", name="Ada", password="Quiet-River-42-Stones"
