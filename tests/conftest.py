@@ -16,7 +16,14 @@ MEASURED = "measured"
 # In which order the folders have their turn. What is measured begins, beside tests of a few
 # processes each. Whole systems come after it, and what is short at the end, where it keeps all
 # workers busy until the last one is done.
-TURNS = (MEASURED, "tests/tier/", "tests/system/", "tests/contract/", "tests/stores/", "tests/unit/")
+TURNS = (
+    MEASURED,
+    "tests/tier/",
+    "tests/system/",
+    "tests/contract/",
+    "tests/stores/",
+    "tests/unit/",
+)
 
 
 def _scope(nodeid: str) -> str:

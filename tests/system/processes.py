@@ -282,6 +282,26 @@ class ArcanaProcesses:
                 lines.append(value)
         return lines
 
+    def command(self, *words: str) -> str:
+        """Run an `arcana` command on these tiers and give its output.
+
+        Raises:
+            AssertionError: when its exit code is not 0.
+        """
+        done = subprocess.run(
+            [sys.executable, "-m", "launcher.cli", *words],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            cwd=self._home,
+            env=self.environ,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, f"arcana {' '.join(words)}: {done.stdout}"
+        return done.stdout
+
     def __enter__(self) -> ArcanaProcesses:
         try:
             self.start()
