@@ -46,7 +46,7 @@ class ControllerSettings(TierSettings):
         "is left alone.",
     )
     circuit_breaker_seconds: float = Field(
-        default=1.0,
+        default=0.5,
         gt=0,
         le=300,
         description="How long it is left alone before one RPC tries again, in seconds.",
