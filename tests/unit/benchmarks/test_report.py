@@ -97,13 +97,10 @@ def test_progress_without_a_terminal_is_a_line_for_each_stage(console: Console) 
     assert "starting" in printed(console)
 
 
-def test_every_plot_is_well_formed_and_the_same_figures_give_the_same_plot() -> None:
-    made = results()
-    drawn = plots(made, headline_of(made))
-    assert set(drawn) == PLOTS
-    for svg in drawn.values():
-        assert tags(svg)[0] == "svg"
-    assert plots(made, headline_of(made)) == drawn
+def test_every_plot_is_well_formed(report: Path) -> None:
+    assert {file.name for file in report.glob("*.svg")} == PLOTS
+    for file in report.glob("*.svg"):
+        assert tags(file.read_text())[0] == "svg"
 
 
 def test_plots_of_nothing_are_the_headline_alone() -> None:
@@ -140,10 +137,14 @@ def test_the_plots_and_the_figures_stand_beside_the_page(report: Path) -> None:
     assert json.loads((report / "latest.json").read_text())["headline"]["hop_point_over_fair"]
 
 
-def test_a_run_can_be_reported_on_again(tmp_path: Path) -> None:
+def test_a_run_can_be_reported_on_again_and_the_same_figures_give_the_same_plots(
+    report: Path, tmp_path: Path
+) -> None:
     made = results()
     save(made.to_dict({}), tmp_path / "before.json")
     arguments = ["--again", str(tmp_path / "before.json"), "--to", str(tmp_path / "report")]
     assert command.main(arguments) == 0
     document = json.loads((tmp_path / "report" / "latest.json").read_text())
     assert document["headline"] == headline_of(made)
+    for plot in PLOTS:
+        assert (tmp_path / "report" / plot).read_text() == (report / plot).read_text()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 from google.protobuf.any_pb2 import Any as AnyMessage
@@ -84,6 +85,8 @@ def messages(message_class: type[Message]) -> st.SearchStrategy[Any]:
     return _fields(descriptor).map(lambda fields: message_class(**fields))
 
 
+# To make a strategy takes longer than to draw from it.
+@cache
 def _fields(descriptor: Descriptor) -> st.SearchStrategy[dict[str, Any]]:
     alternatives = {
         member.name: oneof.name
@@ -130,6 +133,7 @@ def _one(field: FieldDescriptor) -> st.SearchStrategy[Any]:
     return st.integers(*_INTEGERS[field.cpp_type])
 
 
+@cache
 def _message(descriptor: Descriptor) -> st.SearchStrategy[Any]:
     if descriptor.full_name == "google.protobuf.Timestamp":
         nanos = st.integers(0, 999_999).map(lambda micros: micros * 1000)
