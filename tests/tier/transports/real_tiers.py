@@ -46,8 +46,11 @@ def make_repository(environ: Mapping[str, str], _in_process: InProcess) -> Tier:
 
 def make_service(environ: Mapping[str, str], in_process: InProcess) -> Tier:
     """Build the service tier; the repository tier may be in this process."""
-    settings = load(ServiceSettings, environ)
-    channel = open_channel(settings.repository_url, channel_settings(), in_process=in_process)
+    told = dict(environ)
+    # No setting can name what is in this process.
+    url = told.pop("REPOSITORY_URL")
+    settings = load(ServiceSettings, told)
+    channel = open_channel(url, channel_settings(), in_process=in_process)
     services = make_services(
         settings,
         Repository.over(channel, max_batch=settings.coalesce_max_batch),
