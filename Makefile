@@ -72,7 +72,7 @@ docs: environment-dev ## Write the generated pages of docs/
 	$(PY) docs/generate.py
 
 .PHONY: docs-queries
-docs-queries: environment-dev ## Write docs/queries.md: each query's plan in a shop of 100,000 rows
+docs-queries: environment-dev ## Write docs/queries.md: each query's plan in a full shop (--rows N; 100,000 take long)
 	$(PY) docs/queries.py $(ARGS)
 
 .PHONY: fuzz

@@ -161,8 +161,10 @@ def _filter(**fields: Any) -> product_repository_pb2.ProductFilter:
     return product_repository_pb2.ProductFilter(status=product_pb2.PRODUCT_STATUS_ACTIVE, **fields)
 
 
-def _search(query: str, filter_: product_repository_pb2.ProductFilter = _EVERYBODY) -> Ask:
-    request = product_repository_pb2.SearchProductsRequest(query=query, filter=filter_, limit=20)
+def _search(
+    query: str, filter_: product_repository_pb2.ProductFilter = _EVERYBODY, limit: int = 20
+) -> Ask:
+    request = product_repository_pb2.SearchProductsRequest(query=query, filter=filter_, limit=limit)
     return lambda tier: tier.products.SearchProducts(request)
 
 
@@ -243,7 +245,12 @@ QUESTIONS: Mapping[str, Ask] = MappingProxyType(
             product_repository_pb2.ProductFilter(category=_A_PRODUCT.category)
         ),
         "Products found by two words": _search(
-            " ".join((_A_PRODUCT.name.split()[0], _A_PRODUCT.name.split()[3][:4]))
+            " ".join((_A_PRODUCT.name.split()[0], _A_PRODUCT.name.split()[3][:4])),
+            # So many are found among few products too.
+            limit=1,
+        ),
+        "A search that finds fewer than it may: asked again for all that match": _search(
+            "nobody sells that"
         ),
         "The same within a category and a range of prices": _search(
             _A_PRODUCT.name.split()[3],
