@@ -282,6 +282,16 @@ class ArcanaProcesses:
                 lines.append(value)
         return lines
 
+    def deadlocks(self) -> list[str]:
+        """Give the deadlocks that the repository tier has told a caller of, by its log."""
+        failures = [
+            str(line["error"])
+            for line in self.log_lines("repository")
+            if line.get("event") == "database_failed"
+        ]
+        # The driver's number stands in each.
+        return [failure for failure in failures if "1213" in failure]
+
     def command(self, *words: str) -> str:
         """Run an `arcana` command on these tiers and give its output.
 
