@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from random import Random
+from threading import Event, Semaphore
 
 import pytest
 
@@ -19,6 +20,7 @@ from tests.system.client import Edge
 from tests.system.load import all_at_once
 from tests.system.processes import ArcanaProcesses
 from tests.system.shoppers import (
+    PATIENCE_SECONDS,
     Answer,
     ShopAdmin,
     Shopper,
@@ -35,6 +37,8 @@ KEYS = sized(20, 200)
 AT_ONCE = 10
 PRICE_CHANGES = sized(60, 1_000)
 ORDERS_MEANWHILE = sized(150, 3_000)
+# So many changes come as fast as they can; the next ones wait for somebody to have bought.
+CHANGES_AT_ONCE = 4
 
 
 @pytest.fixture(scope="module")
@@ -128,17 +132,26 @@ def test_no_order_is_sold_at_a_price_that_was_not_current_in_its_transaction(
     product_id = admin.new_product(stock=ORDERS_MEANWHILE * 3, price="1.00")
     # Every change has a price of its own, and is known by its request's id.
     prices = {f"price-{new_key()}": 101 + number for number in range(PRICE_CHANGES)}
+    one_was_sold, half_are_changed = Semaphore(0), Event()
 
     def change_price(request_id: str) -> None:
+        changes_before = prices[request_id] - 101
+        if changes_before % CHANGES_AT_ONCE == CHANGES_AT_ONCE - 1:
+            assert one_was_sold.acquire(timeout=PATIENCE_SECONDS), "nobody buys"
+        if changes_before * 2 >= PRICE_CHANGES:
+            half_are_changed.set()
         body = {"price": _decimal(prices[request_id])}
         headers = {"X-Request-ID": request_id}
         answer = admin.ask("PATCH", f"/products/{product_id}", body, headers=headers)
         assert answer.status == 200, answer
 
     def order_some(number: int) -> Answer:
+        if number * 2 >= ORDERS_MEANWHILE:
+            assert half_are_changed.wait(PATIENCE_SECONDS), "prices stay"
         answer = shopper.order({product_id: Random(number).randint(1, 3)})
         # Who is outrun by prices five times is told to come again.
         assert answer.status == 201, answer
+        one_was_sold.release()
         return answer
 
     # Two admins, whose changes interleave as well.

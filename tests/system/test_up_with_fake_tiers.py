@@ -320,9 +320,9 @@ def test_health_is_0_when_all_is_well_and_1_otherwise(launch: Launch) -> None:
 
     asked = launch("health", **binds)
 
-    # The fake repository tier does not know of any store.
+    # The fake repository tier knows of a cache, and of no database.
     assert asked.wait() == 1
-    assert asked.lines[-1] == "Not well: database, cache."
+    assert asked.lines[-1] == "Not well: database."
     assert launch("health").wait() == 1
 
 
