@@ -68,6 +68,9 @@ OPERATIONS = MappingProxyType(
     }
 )
 
+# What is asked of the edge; all else is asked of the repository tier alone.
+CHAIN_OPERATIONS = (READS, MIX)
+
 HOP_VARIANTS = (GRPC, GRPC_PLAIN, REST_FAIR, REST_BEST, REST_NAIVE, INPROC)
 CHAIN_VARIANTS = (
     GRPC, GRPC_PLAIN, REST_FAIR, REST_BEST, REST_NAIVE, MONOLITH, MONOLITH_PLAIN,
@@ -92,6 +95,16 @@ class Cell:
     def key(self) -> tuple[Part, StoreKind, str, int]:
         """What tells it from all other cells."""
         return self.part, self.store, self.operation, self.callers
+
+
+def part_of(operation: str) -> Part:
+    """Tell which part of the benchmark an operation belongs to."""
+    return "chain" if operation in CHAIN_OPERATIONS else "hop"
+
+
+def variants_of(part: Part) -> tuple[str, ...]:
+    """Return all variants of a part."""
+    return CHAIN_VARIANTS if part == "chain" else HOP_VARIANTS
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,9 @@
-"""Where the time goes: the tiers of one variant, sampled from outside while their edge is loaded.
+"""Where the time goes: the processes of one variant, sampled from outside while they are loaded.
 
-    python -m benchmarks.profile [--variant rest-fair] [--connections 64] [--seconds 10]
+    python -m benchmarks.profile [--variant rest-fair] [--callers 64] [--seconds 10]
+    python -m benchmarks.profile --operation "list 50" --callers 16
+
+The first loads the edge of a chain, the second a repository tier alone: as the operation says.
 
 Prints for each process the functions that held the interpreter's lock most often, by themselves and
 with what they called; the rest of the CPU time is that of the kernel and of native threads. py-spy
@@ -25,9 +28,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.plan import CHAIN_VARIANTS, GRPC, MIX, READS, Block, Cell
+from benchmarks.options import add_cell_options, parse_cell
+from benchmarks.plan import Block, Cell, part_of
 from benchmarks.stores import populated
-from benchmarks.targets import chain_target, load_worker
+from benchmarks.targets import open_target
 from benchmarks.worker import BenchmarkError
 
 SHOWN = 25
@@ -50,20 +54,20 @@ def main(arguments: Sequence[str]) -> int:
         with tempfile.TemporaryDirectory(prefix="arcana-profile-") as name, ExitStack() as opened:
             folder = Path(name)
             store = opened.enter_context(populated("embedded", options.people, folder / "store"))
-            load = opened.enter_context(load_worker(folder))
-            target = opened.enter_context(chain_target(options.variant, store, folder, load))
-            cell = Cell("chain", "embedded", options.operation, options.connections, CHAIN_VARIANTS)
+            part = part_of(options.operation)
+            target = opened.enter_context(open_target(part, options.variant, store, folder))
+            cell = Cell(part, store.kind, options.operation, options.callers, (options.variant,))
             block = Block((cell,), 1, WARM_SECONDS, options.seconds)
-            # What an edge does first is not what it does most.
+            # What a tier does first is not what it does most.
             target.turn(cell, block, 1)
             with sampled(target.pids(), seconds, folder) as files:
                 sample = target.turn(cell, block, 2)
             console.print(
-                f"{options.variant}, {options.operation}, {options.connections} connections: "
-                f"{sample.throughput:,.0f} requests/s while sampled"
+                f"{options.variant}, {options.operation}, {options.callers} at a time: "
+                f"{sample.throughput:,.0f} calls/s while sampled"
             )
             for tier, used in sample.cpu_per_1000.items():
-                console.print(f"{tier}: {used:.3f} CPU s per 1,000 requests")
+                console.print(f"{tier}: {used:.3f} CPU s per 1,000 calls")
             for title, file in files.items():
                 show(console, title, read_stacks(file.read_text()))
     except BenchmarkError as error:
@@ -165,12 +169,9 @@ def show(console: Console, title: str, seen: Mapping[Stack, int]) -> None:
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.profile", description=__doc__)
-    parser.add_argument("--variant", choices=CHAIN_VARIANTS, default=GRPC)
-    parser.add_argument("--operation", choices=(READS, MIX), default=READS)
-    parser.add_argument("--connections", type=int, default=64)
+    add_cell_options(parser, people=1000)
     parser.add_argument("--seconds", type=float, default=10.0)
-    parser.add_argument("--people", type=int, default=1000)
-    return parser.parse_args(arguments)
+    return parse_cell(parser, arguments)
 
 
 if __name__ == "__main__":

@@ -54,12 +54,10 @@ def inner_tier(variant: str, tier: str) -> tuple[Serving, MakeTier]:
 def _repository(_variant: str) -> tuple[Serving, MakeTier]:
     # A process imports what it runs and no more, as a tier in its own container would.
     from repository_tier.main import make_tier  # noqa: PLC0415
-    from repository_tier.migrate import quiet_alembic  # noqa: PLC0415
     from repository_tier.settings import RepositorySettings  # noqa: PLC0415
 
     settings = load(RepositorySettings)
     configure_logging("repository", settings.log_level, json=settings.log_json)
-    quiet_alembic()
     return settings.serving(), partial(make_tier, settings)
 
 

@@ -40,6 +40,8 @@ COMMON_SETTINGS: Mapping[str, str] = MappingProxyType(
     }
 )
 
+NOTHING_MORE: Mapping[str, str] = MappingProxyType({})
+
 
 @dataclass(frozen=True, slots=True)
 class Wiring:
@@ -93,8 +95,10 @@ def straight(_name: str, url: str) -> str:
     return url
 
 
-def hop_layout(variant: str, store: BenchmarkStore, home: Path) -> Layout:
-    """Return the repository tier of a variant, by itself."""
+def hop_layout(
+    variant: str, store: BenchmarkStore, home: Path, told: Mapping[str, str] = NOTHING_MORE
+) -> Layout:
+    """Return the repository tier of a variant by itself, told some settings on top of its own."""
     wiring = WIRINGS[variant]
     (port,) = free_ports(1)
     url = f"{wiring.scheme}://{LOOPBACK}:{port}"
@@ -102,18 +106,25 @@ def hop_layout(variant: str, store: BenchmarkStore, home: Path) -> Layout:
     program = Program(
         "repository",
         _words(variant, "repository"),
-        environment({**COMMON_SETTINGS, **wiring.settings, **settings, **store.environ()}),
+        environment({**COMMON_SETTINGS, **wiring.settings, **settings, **store.environ(), **told}),
         partial(_inner_is_well, "repository", url),
     )
     return Layout([program], repository_url=url)
 
 
 def chain_layout(
-    variant: str, store: BenchmarkStore, home: Path, between: Between = straight
+    variant: str,
+    store: BenchmarkStore,
+    home: Path,
+    between: Between = straight,
+    told: Mapping[str, str] = NOTHING_MORE,
 ) -> Layout:
-    """Return all tiers of a variant; `between` says where the tiers' callers call them."""
+    """Return all tiers of a variant; `between` says where the tiers' callers call them.
+
+    They are told some settings on top of their own.
+    """
     if variant in _MONOLITHS:
-        return _monolith(_MONOLITHS[variant], store, home)
+        return _monolith({**_MONOLITHS[variant], **told}, store, home)
     wiring = WIRINGS[variant]
     tiers = ("repository", "service", "controller", "public")
     ports = dict(zip(tiers, free_ports(len(tiers)), strict=True))
@@ -133,6 +144,7 @@ def chain_layout(
             "PUBLIC_GRPC_BIND": f"{LOOPBACK}:{ports['public']}",
             "REPOSITORY_URL": between("repository", repository),
             "SERVICE_URL": between("service", service),
+            **told,
         }
     )
     programs = [

@@ -16,10 +16,17 @@ from urllib.parse import urlsplit
 from benchmarks import people
 from benchmarks.load import HttpRequest
 from benchmarks.people import Person
-from benchmarks.plan import INPROC, MIX, READS, Block, Cell
+from benchmarks.plan import INPROC, MIX, READS, Block, Cell, Part
 from benchmarks.processes import Stack, environment
 from benchmarks.samples import Sample
-from benchmarks.stacks import COMMON_SETTINGS, Between, chain_layout, hop_layout, straight
+from benchmarks.stacks import (
+    COMMON_SETTINGS,
+    NOTHING_MORE,
+    Between,
+    chain_layout,
+    hop_layout,
+    straight,
+)
 from benchmarks.stores import Populated
 from benchmarks.worker import BenchmarkError, Worker
 
@@ -37,6 +44,10 @@ class Target(Protocol):
 
     def turn(self, cell: Cell, block: Block, seed: int) -> Sample:
         """Wake, call, and go back to sleep."""
+        ...
+
+    def pids(self) -> Mapping[str, Sequence[int]]:
+        """Return the processes that do the work, by their names."""
         ...
 
 
@@ -68,6 +79,11 @@ class HopTarget:
         if self._stack is not None:
             self._stack.sleep()
         return Sample.from_dict(sample)
+
+    def pids(self) -> Mapping[str, Sequence[int]]:
+        """Return the processes of the repository tier, and the one that calls it."""
+        called = self._stack.pids() if self._stack is not None else {}
+        return {**called, "caller": [self._caller.pid]}
 
     def calls(self, operation: str, callers: int, each: int) -> int:
         """Let each of the caller's threads make so many calls, and return how many that was."""
@@ -209,7 +225,12 @@ def _path(person: Person) -> str:
 
 @contextmanager
 def hop_target(
-    variant: str, populated: Populated, folder: Path, *, between: Between = straight
+    variant: str,
+    populated: Populated,
+    folder: Path,
+    *,
+    between: Between = straight,
+    told: Mapping[str, str] = NOTHING_MORE,
 ) -> Iterator[HopTarget]:
     """Start one variant's repository tier and its caller; the tier sleeps until its turn."""
     home = _new_folder(folder, f"hop-{populated.kind}-{variant}")
@@ -218,9 +239,11 @@ def hop_target(
         stack, url = None, "inproc"
         environ: Mapping[str, str] = environment({})
         if variant == INPROC:
-            environ = environment({**COMMON_SETTINGS, "ARCANA_HOME": str(home), **store.environ()})
+            environ = environment(
+                {**COMMON_SETTINGS, "ARCANA_HOME": str(home), **store.environ(), **told}
+            )
         else:
-            layout = hop_layout(variant, store, home)
+            layout = hop_layout(variant, store, home, told)
             stack = opened.enter_context(Stack(f"hop {variant}", layout.programs, home))
             url = between("repository", layout.repository_url)
         words = ["benchmarks.callers", variant, url, str(populated.people_file)]
@@ -248,14 +271,32 @@ def chain_target(
     load: Worker,
     *,
     between: Between = straight,
+    told: Mapping[str, str] = NOTHING_MORE,
 ) -> Iterator[ChainTarget]:
     """Start all tiers of a variant, and tell the load generator of it; it sleeps until its turn."""
     home = _new_folder(folder, f"chain-{populated.kind}-{variant}")
-    layout = chain_layout(variant, populated.make(home), home, between)
+    layout = chain_layout(variant, populated.make(home), home, between, told)
     with Stack(f"chain {variant}", layout.programs, home) as stack:
         target = ChainTarget(stack, layout.edge_url, load, populated)
         stack.sleep()
         yield target
+
+
+@contextmanager
+def open_target(
+    part: Part,
+    variant: str,
+    populated: Populated,
+    folder: Path,
+    told: Mapping[str, str] = NOTHING_MORE,
+) -> Iterator[Target]:
+    """Start one variant of a part with whoever calls it, told some settings on top of its own."""
+    with ExitStack() as opened:
+        if part == "hop":
+            yield opened.enter_context(hop_target(variant, populated, folder, told=told))
+        else:
+            load = opened.enter_context(load_worker(folder))
+            yield opened.enter_context(chain_target(variant, populated, folder, load, told=told))
 
 
 def in_random_order(block: Block, dice: random.Random) -> Iterator[tuple[int, Cell, str]]:

@@ -13,7 +13,6 @@ from controller_tier.service_channels import ServiceChannels
 from controller_tier.settings import ControllerSettings
 from launcher.tiers import check_settings
 from repository_tier.main import make_tier as make_repository_tier
-from repository_tier.migrate import quiet_alembic
 from repository_tier.settings import RepositorySettings
 from service_tier.main import make_tier as make_service_tier
 from service_tier.repository import channel_settings
@@ -41,7 +40,6 @@ def main() -> int:
     repository, service = load(RepositorySettings), load(ServiceSettings)
     controller = load(ControllerSettings)
     configure_logging("monolith", controller.log_level, json=controller.log_json)
-    quiet_alembic()
     # The worker listens there; said here, it is one line and not the end of a worker.
     if not Address.parse(service.service_bind).is_free():
         raise StartupError(f"Cannot listen on {service.service_bind}, which SERVICE_BIND names.")

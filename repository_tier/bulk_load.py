@@ -33,7 +33,6 @@ from repository_tier.database import Database
 from repository_tier.embedded_file import own
 from repository_tier.engine import PoolSettings, make_engines, sqlite_file
 from repository_tier.main import require_revision
-from repository_tier.migrate import quiet_alembic
 from repository_tier.product_rows import find_products
 from repository_tier.settings import RepositorySettings
 from repository_tier.tables import (
@@ -189,7 +188,6 @@ def open_bulk_load() -> Iterator[BulkLoad]:
     Raises:
         StartupError: the database does not answer, or is not at the revision needed.
     """
-    quiet_alembic()
     settings = load(RepositorySettings)
     clock, random = SystemClock(), SystemRandom()
     # One transaction at a time, which may take longer than a request would wait for.

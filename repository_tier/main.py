@@ -31,14 +31,6 @@ from repository_tier.cached_reads import CachedReads
 from repository_tier.database import Database
 from repository_tier.embedded_file import own
 from repository_tier.engine import PoolSettings, make_engines, sqlite_file
-from repository_tier.migrate import (
-    current_revision,
-    is_known,
-    quiet_alembic,
-    reason,
-    required_revision,
-    shown_url,
-)
 from repository_tier.one_time_tokens import OneTimeTokens
 from repository_tier.order_lists import OrderLists
 from repository_tier.orders import Orders
@@ -49,6 +41,13 @@ from repository_tier.product_directory import PRODUCTS, ProductDirectory
 from repository_tier.product_search import ProductSearch
 from repository_tier.profiles import Profiles
 from repository_tier.rate_limits import RateLimits, redis_counters
+from repository_tier.revisions import (
+    current_revision,
+    is_known,
+    reason,
+    required_revision,
+    shown_url,
+)
 from repository_tier.servicers.event_servicer import EventServicer
 from repository_tier.servicers.order_servicer import OrderServicer
 from repository_tier.servicers.product_servicer import ProductServicer
@@ -81,7 +80,6 @@ def main() -> int:
     """
     settings = load(RepositorySettings)
     configure_logging("repository", settings.log_level, json=settings.log_json)
-    quiet_alembic()
     return serve_tier(settings.serving(), partial(make_tier, settings))
 
 

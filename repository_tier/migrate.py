@@ -1,22 +1,18 @@
-"""Brings a database to the newest revision, and says which one it has."""
+"""Brings a database to the newest revision."""
 
 from __future__ import annotations
 
-import importlib.resources
 import logging
 import os
 import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, event, make_url
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
@@ -24,6 +20,14 @@ from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 from repository_tier.engine import begin_immediate, prepare_sqlite, sqlite_file
 from repository_tier.mysql_connection import connect_by_pymysql
+from repository_tier.revisions import (
+    current_revision,
+    is_known,
+    migrations_folder,
+    reason,
+    required_revision,
+    shown_url,
+)
 from repository_tier.settings import RepositorySettings
 from tier_runtime.logs import configure_logging, get_logger
 from tier_runtime.secrets import make_private_folder
@@ -79,62 +83,20 @@ def _make_private(file: Path) -> None:
         os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
-def current_revision(connection: Connection) -> str | None:
-    """Return the revision that the database has, None for one without tables."""
-    return MigrationContext.configure(connection).get_current_revision()
-
-
-@cache
-def required_revision() -> str:
-    """Return the newest revision, which this build was made for; read once."""
-    head = _scripts().get_current_head()
-    if head is None:
-        raise StartupError("This installation has no migrations.")
-    return head
-
-
-def is_known(revision: str) -> bool:
-    """True when this build has the revision; a newer build may have brought others."""
-    return revision in {script.revision for script in _scripts().walk_revisions()}
-
-
-def shown_url(database_url: str) -> str:
-    """Return the URL without its password."""
-    return make_url(database_url).render_as_string(hide_password=True)
-
-
-def reason(error: SQLAlchemyError) -> str:
-    """Return in one line why the database refused, in the driver's words."""
-    cause = getattr(error, "orig", None) or error
-    arguments = cause.args if isinstance(cause, Exception) else ()
-    text = str(arguments[-1]) if arguments else str(cause)
-    return text.splitlines()[0] if text else type(cause).__name__
-
-
-def quiet_alembic() -> None:
-    """Keep Alembic from telling each of its steps; what matters of them is told here."""
-    logging.getLogger("alembic").setLevel(logging.WARNING)
-
-
 def main() -> int:
     """Migrate the database that the settings name."""
     settings = load(RepositorySettings)
     configure_logging("repository", settings.log_level, json=settings.log_json)
-    quiet_alembic()
+    # It would tell each of its steps; what matters of them is told here.
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     migrate(settings.database())
     return 0
 
 
 def _config() -> Config:
-    # By its name, not by an import: migrations depend on this tier, not the other way round.
-    folder = str(importlib.resources.files("migrations"))
     config = Config()
-    config.set_main_option("script_location", folder.replace("%", "%%"))
+    config.set_main_option("script_location", migrations_folder().replace("%", "%%"))
     return config
-
-
-def _scripts() -> ScriptDirectory:
-    return ScriptDirectory.from_config(_config())
 
 
 def _upgrade(connection: Connection) -> None:

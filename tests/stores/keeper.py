@@ -17,6 +17,7 @@ import threading
 from pathlib import Path
 from typing import Protocol
 
+from tests.counting import uncounted
 from tests.stores.servers import Servers
 
 SOCKET_VARIABLE = "ARCANA_TEST_STORES_SOCKET"
@@ -71,14 +72,13 @@ class Keeper:
 
     def _start(self) -> Servers:
         # Coverage is for the tiers: this process would only lose its data when it is killed.
-        environ = {k: v for k, v in os.environ.items() if not k.startswith("COVERAGE_PROCESS")}
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.stores", "--hold"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             cwd=ROOT,
-            env=environ,
+            env=uncounted(os.environ),
             start_new_session=True,
         )
         self._process = process

@@ -62,7 +62,7 @@ class LauncherProcess:
         self._seen = len(self.log)
         with self._log_file.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "launcher.cli", *self._words],
+                [sys.executable, "-m", "tests.system.counted_alone", *self._words],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

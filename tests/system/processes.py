@@ -20,6 +20,7 @@ import psutil
 from launcher.accounts import accounts_at
 from launcher.health import Condition, edge_is_well, inner_tier_is_well
 from repository_tier.migrate import migrate
+from tests.counting import uncounted
 from tests.stores import Store
 from tests.stores.waiting import eventually
 from tests.system.plan import Part, Tier, make_plan
@@ -107,7 +108,7 @@ class ArcanaProcesses:
         self.service_urls = {part.name: part.url for part in plan.parts if part.tier == "service"}
         self.environ = {
             # The tests' own settings only, whatever the developer's shell holds.
-            **{name: value for name, value in os.environ.items() if name not in OURS},
+            **{n: value for n, value in uncounted(os.environ).items() if n not in OURS},
             **TEST_SETTINGS,
             "ARCANA_HOME": str(home / "arcana"),
             "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "shared_protos")]),

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.counting import uncounted
 from tests.stores import Stores
 from tests.system.client import Edge, expect
 from tests.system.discretion import watched_edge
@@ -87,8 +88,7 @@ def _run(folder: Path, url: str, seconds: float, *options: str) -> None:
         command,
         # What it leaves behind goes with the test's folder, and no proxy stands in between.
         cwd=folder,
-        env={k: v for k, v in os.environ.items() if not k.startswith("COVERAGE")}
-        | {"NO_PROXY": "127.0.0.1"},
+        env={**uncounted(os.environ), "NO_PROXY": "127.0.0.1"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -26,15 +26,25 @@ def launcher(store: Store, tmp_path: Path) -> Iterator[LauncherProcess]:
         yield process
 
 
-def test_the_first_admin_signs_in_with_the_password_that_was_printed(
+def test_a_second_start_makes_no_second_admin_and_seeding_twice_makes_no_second_users(
     launcher: LauncherProcess,
 ) -> None:
     launcher.wait_until_up()
-
+    # With the password that was printed.
     assert _first_admin(launcher)["roles"] == ["admin", "user"]
+    assert "Demo users: 10 made, 0 there already." in launcher.sister("seed")
     launcher.process.send_signal(signal.SIGINT)
     assert launcher.wait() == 0
     assert launcher.lines[-1].endswith("| Stopped.")
+
+    launcher.start()
+    launcher.wait_until_up()
+
+    assert launcher.log.count("Made the admin") == 1
+    assert "Demo users: 0 made, 10 there already." in launcher.sister("seed")
+    assert "All is well." in launcher.sister("health")
+    launcher.process.send_signal(signal.SIGTERM)
+    assert launcher.wait() == 0
 
 
 @pytest.mark.parametrize(
@@ -59,7 +69,6 @@ def test_every_mode_comes_up_serves_takes_admin_commands_and_ends(
         assert told in launcher.log
         assert len(launcher.children()) == processes
         assert _first_admin(launcher)["roles"] == ["admin", "user"]
-        assert "Demo users: 10 made, 0 there already." in launcher.sister("seed")
         assert "Made the admin b@example.com" in launcher.sister(
             "create-admin", "--email", "b@example.com"
         )
@@ -88,27 +97,9 @@ def test_workers_multiply_the_service_tier_and_the_embedded_store_keeps_its_one_
         assert launcher.wait() == 0
 
 
-def test_a_second_start_makes_no_second_admin_and_seeding_twice_makes_no_second_users(
-    launcher: LauncherProcess, tmp_path: Path
-) -> None:
-    launcher.wait_until_up()
-    assert "Demo users: 10 made, 0 there already." in launcher.sister("seed")
-    assert "Demo users: 0 made, 10 there already." in launcher.sister("seed")
-    assert "All is well." in launcher.sister("health")
-    launcher.process.send_signal(signal.SIGTERM)
-    assert launcher.wait() == 0
-
-    launcher.start()
-    launcher.wait_until_up()
-
-    assert launcher.log.count("Made the admin") == 1
-    launcher.process.send_signal(signal.SIGTERM)
-    assert launcher.wait() == 0
-
-
 def test_an_admin_password_that_breaks_the_policy_is_one_clear_last_line(tmp_path: Path) -> None:
     settings = {**SETTINGS, "ARCANA_ADMIN_PASSWORD": "admin"}
-    with LauncherProcess(tmp_path, ("up",), settings) as launcher:
+    with LauncherProcess(tmp_path, ("up", "--mode", "monolithic"), settings) as launcher:
         assert launcher.wait() == 2
 
         assert launcher.lines[-1].startswith("The admin cannot be made: ARCANA_ADMIN_PASSWORD: ")
@@ -131,7 +122,7 @@ def test_a_database_that_does_not_answer_is_one_clear_last_line(tmp_path: Path) 
 def test_a_second_owner_of_the_embedded_file_is_one_clear_last_line(tmp_path: Path) -> None:
     home = tmp_path / "home"
     settings = {**SETTINGS, "ARCANA_HOME": str(home)}
-    with LauncherProcess(tmp_path, ("up", "--protocol", "http"), settings) as first:
+    with LauncherProcess(tmp_path, ("up", "--mode", "monolithic"), settings) as first:
         first.wait_until_up()
         other = tmp_path / "other"
         other.mkdir()

@@ -8,7 +8,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 
 import psutil
 import pytest
@@ -23,16 +23,32 @@ FAKES = ROOT / "tests/system/fake_tiers"
 Launch = Callable[..., LauncherProcess]
 
 
-@pytest.fixture
-def launch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launch]:
+@contextmanager
+def launching(folders: pytest.TempPathFactory) -> Iterator[Launch]:
     """Run `arcana WORDS` with settings; killed at the end with all it started."""
     with ExitStack() as running:
 
         def start(*words: str, **settings: str) -> LauncherProcess:
-            home = tmp_path_factory.mktemp("launcher")
+            home = folders.mktemp("launcher")
             return running.enter_context(LauncherProcess(home, words, settings, (FAKES,)))
 
         yield start
+
+
+@pytest.fixture
+def launch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launch]:
+    with launching(tmp_path_factory) as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LauncherProcess]:
+    """Give `arcana up` with all at its defaults and a proxy around it. Do not end it."""
+    proxy = dict.fromkeys(("http_proxy", "HTTP_PROXY"), "http://127.0.0.1:9")
+    with launching(tmp_path_factory) as start:
+        launcher = start("up", **proxy, no_proxy="", NO_PROXY="", ARCANA_START_SECONDS="20")
+        launcher.wait_until_up()
+        yield launcher
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -50,14 +66,11 @@ def test_a_signal_stops_the_tiers_from_the_edge_inwards(
     assert launcher.lines[-1].endswith("| Stopped.")
 
 
-def test_the_urls_and_the_first_admin_are_told(launch: Launch) -> None:
-    launcher = launch("up")
-    launcher.wait_until_up()
-
-    log = launcher.log
-    assert f"{launcher.edge_url}/docs" in log
-    assert f"grpc://{launcher.environ['SERVICE_BIND']}" in log
-    assert f"grpc://{launcher.environ['PUBLIC_GRPC_BIND']}" in log
+def test_the_urls_and_the_first_admin_are_told(running: LauncherProcess) -> None:
+    log = running.log
+    assert f"{running.edge_url}/docs" in log
+    assert f"grpc://{running.environ['SERVICE_BIND']}" in log
+    assert f"grpc://{running.environ['PUBLIC_GRPC_BIND']}" in log
     assert "Layered, with gRPC between the tiers." in log
     assert re.search(r"admin@arcana\.local with the password \w{20} \(shown only this once\)", log)
 
@@ -135,11 +148,9 @@ def test_a_signal_that_another_thread_took_does_not_wait(launch: Launch) -> None
     assert launcher.lines[-1].endswith("| Stopped.")
 
 
-def test_a_proxy_of_the_environment_is_not_asked_about_the_tiers(launch: Launch) -> None:
-    proxy = dict.fromkeys(("http_proxy", "HTTP_PROXY"), "http://127.0.0.1:9")
-    launcher = launch("up", **proxy, no_proxy="", NO_PROXY="", ARCANA_START_SECONDS="20")
-
-    launcher.wait_until_up()
+def test_a_proxy_of_the_environment_is_not_asked_about_the_tiers(running: LauncherProcess) -> None:
+    assert running.environ["http_proxy"]
+    assert len(running.children()) == len(START_ORDER)
 
 
 def test_a_tier_does_not_see_the_secrets_of_others(launch: Launch) -> None:
@@ -178,11 +189,8 @@ def test_a_cache_that_does_not_answer_is_told_with_what_it_means(launch: Launch)
     assert "arcana      | The cache (REDIS_URL) does not answer: reads go to" in launcher.log
 
 
-def test_a_cache_that_answers_is_not_mentioned(launch: Launch) -> None:
-    launcher = launch("up")
-    launcher.wait_until_up()
-
-    assert "cache" not in launcher.log
+def test_a_cache_that_answers_is_not_mentioned(running: LauncherProcess) -> None:
+    assert "cache" not in running.log
 
 
 def test_a_tier_that_breaks_while_it_starts_is_named_after_all_that_it_said(launch: Launch) -> None:
@@ -313,10 +321,10 @@ def test_check_config_says_ok_or_every_fault(launch: Launch) -> None:
     assert bad.lines[0].startswith("FAKE_NUMBER: ")
 
 
-def test_health_is_0_when_all_is_well_and_1_otherwise(launch: Launch) -> None:
-    launcher = launch("up")
-    launcher.wait_until_up()
-    binds = {name: value for name, value in launcher.environ.items() if name.endswith("_BIND")}
+def test_health_is_0_when_all_is_well_and_1_otherwise(
+    launch: Launch, running: LauncherProcess
+) -> None:
+    binds = {name: value for name, value in running.environ.items() if name.endswith("_BIND")}
 
     asked = launch("health", **binds)
 
@@ -334,12 +342,9 @@ def test_seeding_without_a_service_tier_is_one_clear_line(launch: Launch) -> Non
     assert "does not serve" in launcher.lines[0]
 
 
-def test_an_admin_can_be_made_by_name(launch: Launch) -> None:
-    launcher = launch("up")
-    launcher.wait_until_up()
-
+def test_an_admin_can_be_made_by_name(launch: Launch, running: LauncherProcess) -> None:
     made = launch(
-        "create-admin", "--email", "b@example.com", SERVICE_BIND=launcher.environ["SERVICE_BIND"]
+        "create-admin", "--email", "b@example.com", SERVICE_BIND=running.environ["SERVICE_BIND"]
     )
 
     assert made.wait() == 0

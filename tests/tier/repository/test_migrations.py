@@ -10,11 +10,20 @@ from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, inspect, select, text
 
 from repository_tier.engine import PoolSettings, make_engines
-from repository_tier.migrate import current_revision, is_known, main, migrate, required_revision
+from repository_tier.migrate import main, migrate
+from repository_tier.revisions import (
+    current_revision,
+    is_known,
+    known_revisions,
+    migrations_folder,
+    required_revision,
+)
 from repository_tier.tables import metadata, roles
 from tests.stores import Store, StoreKind, Stores, TcpRelay
 from tier_runtime.startup import StartupError
@@ -269,5 +278,11 @@ def test_the_command_migrates_what_the_settings_name(
 
 def test_revisions_follow_one_another() -> None:
     assert [f"{number:04}" for number in range(1, len(REVISIONS) + 1)] == REVISIONS
+    config = Config()
+    config.set_main_option("script_location", migrations_folder())
+    by_alembic = [
+        script.revision for script in ScriptDirectory.from_config(config).walk_revisions()
+    ]
+    assert list(known_revisions()) == REVISIONS == by_alembic[::-1]
     assert all(is_known(revision) for revision in REVISIONS)
     assert not is_known("9999")

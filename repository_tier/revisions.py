@@ -1,0 +1,71 @@
+"""Which revision of the tables a database has, and which one this build needs.
+
+A tier asks at every start, so this knows no Alembic, which takes longer to import than to ask. A
+migration's file begins with its revision's number, and Alembic's own table holds the database's.
+"""
+
+from __future__ import annotations
+
+import importlib.resources
+from functools import cache
+
+from sqlalchemy import Connection, inspect, make_url, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from tier_runtime.startup import StartupError
+
+_ALEMBIC_TABLE = "alembic_version"
+
+
+def migrations_folder() -> str:
+    """Return the folder of Alembic's environment."""
+    # By its name, not by an import: migrations depend on this tier, not the other way round.
+    return str(importlib.resources.files("migrations"))
+
+
+def current_revision(connection: Connection) -> str | None:
+    """Return the revision that the database has, None for one without tables."""
+    if not inspect(connection).has_table(_ALEMBIC_TABLE):
+        return None
+    return connection.scalar(text(f"SELECT version_num FROM {_ALEMBIC_TABLE}"))  # noqa: S608
+
+
+@cache
+def known_revisions() -> tuple[str, ...]:
+    """Return the revisions of this build from the oldest to the newest; read once.
+
+    Raises:
+        StartupError: there are none.
+    """
+    files = (importlib.resources.files("migrations") / "versions").iterdir()
+    found = sorted(
+        file.name.partition("_")[0]
+        for file in files
+        if file.name.endswith(".py") and file.name[0].isdigit()
+    )
+    if not found:
+        raise StartupError("This installation has no migrations.")
+    return tuple(found)
+
+
+def required_revision() -> str:
+    """Return the newest revision, which this build was made for."""
+    return known_revisions()[-1]
+
+
+def is_known(revision: str) -> bool:
+    """True when this build has the revision; a newer build may have brought others."""
+    return revision in known_revisions()
+
+
+def shown_url(database_url: str) -> str:
+    """Return the URL without its password."""
+    return make_url(database_url).render_as_string(hide_password=True)
+
+
+def reason(error: SQLAlchemyError) -> str:
+    """Return in one line why the database refused, in the driver's words."""
+    cause = getattr(error, "orig", None) or error
+    arguments = cause.args if isinstance(cause, Exception) else ()
+    words = str(arguments[-1]) if arguments else str(cause)
+    return words.splitlines()[0] if words else type(cause).__name__
