@@ -123,8 +123,7 @@ def _fill(engine: Engine, make: Requests) -> None:
     rows, words = [], []
     for number in range(COUNT):
         shuffled = number * 1009 % COUNT
-        # A word that is in all of them would tell none of them apart, nor does one in half of them
-        # while InnoDB, which estimates how many there are, takes them for half as many.
+        # A word that is in all of them would tell none of them apart.
         name = f"Chair {shuffled}" if number % 4 else f"Lamp {shuffled}"
         if number == COUNT // 2:
             name = BEST
@@ -146,6 +145,10 @@ def _fill(engine: Engine, make: Requests) -> None:
         rows.append(row)
         words.append({"product_id": row["id"], "words": indexed_words(name, "", "")})
     with engine.begin() as connection:
+        if engine.dialect.name in MYSQL_DIALECTS:
+            # The full-text index ranks by how many rows there are, and InnoDB takes those of the
+            # last test off that number when it purges them: too late, and so from the new ones.
+            connection.execute(text("TRUNCATE TABLE product_search"))
         connection.execute(insert(products), rows)
         connection.execute(insert(product_search), words)
         if engine.dialect.name in MYSQL_DIALECTS:
