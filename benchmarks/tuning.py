@@ -34,17 +34,20 @@ from benchmarks.worker import BenchmarkError
 
 DEFAULT = "default"
 WARM_SECONDS = 0.3
+MIN_WIDTH = 150
 
 
 def main(arguments: Sequence[str]) -> int:
     """Do what the command line asks for and return the exit code."""
     options = _options(arguments)
-    attempts: dict[str, Mapping[str, str]] = {DEFAULT: {}, **options.attempts}
+    attempts: dict[str, Mapping[str, str]] = {DEFAULT: {}, **dict(options.attempts)}
     part = part_of(options.operation)
     cell = Cell(part, "embedded", options.operation, options.callers, tuple(attempts))
     block = Block((cell,), options.rounds, WARM_SECONDS, options.seconds)
     samples: dict[str, list[Sample]] = {attempt: [] for attempt in attempts}
     console = Console()
+    # Attempts have long names.
+    console = Console(width=max(console.width, MIN_WIDTH))
     try:
         with (
             tempfile.TemporaryDirectory(prefix="arcana-tuning-") as name,

@@ -126,7 +126,7 @@ def assemble(settings: RepositorySettings, clock: Clock, random: Random, ids: Id
     store: CacheStore
     if settings.redis():
         client = connect_redis(
-            settings.redis(), settings.cache_timeout_seconds, settings.repository_threads * 2
+            settings.redis(), settings.cache_timeout_seconds, settings.threads() * 2
         )
         store, counters = RedisStore(client), redis_counters(settings.redis(), client)
     else:

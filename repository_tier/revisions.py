@@ -27,7 +27,8 @@ def current_revision(connection: Connection) -> str | None:
     """Return the revision that the database has, None for one without tables."""
     if not inspect(connection).has_table(_ALEMBIC_TABLE):
         return None
-    return connection.scalar(text(f"SELECT version_num FROM {_ALEMBIC_TABLE}"))  # noqa: S608
+    found = connection.scalar(text(f"SELECT version_num FROM {_ALEMBIC_TABLE}"))  # noqa: S608
+    return None if found is None else str(found)
 
 
 @cache

@@ -16,6 +16,9 @@ from tier_runtime.settings import Rule
 from tier_runtime.tier import ServedSettings, Serving
 
 _DATABASES = ("sqlite", "mysql+pymysql", "mariadb+pymysql", "mysql+mysqldb", "mariadb+mysqldb")
+# RPCs worked on at the same time, by default; why: "What was tried" in docs/benchmarks/README.md.
+SQLITE_THREADS = 4
+SERVER_THREADS = 16
 _RESERVED = frozenset("@:/")
 _CACHES = ("redis", "rediss", "unix")
 
@@ -41,7 +44,12 @@ class RepositorySettings(ServedSettings):
     )
 
     repository_threads: int = Field(
-        default=16, ge=4, le=256, description="RPCs that are worked on at the same time."
+        default=0,
+        ge=0,
+        le=256,
+        description="RPCs that are worked on at the same time, at least 4; 0 means 4 on SQLite, "
+        "where more of them only take turns at one interpreter's lock, and 16 on a server, which "
+        "they wait for.",
     )
     repository_max_concurrent_rpcs: int = Field(
         default=256, ge=1, le=10_000, description="RPCs beyond which new ones are refused at once."
@@ -120,6 +128,13 @@ class RepositorySettings(ServedSettings):
                 raise ValueError("must have '@', ':', '/' and '%' of user and password as %40 etc.")
         return url
 
+    @field_validator("repository_threads")
+    @classmethod
+    def _is_enough(cls, threads: int) -> int:
+        if 0 < threads < SQLITE_THREADS:
+            raise ValueError(f"must be 0 or at least {SQLITE_THREADS}")
+        return threads
+
     @field_validator("redis_url")
     @classmethod
     def _is_a_cache(cls, url: SecretStr | None) -> SecretStr | None:
@@ -130,7 +145,7 @@ class RepositorySettings(ServedSettings):
         return url
 
     def _pools_starve_threads(self) -> str | None:
-        if self.database_pool_size >= self.repository_threads:
+        if self.database_pool_size >= self.threads():
             return None
         return "must be at least REPOSITORY_THREADS"
 
@@ -145,7 +160,10 @@ class RepositorySettings(ServedSettings):
         )
 
     rules: ClassVar[tuple[Rule, ...]] = (
-        Rule(("database_pool_size", "repository_threads"), _pools_starve_threads),
+        Rule(
+            ("database_pool_size", "repository_threads", "database_url", "arcana_home"),
+            _pools_starve_threads,
+        ),
         Rule(
             ("workers", "database_url", "redis_url", "arcana_home"),
             _processes_share_embedded_stores,
@@ -158,6 +176,11 @@ class RepositorySettings(ServedSettings):
             return self.database_url.get_secret_value()
         return f"sqlite:///{self.arcana_home.absolute() / 'arcana.db'}"
 
+    def threads(self) -> int:
+        """Return how many RPCs are worked on at the same time."""
+        is_file = self.database().startswith("sqlite")
+        return self.repository_threads or (SQLITE_THREADS if is_file else SERVER_THREADS)
+
     def redis(self) -> str:
         """Return the URL of Redis, with its password; empty for the cache in this process."""
         return "" if self.redis_url is None else self.redis_url.get_secret_value()
@@ -166,7 +189,7 @@ class RepositorySettings(ServedSettings):
         """Return how the server is built."""
         return GrpcServerSettings(
             bind=self.repository_bind,
-            threads=self.repository_threads,
+            threads=self.threads(),
             max_concurrent_rpcs=self.repository_max_concurrent_rpcs,
             drain_seconds=self.repository_drain_seconds,
             default_deadline_seconds=self.repository_default_deadline_seconds,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 
 from launcher.cli import main
 from tests.counting import uncounted
@@ -11,4 +10,4 @@ from tests.counting import uncounted
 if __name__ == "__main__":
     for name in os.environ.keys() - uncounted(os.environ).keys():
         del os.environ[name]
-    sys.exit(main())
+    main()

@@ -10,10 +10,10 @@ MOMENT = ["--operation", "get by id", "--callers", "2", "--rounds", "3", "--seco
 
 
 def test_a_setting_is_tried_beside_the_default(capsys: pytest.CaptureFixture[str]) -> None:
-    assert tuning.main(["REPOSITORY_THREADS=2", *MOMENT, "--people", "16"]) == 0
+    assert tuning.main(["REPOSITORY_THREADS=4", *MOMENT, "--people", "16"]) == 0
     table = capsys.readouterr().out
     assert "grpc, get by id, 2 at a time" in table
-    assert "REPOSITORY_THREADS=2" in table
+    assert "REPOSITORY_THREADS=4" in table
 
 
 def test_a_setting_that_a_tier_refuses_ends_it_with_the_reason(

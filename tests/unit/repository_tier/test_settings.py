@@ -64,6 +64,14 @@ def test_a_pool_that_starves_threads_is_refused() -> None:
     assert told == "DATABASE_POOL_SIZE: must be at least REPOSITORY_THREADS."
 
 
+def test_a_database_that_is_waited_for_has_more_threads_than_a_file() -> None:
+    on_server = {"DATABASE_URL": "mysql+pymysql://user:hunter2@db/arcana"}
+    assert load(RepositorySettings, {}).grpc().threads == 4
+    assert load(RepositorySettings, on_server).grpc().threads == 16
+    assert load(RepositorySettings, {**on_server, "REPOSITORY_THREADS": "5"}).grpc().threads == 5
+    assert faults(REPOSITORY_THREADS="3") == "REPOSITORY_THREADS: must be 0 or at least 4."
+
+
 def test_every_rule_that_is_broken_is_named_beside_every_bad_value() -> None:
     told = faults(DATABASE_POOL_SIZE="1", WORKERS="2", CACHE_TTL_SECONDS="0")
     assert [line.partition(":")[0] for line in told.splitlines()] == [
