@@ -8,6 +8,7 @@ import grpc
 
 from arcana.repository.v1 import (
     event_repository_pb2_grpc,
+    job_repository_pb2_grpc,
     order_repository_pb2_grpc,
     product_repository_pb2_grpc,
     rate_limit_repository_pb2_grpc,
@@ -24,6 +25,7 @@ _USERS = "arcana.repository.v1.UserRepository"
 _SESSIONS = "arcana.repository.v1.SessionRepository"
 _PRODUCTS = "arcana.repository.v1.ProductRepository"
 _ORDERS = "arcana.repository.v1.OrderRepository"
+_JOBS = "arcana.repository.v1.JobRepository"
 
 # Reads, and writes that are the same when sent twice, by the comments of their contract. What is
 # bound to an idempotency key only sometimes is not among them, and neither is what refuses the
@@ -50,6 +52,12 @@ SAFE_TO_REPEAT = (
     f"{_ORDERS}/GetOrder",
     f"{_ORDERS}/ListOrders",
     "arcana.repository.v1.EventRepository/AppendEvents",
+    f"{_JOBS}/EnqueueJobs",
+    f"{_JOBS}/GetJob",
+    f"{_JOBS}/ListJobs",
+    f"{_JOBS}/ReportJobProgress",
+    f"{_JOBS}/FinishJob",
+    f"{_JOBS}/FailJob",
 )
 
 
@@ -66,6 +74,7 @@ class Repository:
     order_reads: OrderReads
     events: event_repository_pb2_grpc.EventRepositoryStub
     rate_limits: rate_limit_repository_pb2_grpc.RateLimitRepositoryStub
+    jobs: job_repository_pb2_grpc.JobRepositoryStub
 
     @classmethod
     def over(cls, channel: grpc.Channel, *, max_batch: int = DEFAULT_MAX_BATCH) -> Repository:
@@ -84,6 +93,7 @@ class Repository:
             OrderReads(channel),
             event_repository_pb2_grpc.EventRepositoryStub(channel),
             rate_limit_repository_pb2_grpc.RateLimitRepositoryStub(channel),
+            job_repository_pb2_grpc.JobRepositoryStub(channel),
         )
 
 

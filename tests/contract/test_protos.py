@@ -17,12 +17,14 @@ from google.protobuf.message import Message
 
 from arcana.repository.v1 import (
     event_repository_pb2,
+    job_repository_pb2,
     order_repository_pb2,
     product_repository_pb2,
     rate_limit_repository_pb2,
     session_repository_pb2,
     user_repository_pb2,
 )
+from arcana.repository.v1 import job_pb2 as repository_job_pb2
 from arcana.repository.v1 import order_pb2 as repository_order_pb2
 from arcana.repository.v1 import product_pb2 as repository_product_pb2
 from arcana.repository.v1 import user_pb2 as repository_user_pb2
@@ -33,6 +35,7 @@ from arcana.service.v1 import (
     rate_limit_service_pb2,
     user_service_pb2,
 )
+from arcana.service.v1 import job_pb2 as service_job_pb2
 from arcana.service.v1 import order_pb2 as service_order_pb2
 from arcana.service.v1 import product_pb2 as service_product_pb2
 from arcana.service.v1 import user_pb2 as service_user_pb2
@@ -56,6 +59,7 @@ REPOSITORY_FILES = (
     order_repository_pb2,
     event_repository_pb2,
     rate_limit_repository_pb2,
+    job_repository_pb2,
 )
 # Words of google.rpc.Code that stand before an error code in a contract's comments.
 STATUS_AND_CODE = re.compile(r"\b([A-Z_]+)/([A-Z][A-Z_]+)\b")
@@ -167,6 +171,9 @@ def test_every_method_has_a_request_and_response_of_its_own(method: MethodDescri
         (order_service_pb2.OrderFilter, order_repository_pb2.OrderFilter),
         (order_service_pb2.GetOrderResponse, order_repository_pb2.GetOrderResponse),
         (order_service_pb2.ListOrdersResponse, order_repository_pb2.ListOrdersResponse),
+        (service_job_pb2.Job, repository_job_pb2.Job),
+        (service_job_pb2.JobProgress, repository_job_pb2.JobProgress),
+        (service_job_pb2.JobError, repository_job_pb2.JobError),
         (rate_limit_service_pb2.RateLimitBucket, rate_limit_repository_pb2.RateLimitBucket),
         (rate_limit_service_pb2.RateLimitState, rate_limit_repository_pb2.RateLimitState),
     ],
@@ -218,6 +225,7 @@ def test_a_found_product_of_a_search_is_sent_as_the_field_it_was_found_in() -> N
         (service_product_pb2.ProductStatus, repository_product_pb2.ProductStatus),
         (service_order_pb2.OrderStatus, repository_order_pb2.OrderStatus),
         (service_order_pb2.Pricing, repository_order_pb2.Pricing),
+        (service_job_pb2.JobStatus, repository_job_pb2.JobStatus),
     ],
     ids=lambda enum: enum.DESCRIPTOR.full_name,
 )
@@ -250,6 +258,10 @@ REPEATED_WRITES = {
     "SessionRepository/EndSessionByRefreshToken": "A session that has ended stays ended.",
     "SessionRepository/EndUserSessions": "Sessions that have ended stay ended.",
     "EventRepository/AppendEvents": "Their ids are the caller's: a second one finds them.",
+    "JobRepository/EnqueueJobs": "Their ids are the caller's: a second one finds them.",
+    "JobRepository/ReportJobProgress": "It writes what it has written, by the same lease.",
+    "JobRepository/FinishJob": "The lease is the caller's: a second one finds the job finished.",
+    "JobRepository/FailJob": "The lease is the caller's: a second one finds the attempt ended.",
 }
 # What only reads and is sent once all the same, and why.
 READ_ONCE = {
