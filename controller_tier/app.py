@@ -24,6 +24,8 @@ from controller_tier.resources.auth_routes import (
 )
 from controller_tier.resources.docs import DocsViews, docs_resource, install_assets
 from controller_tier.resources.health import HealthViews, health_resource
+from controller_tier.resources.job_routes import jobs_resource
+from controller_tier.resources.jobs import JobViews
 from controller_tier.resources.order_routes import orders_resource
 from controller_tier.resources.orders import OrderViews
 from controller_tier.resources.product_routes import products_resource, stock_resource
@@ -120,6 +122,7 @@ def _resources(
         products_resource(products, rpcs),
         stock_resource(products, rpcs),
         orders_resource(orders, rpcs),
+        jobs_resource(JobViews(service.jobs), rpcs),
         account_settings_resource(auth, rpcs),
         keys_resource(auth, rpcs),
         health_resource(health),

@@ -59,6 +59,8 @@ def complete(document: dict[str, Any], operation: Operation) -> dict[str, Any]:
     described = operation_document(operation)
     parameters = [*document.get("parameters", []), *header_parameters(operation)]
     content = document.get("requestBody", {}).get("content", {})
+    if isinstance(operation.body, type) and getattr(operation.body, "may_be_absent", False):
+        document["requestBody"]["required"] = False
     if operation.method == "PATCH" and content:
         content[MERGE_PATCH_TYPE] = dict(content["application/json"])
     return {**document, **described, "parameters": parameters}

@@ -25,7 +25,7 @@ class IdConverter(BaseConverter):
     """One segment of a path that is an id, or ought to be; some words are names of their own."""
 
     # Otherwise a method that `/products/search` has not would be one of a product of that id.
-    regex = "(?!(?:me|search)(?:/|$))[^/]+"
+    regex = "(?!(?:me|search|bulk-email|sync-users|cleanup-tokens|daily-report)(?:/|$))[^/]+"
 
 
 class OperationBlueprint(Blueprint):  # type: ignore[misc]  # its base has no types

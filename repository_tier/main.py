@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from arcana.repository.v1 import product_pb2, user_pb2
 from arcana.repository.v1.event_repository_pb2_grpc import add_EventRepositoryServicer_to_server
+from arcana.repository.v1.job_repository_pb2_grpc import add_JobRepositoryServicer_to_server
 from arcana.repository.v1.order_repository_pb2_grpc import add_OrderRepositoryServicer_to_server
 from arcana.repository.v1.product_repository_pb2_grpc import (
     add_ProductRepositoryServicer_to_server,
@@ -31,6 +32,11 @@ from repository_tier.cached_reads import CachedReads
 from repository_tier.database import Database
 from repository_tier.embedded_file import own
 from repository_tier.engine import PoolSettings, make_engines, sqlite_file
+from repository_tier.jobs.attempts import Attempts
+from repository_tier.jobs.broker import Broker, BrokerAddress
+from repository_tier.jobs.enqueueing import Enqueueing
+from repository_tier.jobs.lists import JobLists
+from repository_tier.jobs.publishing import Publisher, Sweep
 from repository_tier.migrate import (
     current_revision,
     is_known,
@@ -50,6 +56,7 @@ from repository_tier.product_search import ProductSearch
 from repository_tier.profiles import Profiles
 from repository_tier.rate_limits import RateLimits, redis_counters
 from repository_tier.servicers.event_servicer import EventServicer
+from repository_tier.servicers.job_servicer import JobServicer
 from repository_tier.servicers.order_servicer import OrderServicer
 from repository_tier.servicers.product_servicer import ProductServicer
 from repository_tier.servicers.rate_limit_servicer import RateLimitServicer
@@ -93,15 +100,16 @@ def make_tier(settings: RepositorySettings) -> Tier:
     """
     tier = assemble(settings, SystemClock(), SystemRandom(), Uuid7Source())
     file = sqlite_file(settings.database())
-    if file is None:
-        return tier
-    try:
-        release = own(file)
-    except StartupError:
-        for callback in tier.on_stop:
-            callback()
-        raise
-    return replace(tier, on_stop=[*tier.on_stop, release])
+    if file is not None:
+        try:
+            release = own(file)
+        except StartupError:
+            for callback in tier.on_stop:
+                callback()
+            raise
+        tier = replace(tier, on_stop=[*tier.on_stop, release])
+    tier.begin()
+    return tier
 
 
 def assemble(settings: RepositorySettings, clock: Clock, random: Random, ids: IdSource) -> Tier:
@@ -168,6 +176,13 @@ def assemble(settings: RepositorySettings, clock: Clock, random: Random, ids: Id
         OrderLists(database, totals), Orders(database, product_cache, clock, ids)
     )
     events = EventServicer(Outbox(database, clock))
+    broker = Broker(BrokerAddress.under(settings.redis(), settings.arcana_home))
+    publisher = Publisher(Sweep(database, broker, clock, random))
+    jobs = JobServicer(
+        Enqueueing(database, clock, publisher.tell),
+        JobLists(database, totals),
+        Attempts(database, clock, random, publisher.tell),
+    )
 
     health = HealthBoard()
     health.add_probe("store.database", database.is_up, settings.store_probe_seconds)
@@ -202,8 +217,17 @@ def assemble(settings: RepositorySettings, clock: Clock, random: Random, ids: Id
             "arcana.repository.v1.RateLimitRepository",
             partial(add_RateLimitRepositoryServicer_to_server, RateLimitServicer(limits)),
         ),
+        Registration(
+            "arcana.repository.v1.JobRepository",
+            partial(add_JobRepositoryServicer_to_server, jobs),
+        ),
     ]
-    return Tier(registrations, health, [store.close, database.close])
+    return Tier(
+        registrations,
+        health,
+        [publisher.stop, broker.close, store.close, database.close],
+        on_start=[publisher.start],
+    )
 
 
 def require_revision(engine: Engine, database_url: str) -> None:

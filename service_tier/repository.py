@@ -16,6 +16,7 @@ from arcana.repository.v1 import (
     user_repository_pb2_grpc,
 )
 from service_tier.coalesced_reads import DEFAULT_MAX_BATCH
+from service_tier.job_reads import JobReads
 from service_tier.order_reads import OrderReads
 from service_tier.product_reads import ProductReads
 from service_tier.user_reads import UserReads
@@ -75,6 +76,7 @@ class Repository:
     events: event_repository_pb2_grpc.EventRepositoryStub
     rate_limits: rate_limit_repository_pb2_grpc.RateLimitRepositoryStub
     jobs: job_repository_pb2_grpc.JobRepositoryStub
+    job_reads: JobReads
 
     @classmethod
     def over(cls, channel: grpc.Channel, *, max_batch: int = DEFAULT_MAX_BATCH) -> Repository:
@@ -94,6 +96,7 @@ class Repository:
             event_repository_pb2_grpc.EventRepositoryStub(channel),
             rate_limit_repository_pb2_grpc.RateLimitRepositoryStub(channel),
             job_repository_pb2_grpc.JobRepositoryStub(channel),
+            JobReads(channel),
         )
 
 

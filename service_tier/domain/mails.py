@@ -37,7 +37,7 @@ REQUIRED_FACTS: Mapping[MailTemplate, frozenset[str]] = MappingProxyType(
         MailTemplate.ORDER_CANCELLED: frozenset({"order_id"}),
         MailTemplate.LOW_STOCK: frozenset({"product_id"}),
         MailTemplate.OUT_OF_STOCK: frozenset({"product_id"}),
-        MailTemplate.ANNOUNCEMENT: frozenset({"subject"}),
+        MailTemplate.ANNOUNCEMENT: frozenset({"subject", "body"}),
     }
 )
 

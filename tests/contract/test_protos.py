@@ -30,6 +30,7 @@ from arcana.repository.v1 import product_pb2 as repository_product_pb2
 from arcana.repository.v1 import user_pb2 as repository_user_pb2
 from arcana.service.v1 import (
     auth_service_pb2,
+    job_service_pb2,
     order_service_pb2,
     product_service_pb2,
     rate_limit_service_pb2,
@@ -51,6 +52,7 @@ SERVICE_FILES = (
     rate_limit_service_pb2,
     product_service_pb2,
     order_service_pb2,
+    job_service_pb2,
 )
 REPOSITORY_FILES = (
     user_repository_pb2,
@@ -174,6 +176,9 @@ def test_every_method_has_a_request_and_response_of_its_own(method: MethodDescri
         (service_job_pb2.Job, repository_job_pb2.Job),
         (service_job_pb2.JobProgress, repository_job_pb2.JobProgress),
         (service_job_pb2.JobError, repository_job_pb2.JobError),
+        (job_service_pb2.JobFilter, job_repository_pb2.JobFilter),
+        (job_service_pb2.GetJobResponse, job_repository_pb2.GetJobResponse),
+        (job_service_pb2.ListJobsResponse, job_repository_pb2.ListJobsResponse),
         (rate_limit_service_pb2.RateLimitBucket, rate_limit_repository_pb2.RateLimitBucket),
         (rate_limit_service_pb2.RateLimitState, rate_limit_repository_pb2.RateLimitState),
     ],

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from arcana.repository.v1 import (
     event_repository_pb2_grpc,
+    job_repository_pb2_grpc,
     order_repository_pb2_grpc,
     product_repository_pb2_grpc,
     rate_limit_repository_pb2_grpc,
@@ -14,6 +15,7 @@ from arcana.repository.v1 import (
     user_repository_pb2_grpc,
 )
 from tests.fakes.repository.channel import InPlaceChannel
+from tests.fakes.repository.jobs import FakeJobs
 from tests.fakes.repository.orders import FakeOrders
 from tests.fakes.repository.others import FakeEvents, FakeRateLimits
 from tests.fakes.repository.products import FakeProducts
@@ -37,6 +39,7 @@ class FakeRepository:
         self.orders = FakeOrders(self.state)
         self.events = FakeEvents(self.state)
         self.rate_limits = FakeRateLimits(self.state)
+        self.jobs = FakeJobs(self.state)
 
     def registrations(self) -> list[Registration]:
         """Return the services, for a real server or for an InPlaceChannel."""
@@ -70,6 +73,12 @@ class FakeRepository:
                 f"{package}.EventRepository",
                 lambda server: event_repository_pb2_grpc.add_EventRepositoryServicer_to_server(
                     self.events, server
+                ),
+            ),
+            Registration(
+                f"{package}.JobRepository",
+                lambda server: job_repository_pb2_grpc.add_JobRepositoryServicer_to_server(
+                    self.jobs, server
                 ),
             ),
             Registration(

@@ -45,7 +45,7 @@ def test_the_monolith_is_one_process_with_all_tiers() -> None:
     (monolith,) = _parts(DEPLOYMENT_MODE="monolithic").values()
 
     assert monolith.command == "controller"
-    assert set(monolith.tiers) == {"controller", "service", "repository"}
+    assert set(monolith.programs) == {"controller", "service", "repository"}
     assert [name for name, _ in monolith.listens] == [
         "CONTROLLER_BIND",
         "PUBLIC_GRPC_BIND",

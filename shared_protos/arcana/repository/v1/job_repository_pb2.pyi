@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from arcana.common.v1 import paging_pb2 as _paging_pb2
+from arcana.repository.v1 import idempotency_pb2 as _idempotency_pb2
 from arcana.repository.v1 import job_pb2 as _job_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
@@ -78,19 +79,25 @@ class EnqueuedJob(_message.Message):
 
     ID_FIELD_NUMBER: _builtins.int
     CREATED_FIELD_NUMBER: _builtins.int
+    JOB_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Id of the job: the one given, or that of the job which has the unique key already."""
     created: _builtins.bool
     """True when it is new; false when it was there already."""
+    @_builtins.property
+    def job(self) -> _job_pb2.Job:
+        """The job as it is now. Absent where the request has several."""
+
     def __init__(
         self,
         *,
         id: _builtins.str = ...,
         created: _builtins.bool = ...,
+        job: _job_pb2.Job | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created", b"created", "id", b"id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created", b"created", "id", b"id", "job", b"job"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -129,18 +136,24 @@ class EnqueueJobsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     JOBS_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def jobs(self) -> _containers.RepeatedCompositeFieldContainer[Global___NewJob]:
         """The jobs: 1..1000. Required."""
+
+    @_builtins.property
+    def idempotency_key(self) -> _idempotency_pb2.IdempotencyKey:
+        """Makes the call answer what it has answered before. Absent: it says what it finds."""
 
     def __init__(
         self,
         *,
         jobs: _abc.Iterable[Global___NewJob] | None = ...,
+        idempotency_key: _idempotency_pb2.IdempotencyKey | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["idempotency_key", b"idempotency_key"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["jobs", b"jobs"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["idempotency_key", b"idempotency_key", "jobs", b"jobs"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -153,6 +166,9 @@ class EnqueueJobsResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     JOBS_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    """True when this is the answer of an earlier call with the same key."""
     @_builtins.property
     def jobs(self) -> _containers.RepeatedCompositeFieldContainer[Global___EnqueuedJob]:
         """One for each job, in the order given."""
@@ -161,10 +177,11 @@ class EnqueueJobsResponse(_message.Message):
         self,
         *,
         jobs: _abc.Iterable[Global___EnqueuedJob] | None = ...,
+        replayed: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["jobs", b"jobs"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["jobs", b"jobs", "replayed", b"replayed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -93,7 +93,8 @@ class JobRepositoryServicer:
         """Enqueues jobs, all or none; they are published to the broker once they are committed and due.
 
         Idempotent by the jobs' ids and unique keys: one that is there already, in whatever state, is
-        left as it is.
+        left as it is. With an `idempotency_key` the first answer is kept for 24 h.
+        Errors: FAILED_PRECONDITION/IDEMPOTENCY_IN_PROGRESS; INVALID_ARGUMENT/IDEMPOTENCY_KEY_REUSED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -42,7 +42,8 @@ class JobRepositoryStub:
     """Enqueues jobs, all or none; they are published to the broker once they are committed and due.
 
     Idempotent by the jobs' ids and unique keys: one that is there already, in whatever state, is
-    left as it is.
+    left as it is. With an `idempotency_key` the first answer is kept for 24 h.
+    Errors: FAILED_PRECONDITION/IDEMPOTENCY_IN_PROGRESS; INVALID_ARGUMENT/IDEMPOTENCY_KEY_REUSED.
     """
     GetJob: _grpc.UnaryUnaryMultiCallable[_job_repository_pb2.GetJobRequest, _job_repository_pb2.GetJobResponse]
     """Reads one job, from the database.
@@ -105,7 +106,8 @@ class JobRepositoryAsyncStub(JobRepositoryStub):
     """Enqueues jobs, all or none; they are published to the broker once they are committed and due.
 
     Idempotent by the jobs' ids and unique keys: one that is there already, in whatever state, is
-    left as it is.
+    left as it is. With an `idempotency_key` the first answer is kept for 24 h.
+    Errors: FAILED_PRECONDITION/IDEMPOTENCY_IN_PROGRESS; INVALID_ARGUMENT/IDEMPOTENCY_KEY_REUSED.
     """
     GetJob: _aio.UnaryUnaryMultiCallable[_job_repository_pb2.GetJobRequest, _job_repository_pb2.GetJobResponse]  # type: ignore[assignment]
     """Reads one job, from the database.
@@ -171,7 +173,8 @@ class JobRepositoryServicer(metaclass=_abc_1.ABCMeta):
         """Enqueues jobs, all or none; they are published to the broker once they are committed and due.
 
         Idempotent by the jobs' ids and unique keys: one that is there already, in whatever state, is
-        left as it is.
+        left as it is. With an `idempotency_key` the first answer is kept for 24 h.
+        Errors: FAILED_PRECONDITION/IDEMPOTENCY_IN_PROGRESS; INVALID_ARGUMENT/IDEMPOTENCY_KEY_REUSED.
         """
 
     @_abc_1.abstractmethod
