@@ -205,6 +205,7 @@ def _job_rpcs() -> Iterator[PublicRpc]:
         "GetJob",
         "ListJobs",
         "RetryJob",
+        "GetDailyReport",
     ):
         yield PublicRpc(f"{PACKAGE}.JobService/{method}", Access.ADMIN)
 

@@ -43,6 +43,7 @@ READ_METHODS = (
     "arcana.service.v1.AuthService/CheckSession",
     "arcana.service.v1.AuthService/GetJwks",
     "arcana.service.v1.AuthService/ListSessions",
+    "arcana.service.v1.JobService/GetDailyReport",
     "arcana.service.v1.JobService/GetJob",
     "arcana.service.v1.JobService/ListJobs",
     "arcana.service.v1.OrderService/GetOrder",

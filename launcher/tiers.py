@@ -46,7 +46,7 @@ _NEEDED_BY: Mapping[tuple[str, ...], frozenset[str]] = {
     ("TOKEN_SECRET", "TOKEN_SECRET_FILE"): frozenset(
         {"auth", "users", "products", "orders", "jobs"}
     ),
-    ("SMTP_URL", "SMTP_URL_FILE"): frozenset({"jobs"}),
+    ("SMTP_URL", "SMTP_URL_FILE", "USER_SYNC_TOKEN", "USER_SYNC_TOKEN_FILE"): frozenset({"jobs"}),
 }
 
 

@@ -11,6 +11,9 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from arcana.repository.v1 import product_pb2, user_pb2
+from arcana.repository.v1.cleanup_repository_pb2_grpc import (
+    add_CleanupRepositoryServicer_to_server,
+)
 from arcana.repository.v1.event_repository_pb2_grpc import add_EventRepositoryServicer_to_server
 from arcana.repository.v1.job_repository_pb2_grpc import add_JobRepositoryServicer_to_server
 from arcana.repository.v1.order_repository_pb2_grpc import add_OrderRepositoryServicer_to_server
@@ -20,18 +23,26 @@ from arcana.repository.v1.product_repository_pb2_grpc import (
 from arcana.repository.v1.rate_limit_repository_pb2_grpc import (
     add_RateLimitRepositoryServicer_to_server,
 )
+from arcana.repository.v1.report_repository_pb2_grpc import (
+    add_ReportRepositoryServicer_to_server,
+)
 from arcana.repository.v1.session_repository_pb2_grpc import (
     add_SessionRepositoryServicer_to_server,
 )
 from arcana.repository.v1.user_repository_pb2_grpc import add_UserRepositoryServicer_to_server
+from arcana.repository.v1.user_sync_repository_pb2_grpc import (
+    add_UserSyncRepositoryServicer_to_server,
+)
 from repository_tier.cache.entry import CacheStore
 from repository_tier.cache.memory_store import MemoryStore
 from repository_tier.cache.message_cache import CacheTimes, MessageCache
 from repository_tier.cache.redis_store import RedisStore, connect_redis
 from repository_tier.cached_reads import CachedReads
+from repository_tier.daily_reports import DailyReports
 from repository_tier.database import Database
 from repository_tier.embedded_file import own
 from repository_tier.engine import PoolSettings, make_engines, sqlite_file
+from repository_tier.expired import Expired
 from repository_tier.jobs.attempts import Attempts
 from repository_tier.jobs.broker import Broker, BrokerAddress
 from repository_tier.jobs.enqueueing import Enqueueing
@@ -55,6 +66,11 @@ from repository_tier.product_directory import PRODUCTS, ProductDirectory
 from repository_tier.product_search import ProductSearch
 from repository_tier.profiles import Profiles
 from repository_tier.rate_limits import RateLimits, redis_counters
+from repository_tier.servicers.background_servicers import (
+    CleanupServicer,
+    ReportServicer,
+    UserSyncServicer,
+)
 from repository_tier.servicers.event_servicer import EventServicer
 from repository_tier.servicers.job_servicer import JobServicer
 from repository_tier.servicers.order_servicer import OrderServicer
@@ -69,6 +85,7 @@ from repository_tier.stock import Stock
 from repository_tier.totals import Totals
 from repository_tier.user_accounts import UserAccounts
 from repository_tier.user_directory import UserDirectory
+from repository_tier.user_syncs import UserSyncs
 from tier_runtime.breaker import Breaker
 from tier_runtime.clock import Clock, SystemClock
 from tier_runtime.health import HealthBoard
@@ -220,6 +237,25 @@ def assemble(settings: RepositorySettings, clock: Clock, random: Random, ids: Id
         Registration(
             "arcana.repository.v1.JobRepository",
             partial(add_JobRepositoryServicer_to_server, jobs),
+        ),
+        Registration(
+            "arcana.repository.v1.ReportRepository",
+            partial(
+                add_ReportRepositoryServicer_to_server,
+                ReportServicer(DailyReports(database, clock)),
+            ),
+        ),
+        Registration(
+            "arcana.repository.v1.CleanupRepository",
+            partial(
+                add_CleanupRepositoryServicer_to_server, CleanupServicer(Expired(database, clock))
+            ),
+        ),
+        Registration(
+            "arcana.repository.v1.UserSyncRepository",
+            partial(
+                add_UserSyncRepositoryServicer_to_server, UserSyncServicer(UserSyncs(database))
+            ),
         ),
     ]
     return Tier(

@@ -63,10 +63,13 @@ users = Table(
     Column("last_login_time", UtcDateTime),
     # When the roles were last replaced; the feed of access changes walks it.
     Column("roles_changed_time", UtcDateTime),
+    # Whether the external directory has heard of this version.
+    Column("sync_status", word(16), nullable=False, server_default="pending"),
     Index("ix_users_created_time_id", "created_time", "id"),
     Index("ix_users_updated_time_id", "updated_time", "id"),
     Index("ix_users_name_key_id", "name_key", "id"),
     Index("ix_users_roles_changed_time_id", "roles_changed_time", "id"),
+    Index("ix_users_sync_status_id", "sync_status", "id"),
     **TABLE_OPTIONS,
 )
 
@@ -112,6 +115,8 @@ sessions = Table(
     Column("user_agent", exact_text(255), nullable=False),
     Index("ix_sessions_user_id_created_time_id", "user_id", "created_time", "id"),
     Index("ix_sessions_ended_time_id", "ended_time", "id"),
+    Index("ix_sessions_expire_time", "expire_time"),
+    Index("ix_sessions_created_time", "created_time"),
     **TABLE_OPTIONS,
 )
 
@@ -125,6 +130,7 @@ refresh_tokens = Table(
     # When it was traded for its successor.
     Column("used_time", UtcDateTime),
     Index("ix_refresh_tokens_session_id", "session_id"),
+    Index("ix_refresh_tokens_expire_time", "expire_time"),
     **TABLE_OPTIONS,
 )
 
@@ -141,6 +147,7 @@ one_time_tokens = Table(
     # When it was used, or lost its use.
     Column("used_time", UtcDateTime),
     Index("ix_one_time_tokens_user_id_purpose", "user_id", "purpose"),
+    Index("ix_one_time_tokens_expire_time", "expire_time"),
     **TABLE_OPTIONS,
 )
 
@@ -327,5 +334,16 @@ jobs = Table(
     Index("ix_jobs_status_published_time_due_time", "status", "published_time", "due_time"),
     Index("ix_jobs_status_lease_expire_time", "status", "lease_expire_time"),
     Index("ix_jobs_status_finished_time", "status", "finished_time"),
+    **TABLE_OPTIONS,
+)
+
+daily_reports = Table(
+    "daily_reports",
+    metadata,
+    # As `2026-11-30`.
+    Column("date", word(10), primary_key=True),
+    # The arcana.repository.v1.DailyReport, serialized.
+    Column("body", large_bytes(), nullable=False),
+    Column("created_time", UtcDateTime, nullable=False),
     **TABLE_OPTIONS,
 )

@@ -23,16 +23,22 @@ from service_tier.common_passwords import read_common_passwords
 from service_tier.domain.jobs import JobName
 from service_tier.domain.passwords import PasswordPolicy
 from service_tier.events import Events
+from service_tier.external_directory import DirectoryAddress, HttpDirectory
 from service_tier.hashing import HashSlots, PasswordFunction, PasswordHasher, WerkzeugFunction
 from service_tier.idempotency import IdempotencyKeys
+from service_tier.jobs.bulk_email import BulkEmail
+from service_tier.jobs.cleanup_tokens import CleanupTokens
+from service_tier.jobs.daily_report import DailyReport
 from service_tier.jobs.running import JobRunner
 from service_tier.jobs.send_email import SendEmail
+from service_tier.jobs.sync_users import SyncUsers
 from service_tier.jobs.work import JobHandler
 from service_tier.keys import KeyRing, ed25519_ring, read_pem, read_signing_pem, shared_secret_ring
 from service_tier.mail.folder import MailFolder
 from service_tier.mail.letters import LetterWriter, Sender
 from service_tier.mail.sending import MailSender
 from service_tier.mail.smtp import MailServer, SmtpSender
+from service_tier.mail_jobs import MailJobs
 from service_tier.neighbours import add_repository_probes
 from service_tier.one_time_tokens import OneTimeTokens
 from service_tier.repository import Repository, channel_settings
@@ -304,7 +310,7 @@ def _job_service(
     secret = read_token_secret(settings)
     runner = JobRunner(
         repository,
-        _job_handlers(settings, repository, OneTimeTokens(secret, clock, ids), clock),
+        _job_handlers(settings, repository, secret, clock, ids),
         ids,
         timedelta(seconds=settings.job_lease_seconds),
     )
@@ -318,8 +324,9 @@ def _job_service(
 def _job_handlers(
     settings: ServiceSettings,
     repository: Repository,
-    one_time_tokens: OneTimeTokens,
+    secret: bytes,
     clock: Clock,
+    ids: IdSource,
 ) -> dict[str, JobHandler]:
     """Return what does the work of each job, by its name: a new one gets its line here."""
     return {
@@ -327,11 +334,24 @@ def _job_handlers(
             repository=repository,
             writer=LetterWriter(Sender(settings.mail_from_name, settings.mail_from)),
             sender=make_mail_sender(settings),
-            one_time_tokens=one_time_tokens,
+            one_time_tokens=OneTimeTokens(secret, clock, ids),
             public_base_url=settings.public_base_url,
             clock=clock,
         ),
+        JobName.BULK_EMAIL: BulkEmail(repository, MailJobs(ids)),
+        JobName.SYNC_USERS: SyncUsers(repository, make_directory(settings)),
+        JobName.CLEANUP_TOKENS: CleanupTokens(repository),
+        JobName.DAILY_REPORT: DailyReport(repository),
     }
+
+
+def make_directory(settings: ServiceSettings) -> HttpDirectory | None:
+    """Return the external directory that the settings name, None if they name none."""
+    if not settings.user_sync_url:
+        return None
+    token = settings.user_sync_token
+    secret = "" if token is None else token.get_secret_value()
+    return HttpDirectory(DirectoryAddress(settings.user_sync_url, secret))
 
 
 def make_mail_sender(settings: ServiceSettings) -> MailSender:

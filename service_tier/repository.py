@@ -7,13 +7,16 @@ from dataclasses import dataclass
 import grpc
 
 from arcana.repository.v1 import (
+    cleanup_repository_pb2_grpc,
     event_repository_pb2_grpc,
     job_repository_pb2_grpc,
     order_repository_pb2_grpc,
     product_repository_pb2_grpc,
     rate_limit_repository_pb2_grpc,
+    report_repository_pb2_grpc,
     session_repository_pb2_grpc,
     user_repository_pb2_grpc,
+    user_sync_repository_pb2_grpc,
 )
 from service_tier.coalesced_reads import DEFAULT_MAX_BATCH
 from service_tier.job_reads import JobReads
@@ -59,6 +62,11 @@ SAFE_TO_REPEAT = (
     f"{_JOBS}/ReportJobProgress",
     f"{_JOBS}/FinishJob",
     f"{_JOBS}/FailJob",
+    "arcana.repository.v1.ReportRepository/MakeDailyReport",
+    "arcana.repository.v1.ReportRepository/GetDailyReport",
+    "arcana.repository.v1.CleanupRepository/DeleteExpired",
+    "arcana.repository.v1.UserSyncRepository/ListPendingUsers",
+    "arcana.repository.v1.UserSyncRepository/RecordUserSyncs",
 )
 
 
@@ -77,6 +85,9 @@ class Repository:
     rate_limits: rate_limit_repository_pb2_grpc.RateLimitRepositoryStub
     jobs: job_repository_pb2_grpc.JobRepositoryStub
     job_reads: JobReads
+    reports: report_repository_pb2_grpc.ReportRepositoryStub
+    cleanup: cleanup_repository_pb2_grpc.CleanupRepositoryStub
+    user_syncs: user_sync_repository_pb2_grpc.UserSyncRepositoryStub
 
     @classmethod
     def over(cls, channel: grpc.Channel, *, max_batch: int = DEFAULT_MAX_BATCH) -> Repository:
@@ -97,6 +108,9 @@ class Repository:
             rate_limit_repository_pb2_grpc.RateLimitRepositoryStub(channel),
             job_repository_pb2_grpc.JobRepositoryStub(channel),
             JobReads(channel),
+            report_repository_pb2_grpc.ReportRepositoryStub(channel),
+            cleanup_repository_pb2_grpc.CleanupRepositoryStub(channel),
+            user_sync_repository_pb2_grpc.UserSyncRepositoryStub(channel),
         )
 
 

@@ -11,6 +11,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
+from service_tier.external_directory import require_directory_url
 from service_tier.keys import require_signing_key, require_verification_key
 from service_tier.mail.smtp import MailServer
 from tier_runtime.addresses import Bind
@@ -168,6 +169,14 @@ class ServiceSettings(ServedSettings):
         default="no-reply@arcana.local", description="The address that mails are from."
     )
     mail_from_name: str = Field(default="Arcana", description="The name that mails are from.")
+    user_sync_url: str = Field(
+        default="",
+        description="The external directory that users are pushed to, as PUT URL/<id>: https://, "
+        "or http:// on this machine. When not set, none is pushed.",
+    )
+    user_sync_token: SecretStr | None = Field(
+        default=None, description="The bearer token that opens the external directory."
+    )
     public_base_url: str = Field(
         default="http://127.0.0.1:5000",
         description="What the links in mails begin with, http:// or https://, without a query.",
@@ -228,6 +237,11 @@ class ServiceSettings(ServedSettings):
         if _MAIL_ADDRESS.fullmatch(address) is None:
             raise ValueError("must be an e-mail address")
         return address
+
+    @field_validator("user_sync_url")
+    @classmethod
+    def _is_a_directory(cls, url: str) -> str:
+        return url and require_directory_url(url)
 
     @field_validator("public_base_url")
     @classmethod

@@ -163,6 +163,19 @@ JOB: dict[str, Any] = {
 
 JOB_PAGE: dict[str, Any] = {"data": [JOB], **_PAGE}
 
+DAILY_REPORT: dict[str, Any] = {
+    "date": "2026-11-20",
+    "registrations": 12,
+    "logins": 140,
+    "orders": 31,
+    "revenues": [{"currency": "USD", "revenue": "1954.20", "orders": 30}],
+    "top_products": [{"product_id": PRODUCT_ID, "name": "Brass gear", "quantity": 85}],
+    "low_stock_products": [
+        {"product_id": PRODUCT_ID, "name": "Brass gear", "stock": 3, "low_stock_threshold": 5}
+    ],
+    "created_at": "2026-11-21T02:00:01.000000Z",
+}
+
 HEALTH: dict[str, Any] = {
     "status": "ok",
     "tiers": {

@@ -6,9 +6,9 @@ from typing import Any
 
 from controller_tier.access_table import AccessTable
 from controller_tier.operations import Answer, Operation, Resource, View
-from controller_tier.resources.examples import JOB, JOB_PAGE, USER_ID
+from controller_tier.resources.examples import DAILY_REPORT, JOB, JOB_PAGE, USER_ID
 from controller_tier.resources.jobs import JobViews
-from controller_tier.schemas import jobs
+from controller_tier.schemas import jobs, reports
 
 _JOB = Answer(200, "The job.", jobs.Job, JOB, ("ETag",))
 _ENQUEUED = Answer(202, "The job.", jobs.Job, JOB, ("ETag", "Location", "Idempotent-Replay"))
@@ -113,5 +113,26 @@ def _single_rows(views: JobViews, rpcs: AccessTable) -> tuple[Operation, ...]:
             "where it stopped.",
             problems=("JOB_NOT_FOUND", "INVALID_STATE"),
             rpc=rpcs.of("JobService/RetryJob"),
+        ),
+    )
+
+
+def reports_resource(views: JobViews, rpcs: AccessTable) -> Resource:
+    """Return the row below /reports."""
+    return Resource(
+        "reports",
+        "Reports that jobs have made, for admins.",
+        (
+            Operation(
+                "GET",
+                "/reports/daily/<day:date>",
+                "getDailyReport",
+                views.get_daily_report,
+                "Show what happened on a day, from midnight to midnight UTC.",
+                (Answer(200, "The report.", reports.DailyReport, DAILY_REPORT),),
+                description="It is made at two the night after, and when an admin asks for it.",
+                problems=("NOT_FOUND",),
+                rpc=rpcs.of("JobService/GetDailyReport"),
+            ),
         ),
     )

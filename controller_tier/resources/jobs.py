@@ -10,6 +10,7 @@ from arcana.service.v1 import job_service_pb2 as pb
 from arcana.service.v1.job_pb2 import Job
 from controller_tier.conversion.jobs import bulk_email_request, job_document, list_jobs_request
 from controller_tier.conversion.paging import page_document
+from controller_tier.conversion.reports import report_document
 from controller_tier.documents import (
     accepted_answer,
     conditional_answer,
@@ -71,6 +72,11 @@ class JobViews:
         """Show a job."""
         found = self._jobs.GetJob(pb.GetJobRequest(job_id=job_id))
         return conditional_answer(job_document(found.job), found.job.version)
+
+    def get_daily_report(self, date: str) -> Response:
+        """Show the report of a day."""
+        found = self._jobs.GetDailyReport(pb.GetDailyReportRequest(date=date))
+        return json_answer(report_document(found.report))
 
     def retry_job(self, job_id: str) -> Response:
         """Queue a job that was given up once more."""

@@ -102,6 +102,14 @@ class JobServicer(job_service_pb2_grpc.JobServiceServicer):
         job = self._jobs.retry(rpc_context(context).call, request.job_id)
         return pb.RetryJobResponse(job=job_to_proto(job))
 
+    def GetDailyReport(
+        self, request: pb.GetDailyReportRequest, context: grpc.ServicerContext
+    ) -> pb.GetDailyReportResponse:
+        """Read the report of a day."""
+        require(request, "date")
+        answer = self._jobs.daily_report(rpc_context(context).call, request.date)
+        return serialized_as(pb.GetDailyReportResponse, answer)
+
     def RunJob(self, request: pb.RunJobRequest, context: grpc.ServicerContext) -> pb.RunJobResponse:
         """Work on a job, for the worker."""
         require(request, "job_id")

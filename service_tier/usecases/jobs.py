@@ -11,7 +11,7 @@ from arcana.common.v1 import paging_pb2
 from arcana.repository.v1 import idempotency_pb2, job_pb2, job_repository_pb2
 from service_tier.domain.bulk_mails import BulkMail
 from service_tier.domain.faults import refuse_faults
-from service_tier.domain.jobs import JobName, report_day, scheduled_name
+from service_tier.domain.jobs import JobName, parsed_day, report_day, scheduled_name
 from service_tier.domain.permissions import require_admin
 from service_tier.repository import Repository
 from tier_runtime.call import Call
@@ -108,6 +108,15 @@ class Jobs:
         require_admin(call.actor)
         request = job_repository_pb2.ListJobsRequest(filter=job_filter, page=page)
         return self._repository.job_reads.list(request)
+
+    def daily_report(self, call: Call, date: str) -> bytes:
+        """Return the report of a day, as the serialized answer of GetDailyReport.
+
+        Raises:
+            AppError: as the contract names them.
+        """
+        require_admin(call.actor)
+        return self._repository.job_reads.daily_report(parsed_day(date).isoformat())
 
     def retry(self, call: Call, job_id: str) -> job_pb2.Job:
         """Queue a job that was given up once more.

@@ -16,17 +16,21 @@ from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 from google.protobuf.message import Message
 
 from arcana.repository.v1 import (
+    cleanup_repository_pb2,
     event_repository_pb2,
     job_repository_pb2,
     order_repository_pb2,
     product_repository_pb2,
     rate_limit_repository_pb2,
+    report_repository_pb2,
     session_repository_pb2,
     user_repository_pb2,
+    user_sync_repository_pb2,
 )
 from arcana.repository.v1 import job_pb2 as repository_job_pb2
 from arcana.repository.v1 import order_pb2 as repository_order_pb2
 from arcana.repository.v1 import product_pb2 as repository_product_pb2
+from arcana.repository.v1 import report_pb2 as repository_report_pb2
 from arcana.repository.v1 import user_pb2 as repository_user_pb2
 from arcana.service.v1 import (
     auth_service_pb2,
@@ -39,6 +43,7 @@ from arcana.service.v1 import (
 from arcana.service.v1 import job_pb2 as service_job_pb2
 from arcana.service.v1 import order_pb2 as service_order_pb2
 from arcana.service.v1 import product_pb2 as service_product_pb2
+from arcana.service.v1 import report_pb2 as service_report_pb2
 from arcana.service.v1 import user_pb2 as service_user_pb2
 from controller_tier.service_channels import READ_METHODS
 from service_tier.repository import SAFE_TO_REPEAT
@@ -62,6 +67,9 @@ REPOSITORY_FILES = (
     event_repository_pb2,
     rate_limit_repository_pb2,
     job_repository_pb2,
+    report_repository_pb2,
+    cleanup_repository_pb2,
+    user_sync_repository_pb2,
 )
 # Words of google.rpc.Code that stand before an error code in a contract's comments.
 STATUS_AND_CODE = re.compile(r"\b([A-Z_]+)/([A-Z][A-Z_]+)\b")
@@ -176,6 +184,11 @@ def test_every_method_has_a_request_and_response_of_its_own(method: MethodDescri
         (service_job_pb2.Job, repository_job_pb2.Job),
         (service_job_pb2.JobProgress, repository_job_pb2.JobProgress),
         (service_job_pb2.JobError, repository_job_pb2.JobError),
+        (service_report_pb2.DailyReport, repository_report_pb2.DailyReport),
+        (service_report_pb2.CurrencyRevenue, repository_report_pb2.CurrencyRevenue),
+        (service_report_pb2.TopProduct, repository_report_pb2.TopProduct),
+        (service_report_pb2.LowStockProduct, repository_report_pb2.LowStockProduct),
+        (job_service_pb2.GetDailyReportResponse, report_repository_pb2.GetDailyReportResponse),
         (job_service_pb2.JobFilter, job_repository_pb2.JobFilter),
         (job_service_pb2.GetJobResponse, job_repository_pb2.GetJobResponse),
         (job_service_pb2.ListJobsResponse, job_repository_pb2.ListJobsResponse),
@@ -266,6 +279,9 @@ REPEATED_WRITES = {
     "JobRepository/EnqueueJobs": "Their ids are the caller's: a second one finds them.",
     "JobRepository/ReportJobProgress": "It writes what it has written, by the same lease.",
     "JobRepository/FinishJob": "The lease is the caller's: a second one finds the job finished.",
+    "ReportRepository/MakeDailyReport": "It counts again, and keeps the newer report.",
+    "CleanupRepository/DeleteExpired": "What has been removed is not there to be removed.",
+    "UserSyncRepository/RecordUserSyncs": "It writes what it has written, for the same version.",
     "JobRepository/FailJob": "The lease is the caller's: a second one finds the attempt ended.",
 }
 # What only reads and is sent once all the same, and why.

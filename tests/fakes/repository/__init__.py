@@ -6,14 +6,18 @@ It passes the tests of `tests/tier/service/test_repository_*.py`, as the real on
 from __future__ import annotations
 
 from arcana.repository.v1 import (
+    cleanup_repository_pb2_grpc,
     event_repository_pb2_grpc,
     job_repository_pb2_grpc,
     order_repository_pb2_grpc,
     product_repository_pb2_grpc,
     rate_limit_repository_pb2_grpc,
+    report_repository_pb2_grpc,
     session_repository_pb2_grpc,
     user_repository_pb2_grpc,
+    user_sync_repository_pb2_grpc,
 )
+from tests.fakes.repository.background import FakeCleanup, FakeReports, FakeUserSyncs
 from tests.fakes.repository.channel import InPlaceChannel
 from tests.fakes.repository.jobs import FakeJobs
 from tests.fakes.repository.orders import FakeOrders
@@ -40,6 +44,9 @@ class FakeRepository:
         self.events = FakeEvents(self.state)
         self.rate_limits = FakeRateLimits(self.state)
         self.jobs = FakeJobs(self.state)
+        self.reports = FakeReports(self.state)
+        self.cleanup = FakeCleanup()
+        self.user_syncs = FakeUserSyncs(self.state)
 
     def registrations(self) -> list[Registration]:
         """Return the services, for a real server or for an InPlaceChannel."""
@@ -79,6 +86,26 @@ class FakeRepository:
                 f"{package}.JobRepository",
                 lambda server: job_repository_pb2_grpc.add_JobRepositoryServicer_to_server(
                     self.jobs, server
+                ),
+            ),
+            Registration(
+                f"{package}.ReportRepository",
+                lambda server: report_repository_pb2_grpc.add_ReportRepositoryServicer_to_server(
+                    self.reports, server
+                ),
+            ),
+            Registration(
+                f"{package}.CleanupRepository",
+                lambda server: cleanup_repository_pb2_grpc.add_CleanupRepositoryServicer_to_server(
+                    self.cleanup, server
+                ),
+            ),
+            Registration(
+                f"{package}.UserSyncRepository",
+                lambda server: (
+                    user_sync_repository_pb2_grpc.add_UserSyncRepositoryServicer_to_server(
+                        self.user_syncs, server
+                    )
                 ),
             ),
             Registration(

@@ -69,6 +69,13 @@ class FakeJobs:
         job.version += 1
         return pb.RetryJobResponse(job=job)
 
+    def GetDailyReport(self, request: pb.GetDailyReportRequest) -> pb.GetDailyReportResponse:
+        require_admin(self._tier.enter("GetDailyReport", request))
+        report = self._tier.reports.get(request.date)
+        if report is None:
+            raise AppError(Kind.MISSING, "NOT_FOUND", "There is no report of that day.")
+        return pb.GetDailyReportResponse(report=report)
+
     def _enqueued(self, method: str, name: str, request: Any, answer_type: Any) -> Any:
         require_admin(self._tier.enter(method, request))
 

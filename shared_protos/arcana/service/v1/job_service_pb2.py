@@ -24,11 +24,12 @@ _sym_db = _symbol_database.Default()
 
 from arcana.common.v1 import paging_pb2 as arcana_dot_common_dot_v1_dot_paging__pb2
 from arcana.service.v1 import job_pb2 as arcana_dot_service_dot_v1_dot_job__pb2
+from arcana.service.v1 import report_pb2 as arcana_dot_service_dot_v1_dot_report__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#arcana/service/v1/job_service.proto\x12\x11\x61rcana.service.v1\x1a\x1d\x61rcana/common/v1/paging.proto\x1a\x1b\x61rcana/service/v1/job.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"G\n\tJobFilter\x12,\n\x06status\x18\x01 \x01(\x0e\x32\x1c.arcana.service.v1.JobStatus\x12\x0c\n\x04name\x18\x02 \x01(\t\"\x16\n\x07UserIds\x12\x0b\n\x03ids\x18\x01 \x03(\t\"\xfa\x01\n\x17\x45nqueueBulkEmailRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12.\n\nrecipients\x18\x02 \x01(\x0b\x32\x1a.arcana.service.v1.UserIds\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12\x10\n\x08template\x18\x04 \x01(\t\x12H\n\x07\x63ontext\x18\x05 \x03(\x0b\x32\x37.arcana.service.v1.EnqueueBulkEmailRequest.ContextEntry\x1a.\n\x0c\x43ontextEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"Q\n\x18\x45nqueueBulkEmailResponse\x12#\n\x03job\x18\x01 \x01(\x0b\x32\x16.arcana.service.v1.Job\x12\x10\n\x08replayed\x18\x02 \x01(\x08\",\n\x16\x45nqueueUserSyncRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\"P\n\x17\x45nqueueUserSyncResponse\x12#\n\x03job\x18\x01 \x01(\x0b\x32\x16.arcana.service.v1.Job\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"0\n\x1a\x45nqueueTokenCleanupRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\"T\n\x1b\x45nqueueTokenCleanupResponse\x12#\n\x03job\x18\x01 \x01(\x0b\x32\x16.arcana.service.v1.Job\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"=\n\x19\x45nqueueDailyReportRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0c\n\x04\x64\x61te\x18\x02 \x01(\t\"S\n\x1a\x45nqueueDailyReportResponse\x12#\n\x03job\x18\x01 \x01(\x0b\x32\x16.arcana.service.v1.Job\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"\x1f\n\rGetJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"5\n\x0eGetJobResponse\x12#\n\x03job\x18\x01 \x01(\x0b\x32\x16.arcana.service.v1.Job\"l\n\x0fListJobsRequest\x12,\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x1c.arcana.service.v1.JobFilter\x12+\n\x04page\x18\x02 \x01(\x0b\x32\x1d.arcana.common.v1.PageRequest\"d\n\x10ListJobsResponse\x12$\n\x04jobs\x18\x01 \x03(\x0b\x32\x16.arcana.service.v1.Job\x12*\n\x04page\x18\x02 \x01(\x0b\x32\x1c.arcana.common.v1.PageResult\"!\n\x0fRetryJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"7\n\x10RetryJobResponse\x12#\n\x03job\x18\x01 \x01(\x0b\x32\x16.arcana.service.v1.Job\"\x1f\n\rRunJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"@\n\x0eRunJobResponse\x12.\n\x07outcome\x18\x01 \x01(\x0e\x32\x1d.arcana.service.v1.JobOutcome\"V\n\x12ScheduleJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x32\n\x0escheduled_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"6\n\x13ScheduleJobResponse\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x08*\x90\x01\n\nJobOutcome\x12\x1b\n\x17JOB_OUTCOME_UNSPECIFIED\x10\x00\x12\x19\n\x15JOB_OUTCOME_SUCCEEDED\x10\x01\x12\x19\n\x15JOB_OUTCOME_POSTPONED\x10\x02\x12\x16\n\x12JOB_OUTCOME_FAILED\x10\x03\x12\x17\n\x13JOB_OUTCOME_SKIPPED\x10\x04\x32\xd6\t\n\nJobService\x12\x93\x01\n\x10\x45nqueueBulkEmail\x12*.arcana.service.v1.EnqueueBulkEmailRequest\x1a+.arcana.service.v1.EnqueueBulkEmailResponse\"&\x82\xd3\xe4\x93\x02 \"\x1b/service/v1/jobs/bulk-email:\x01*\x12\x90\x01\n\x0f\x45nqueueUserSync\x12).arcana.service.v1.EnqueueUserSyncRequest\x1a*.arcana.service.v1.EnqueueUserSyncResponse\"&\x82\xd3\xe4\x93\x02 \"\x1b/service/v1/jobs/sync-users:\x01*\x12\xa0\x01\n\x13\x45nqueueTokenCleanup\x12-.arcana.service.v1.EnqueueTokenCleanupRequest\x1a..arcana.service.v1.EnqueueTokenCleanupResponse\"*\x82\xd3\xe4\x93\x02$\"\x1f/service/v1/jobs/cleanup-tokens:\x01*\x12\x9b\x01\n\x12\x45nqueueDailyReport\x12,.arcana.service.v1.EnqueueDailyReportRequest\x1a-.arcana.service.v1.EnqueueDailyReportResponse\"(\x82\xd3\xe4\x93\x02\"\"\x1d/service/v1/jobs/daily-report:\x01*\x12p\n\x06GetJob\x12 .arcana.service.v1.GetJobRequest\x1a!.arcana.service.v1.GetJobResponse\"!\x82\xd3\xe4\x93\x02\x1b\x12\x19/service/v1/jobs/{job_id}\x12m\n\x08ListJobs\x12\".arcana.service.v1.ListJobsRequest\x1a#.arcana.service.v1.ListJobsResponse\"\x18\x82\xd3\xe4\x93\x02\x12\x12\x10/service/v1/jobs\x12\x7f\n\x08RetryJob\x12\".arcana.service.v1.RetryJobRequest\x1a#.arcana.service.v1.RetryJobResponse\"*\x82\xd3\xe4\x93\x02$\"\x1f/service/v1/jobs/{job_id}:retry:\x01*\x12w\n\x06RunJob\x12 .arcana.service.v1.RunJobRequest\x1a!.arcana.service.v1.RunJobResponse\"(\x82\xd3\xe4\x93\x02\"\"\x1d/service/v1/jobs/{job_id}:run:\x01*\x12\x82\x01\n\x0bScheduleJob\x12%.arcana.service.v1.ScheduleJobRequest\x1a&.arcana.service.v1.ScheduleJobResponse\"$\x82\xd3\xe4\x93\x02\x1e\"\x19/service/v1/jobs:schedule:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#arcana/service/v1/job_service.proto\x12\x11\x61rcana.service.v1\x1a\x1d\x61rcana/common/v1/paging.proto\x1a\x1b\x61rcana/service/v1/job.proto\x1a\x1e\x61rcana/service/v1/report.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"G\n\tJobFilter\x12,\n\x06status\x18\x01 \x01(\x0e\x32\x1c.arcana.service.v1.JobStatus\x12\x0c\n\x04name\x18\x02 \x01(\t\"\x16\n\x07UserIds\x12\x0b\n\x03ids\x18\x01 \x03(\t\"\xfa\x01\n\x17\x45nqueueBulkEmailRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12.\n\nrecipients\x18\x02 \x01(\x0b\x32\x1a.arcana.service.v1.UserIds\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12\x10\n\x08template\x18\x04 \x01(\t\x12H\n\x07\x63ontext\x18\x05 \x03(\x0b\x32\x37.arcana.service.v1.EnqueueBulkEmailRequest.ContextEntry\x1a.\n\x0c\x43ontextEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"Q\n\x18\x45nqueueBulkEmailResponse\x12#\n\x03job\x18\x01 \x01(\x0b\x32\x16.arcana.service.v1.Job\x12\x10\n\x08replayed\x18\x02 \x01(\x08\",\n\x16\x45nqueueUserSyncRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\"P\n\x17\x45nqueueUserSyncResponse\x12#\n\x03job\x18\x01 \x01(\x0b\x32\x16.arcana.service.v1.Job\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"0\n\x1a\x45nqueueTokenCleanupRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\"T\n\x1b\x45nqueueTokenCleanupResponse\x12#\n\x03job\x18\x01 \x01(\x0b\x32\x16.arcana.service.v1.Job\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"=\n\x19\x45nqueueDailyReportRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0c\n\x04\x64\x61te\x18\x02 \x01(\t\"S\n\x1a\x45nqueueDailyReportResponse\x12#\n\x03job\x18\x01 \x01(\x0b\x32\x16.arcana.service.v1.Job\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"\x1f\n\rGetJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"5\n\x0eGetJobResponse\x12#\n\x03job\x18\x01 \x01(\x0b\x32\x16.arcana.service.v1.Job\"l\n\x0fListJobsRequest\x12,\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x1c.arcana.service.v1.JobFilter\x12+\n\x04page\x18\x02 \x01(\x0b\x32\x1d.arcana.common.v1.PageRequest\"d\n\x10ListJobsResponse\x12$\n\x04jobs\x18\x01 \x03(\x0b\x32\x16.arcana.service.v1.Job\x12*\n\x04page\x18\x02 \x01(\x0b\x32\x1c.arcana.common.v1.PageResult\"!\n\x0fRetryJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"7\n\x10RetryJobResponse\x12#\n\x03job\x18\x01 \x01(\x0b\x32\x16.arcana.service.v1.Job\"%\n\x15GetDailyReportRequest\x12\x0c\n\x04\x64\x61te\x18\x01 \x01(\t\"H\n\x16GetDailyReportResponse\x12.\n\x06report\x18\x01 \x01(\x0b\x32\x1e.arcana.service.v1.DailyReport\"\x1f\n\rRunJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"@\n\x0eRunJobResponse\x12.\n\x07outcome\x18\x01 \x01(\x0e\x32\x1d.arcana.service.v1.JobOutcome\"V\n\x12ScheduleJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x32\n\x0escheduled_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"6\n\x13ScheduleJobResponse\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x08*\x90\x01\n\nJobOutcome\x12\x1b\n\x17JOB_OUTCOME_UNSPECIFIED\x10\x00\x12\x19\n\x15JOB_OUTCOME_SUCCEEDED\x10\x01\x12\x19\n\x15JOB_OUTCOME_POSTPONED\x10\x02\x12\x16\n\x12JOB_OUTCOME_FAILED\x10\x03\x12\x17\n\x13JOB_OUTCOME_SKIPPED\x10\x04\x32\xe8\n\n\nJobService\x12\x93\x01\n\x10\x45nqueueBulkEmail\x12*.arcana.service.v1.EnqueueBulkEmailRequest\x1a+.arcana.service.v1.EnqueueBulkEmailResponse\"&\x82\xd3\xe4\x93\x02 \"\x1b/service/v1/jobs/bulk-email:\x01*\x12\x90\x01\n\x0f\x45nqueueUserSync\x12).arcana.service.v1.EnqueueUserSyncRequest\x1a*.arcana.service.v1.EnqueueUserSyncResponse\"&\x82\xd3\xe4\x93\x02 \"\x1b/service/v1/jobs/sync-users:\x01*\x12\xa0\x01\n\x13\x45nqueueTokenCleanup\x12-.arcana.service.v1.EnqueueTokenCleanupRequest\x1a..arcana.service.v1.EnqueueTokenCleanupResponse\"*\x82\xd3\xe4\x93\x02$\"\x1f/service/v1/jobs/cleanup-tokens:\x01*\x12\x9b\x01\n\x12\x45nqueueDailyReport\x12,.arcana.service.v1.EnqueueDailyReportRequest\x1a-.arcana.service.v1.EnqueueDailyReportResponse\"(\x82\xd3\xe4\x93\x02\"\"\x1d/service/v1/jobs/daily-report:\x01*\x12p\n\x06GetJob\x12 .arcana.service.v1.GetJobRequest\x1a!.arcana.service.v1.GetJobResponse\"!\x82\xd3\xe4\x93\x02\x1b\x12\x19/service/v1/jobs/{job_id}\x12m\n\x08ListJobs\x12\".arcana.service.v1.ListJobsRequest\x1a#.arcana.service.v1.ListJobsResponse\"\x18\x82\xd3\xe4\x93\x02\x12\x12\x10/service/v1/jobs\x12\x7f\n\x08RetryJob\x12\".arcana.service.v1.RetryJobRequest\x1a#.arcana.service.v1.RetryJobResponse\"*\x82\xd3\xe4\x93\x02$\"\x1f/service/v1/jobs/{job_id}:retry:\x01*\x12\x8f\x01\n\x0eGetDailyReport\x12(.arcana.service.v1.GetDailyReportRequest\x1a).arcana.service.v1.GetDailyReportResponse\"(\x82\xd3\xe4\x93\x02\"\x12 /service/v1/reports/daily/{date}\x12w\n\x06RunJob\x12 .arcana.service.v1.RunJobRequest\x1a!.arcana.service.v1.RunJobResponse\"(\x82\xd3\xe4\x93\x02\"\"\x1d/service/v1/jobs/{job_id}:run:\x01*\x12\x82\x01\n\x0bScheduleJob\x12%.arcana.service.v1.ScheduleJobRequest\x1a&.arcana.service.v1.ScheduleJobResponse\"$\x82\xd3\xe4\x93\x02\x1e\"\x19/service/v1/jobs:schedule:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -51,54 +52,60 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_JOBSERVICE'].methods_by_name['ListJobs']._serialized_options = b'\202\323\344\223\002\022\022\020/service/v1/jobs'
   _globals['_JOBSERVICE'].methods_by_name['RetryJob']._loaded_options = None
   _globals['_JOBSERVICE'].methods_by_name['RetryJob']._serialized_options = b'\202\323\344\223\002$\"\037/service/v1/jobs/{job_id}:retry:\001*'
+  _globals['_JOBSERVICE'].methods_by_name['GetDailyReport']._loaded_options = None
+  _globals['_JOBSERVICE'].methods_by_name['GetDailyReport']._serialized_options = b'\202\323\344\223\002\"\022 /service/v1/reports/daily/{date}'
   _globals['_JOBSERVICE'].methods_by_name['RunJob']._loaded_options = None
   _globals['_JOBSERVICE'].methods_by_name['RunJob']._serialized_options = b'\202\323\344\223\002\"\"\035/service/v1/jobs/{job_id}:run:\001*'
   _globals['_JOBSERVICE'].methods_by_name['ScheduleJob']._loaded_options = None
   _globals['_JOBSERVICE'].methods_by_name['ScheduleJob']._serialized_options = b'\202\323\344\223\002\036\"\031/service/v1/jobs:schedule:\001*'
-  _globals['_JOBOUTCOME']._serialized_start=1662
-  _globals['_JOBOUTCOME']._serialized_end=1806
-  _globals['_JOBFILTER']._serialized_start=181
-  _globals['_JOBFILTER']._serialized_end=252
-  _globals['_USERIDS']._serialized_start=254
-  _globals['_USERIDS']._serialized_end=276
-  _globals['_ENQUEUEBULKEMAILREQUEST']._serialized_start=279
-  _globals['_ENQUEUEBULKEMAILREQUEST']._serialized_end=529
-  _globals['_ENQUEUEBULKEMAILREQUEST_CONTEXTENTRY']._serialized_start=483
-  _globals['_ENQUEUEBULKEMAILREQUEST_CONTEXTENTRY']._serialized_end=529
-  _globals['_ENQUEUEBULKEMAILRESPONSE']._serialized_start=531
-  _globals['_ENQUEUEBULKEMAILRESPONSE']._serialized_end=612
-  _globals['_ENQUEUEUSERSYNCREQUEST']._serialized_start=614
-  _globals['_ENQUEUEUSERSYNCREQUEST']._serialized_end=658
-  _globals['_ENQUEUEUSERSYNCRESPONSE']._serialized_start=660
-  _globals['_ENQUEUEUSERSYNCRESPONSE']._serialized_end=740
-  _globals['_ENQUEUETOKENCLEANUPREQUEST']._serialized_start=742
-  _globals['_ENQUEUETOKENCLEANUPREQUEST']._serialized_end=790
-  _globals['_ENQUEUETOKENCLEANUPRESPONSE']._serialized_start=792
-  _globals['_ENQUEUETOKENCLEANUPRESPONSE']._serialized_end=876
-  _globals['_ENQUEUEDAILYREPORTREQUEST']._serialized_start=878
-  _globals['_ENQUEUEDAILYREPORTREQUEST']._serialized_end=939
-  _globals['_ENQUEUEDAILYREPORTRESPONSE']._serialized_start=941
-  _globals['_ENQUEUEDAILYREPORTRESPONSE']._serialized_end=1024
-  _globals['_GETJOBREQUEST']._serialized_start=1026
-  _globals['_GETJOBREQUEST']._serialized_end=1057
-  _globals['_GETJOBRESPONSE']._serialized_start=1059
-  _globals['_GETJOBRESPONSE']._serialized_end=1112
-  _globals['_LISTJOBSREQUEST']._serialized_start=1114
-  _globals['_LISTJOBSREQUEST']._serialized_end=1222
-  _globals['_LISTJOBSRESPONSE']._serialized_start=1224
-  _globals['_LISTJOBSRESPONSE']._serialized_end=1324
-  _globals['_RETRYJOBREQUEST']._serialized_start=1326
-  _globals['_RETRYJOBREQUEST']._serialized_end=1359
-  _globals['_RETRYJOBRESPONSE']._serialized_start=1361
-  _globals['_RETRYJOBRESPONSE']._serialized_end=1416
-  _globals['_RUNJOBREQUEST']._serialized_start=1418
-  _globals['_RUNJOBREQUEST']._serialized_end=1449
-  _globals['_RUNJOBRESPONSE']._serialized_start=1451
-  _globals['_RUNJOBRESPONSE']._serialized_end=1515
-  _globals['_SCHEDULEJOBREQUEST']._serialized_start=1517
-  _globals['_SCHEDULEJOBREQUEST']._serialized_end=1603
-  _globals['_SCHEDULEJOBRESPONSE']._serialized_start=1605
-  _globals['_SCHEDULEJOBRESPONSE']._serialized_end=1659
-  _globals['_JOBSERVICE']._serialized_start=1809
-  _globals['_JOBSERVICE']._serialized_end=3047
+  _globals['_JOBOUTCOME']._serialized_start=1807
+  _globals['_JOBOUTCOME']._serialized_end=1951
+  _globals['_JOBFILTER']._serialized_start=213
+  _globals['_JOBFILTER']._serialized_end=284
+  _globals['_USERIDS']._serialized_start=286
+  _globals['_USERIDS']._serialized_end=308
+  _globals['_ENQUEUEBULKEMAILREQUEST']._serialized_start=311
+  _globals['_ENQUEUEBULKEMAILREQUEST']._serialized_end=561
+  _globals['_ENQUEUEBULKEMAILREQUEST_CONTEXTENTRY']._serialized_start=515
+  _globals['_ENQUEUEBULKEMAILREQUEST_CONTEXTENTRY']._serialized_end=561
+  _globals['_ENQUEUEBULKEMAILRESPONSE']._serialized_start=563
+  _globals['_ENQUEUEBULKEMAILRESPONSE']._serialized_end=644
+  _globals['_ENQUEUEUSERSYNCREQUEST']._serialized_start=646
+  _globals['_ENQUEUEUSERSYNCREQUEST']._serialized_end=690
+  _globals['_ENQUEUEUSERSYNCRESPONSE']._serialized_start=692
+  _globals['_ENQUEUEUSERSYNCRESPONSE']._serialized_end=772
+  _globals['_ENQUEUETOKENCLEANUPREQUEST']._serialized_start=774
+  _globals['_ENQUEUETOKENCLEANUPREQUEST']._serialized_end=822
+  _globals['_ENQUEUETOKENCLEANUPRESPONSE']._serialized_start=824
+  _globals['_ENQUEUETOKENCLEANUPRESPONSE']._serialized_end=908
+  _globals['_ENQUEUEDAILYREPORTREQUEST']._serialized_start=910
+  _globals['_ENQUEUEDAILYREPORTREQUEST']._serialized_end=971
+  _globals['_ENQUEUEDAILYREPORTRESPONSE']._serialized_start=973
+  _globals['_ENQUEUEDAILYREPORTRESPONSE']._serialized_end=1056
+  _globals['_GETJOBREQUEST']._serialized_start=1058
+  _globals['_GETJOBREQUEST']._serialized_end=1089
+  _globals['_GETJOBRESPONSE']._serialized_start=1091
+  _globals['_GETJOBRESPONSE']._serialized_end=1144
+  _globals['_LISTJOBSREQUEST']._serialized_start=1146
+  _globals['_LISTJOBSREQUEST']._serialized_end=1254
+  _globals['_LISTJOBSRESPONSE']._serialized_start=1256
+  _globals['_LISTJOBSRESPONSE']._serialized_end=1356
+  _globals['_RETRYJOBREQUEST']._serialized_start=1358
+  _globals['_RETRYJOBREQUEST']._serialized_end=1391
+  _globals['_RETRYJOBRESPONSE']._serialized_start=1393
+  _globals['_RETRYJOBRESPONSE']._serialized_end=1448
+  _globals['_GETDAILYREPORTREQUEST']._serialized_start=1450
+  _globals['_GETDAILYREPORTREQUEST']._serialized_end=1487
+  _globals['_GETDAILYREPORTRESPONSE']._serialized_start=1489
+  _globals['_GETDAILYREPORTRESPONSE']._serialized_end=1561
+  _globals['_RUNJOBREQUEST']._serialized_start=1563
+  _globals['_RUNJOBREQUEST']._serialized_end=1594
+  _globals['_RUNJOBRESPONSE']._serialized_start=1596
+  _globals['_RUNJOBRESPONSE']._serialized_end=1660
+  _globals['_SCHEDULEJOBREQUEST']._serialized_start=1662
+  _globals['_SCHEDULEJOBREQUEST']._serialized_end=1748
+  _globals['_SCHEDULEJOBRESPONSE']._serialized_start=1750
+  _globals['_SCHEDULEJOBRESPONSE']._serialized_end=1804
+  _globals['_JOBSERVICE']._serialized_start=1954
+  _globals['_JOBSERVICE']._serialized_end=3338
 # @@protoc_insertion_point(module_scope)

@@ -75,6 +75,11 @@ class JobServiceStub:
                 request_serializer=arcana_dot_service_dot_v1_dot_job__service__pb2.RetryJobRequest.SerializeToString,
                 response_deserializer=arcana_dot_service_dot_v1_dot_job__service__pb2.RetryJobResponse.FromString,
                 _registered_method=True)
+        self.GetDailyReport = channel.unary_unary(
+                '/arcana.service.v1.JobService/GetDailyReport',
+                request_serializer=arcana_dot_service_dot_v1_dot_job__service__pb2.GetDailyReportRequest.SerializeToString,
+                response_deserializer=arcana_dot_service_dot_v1_dot_job__service__pb2.GetDailyReportResponse.FromString,
+                _registered_method=True)
         self.RunJob = channel.unary_unary(
                 '/arcana.service.v1.JobService/RunJob',
                 request_serializer=arcana_dot_service_dot_v1_dot_job__service__pb2.RunJobRequest.SerializeToString,
@@ -165,6 +170,15 @@ class JobServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetDailyReport(self, request, context):
+        """Reads the report of a day.
+
+        Read only. Errors: NOT_FOUND/NOT_FOUND when none was made.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RunJob(self, request, context):
         """Works on a job that is due, and returns when that attempt has ended. For the worker only; it
         is no part of the public API.
@@ -222,6 +236,11 @@ def add_JobServiceServicer_to_server(servicer, server):
                     servicer.RetryJob,
                     request_deserializer=arcana_dot_service_dot_v1_dot_job__service__pb2.RetryJobRequest.FromString,
                     response_serializer=arcana_dot_service_dot_v1_dot_job__service__pb2.RetryJobResponse.SerializeToString,
+            ),
+            'GetDailyReport': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetDailyReport,
+                    request_deserializer=arcana_dot_service_dot_v1_dot_job__service__pb2.GetDailyReportRequest.FromString,
+                    response_serializer=arcana_dot_service_dot_v1_dot_job__service__pb2.GetDailyReportResponse.SerializeToString,
             ),
             'RunJob': grpc.unary_unary_rpc_method_handler(
                     servicer.RunJob,
@@ -429,6 +448,33 @@ class JobService:
             '/arcana.service.v1.JobService/RetryJob',
             arcana_dot_service_dot_v1_dot_job__service__pb2.RetryJobRequest.SerializeToString,
             arcana_dot_service_dot_v1_dot_job__service__pb2.RetryJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetDailyReport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/arcana.service.v1.JobService/GetDailyReport',
+            arcana_dot_service_dot_v1_dot_job__service__pb2.GetDailyReportRequest.SerializeToString,
+            arcana_dot_service_dot_v1_dot_job__service__pb2.GetDailyReportResponse.FromString,
             options,
             channel_credentials,
             insecure,

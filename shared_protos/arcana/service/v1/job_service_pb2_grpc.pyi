@@ -80,6 +80,11 @@ class JobServiceStub:
     Errors: NOT_FOUND/JOB_NOT_FOUND; FAILED_PRECONDITION/INVALID_STATE (metadata `status`) unless
     it was given up.
     """
+    GetDailyReport: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.GetDailyReportRequest, _job_service_pb2.GetDailyReportResponse]
+    """Reads the report of a day.
+
+    Read only. Errors: NOT_FOUND/NOT_FOUND when none was made.
+    """
     RunJob: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.RunJobRequest, _job_service_pb2.RunJobResponse]
     """Works on a job that is due, and returns when that attempt has ended. For the worker only; it
     is no part of the public API.
@@ -144,6 +149,11 @@ class JobServiceAsyncStub(JobServiceStub):
     Safe to repeat: the second call is refused.
     Errors: NOT_FOUND/JOB_NOT_FOUND; FAILED_PRECONDITION/INVALID_STATE (metadata `status`) unless
     it was given up.
+    """
+    GetDailyReport: _aio.UnaryUnaryMultiCallable[_job_service_pb2.GetDailyReportRequest, _job_service_pb2.GetDailyReportResponse]  # type: ignore[assignment]
+    """Reads the report of a day.
+
+    Read only. Errors: NOT_FOUND/NOT_FOUND when none was made.
     """
     RunJob: _aio.UnaryUnaryMultiCallable[_job_service_pb2.RunJobRequest, _job_service_pb2.RunJobResponse]  # type: ignore[assignment]
     """Works on a job that is due, and returns when that attempt has ended. For the worker only; it
@@ -248,6 +258,17 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         Safe to repeat: the second call is refused.
         Errors: NOT_FOUND/JOB_NOT_FOUND; FAILED_PRECONDITION/INVALID_STATE (metadata `status`) unless
         it was given up.
+        """
+
+    @_abc_1.abstractmethod
+    def GetDailyReport(
+        self,
+        request: _job_service_pb2.GetDailyReportRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_job_service_pb2.GetDailyReportResponse, _abc.Awaitable[_job_service_pb2.GetDailyReportResponse]]:
+        """Reads the report of a day.
+
+        Read only. Errors: NOT_FOUND/NOT_FOUND when none was made.
         """
 
     @_abc_1.abstractmethod
