@@ -101,12 +101,19 @@ def problem_codes(operation: Operation) -> list[str]:
     if operation.limits:
         codes.add("RATE_LIMITED")
     if operation.idempotent:
-        codes.update({"IDEMPOTENCY_IN_PROGRESS", "IDEMPOTENCY_KEY_REUSED"})
+        codes.update(_key_codes(operation))
     if operation.conditional_write:
         codes.update({"PRECONDITION_FAILED", "PRECONDITION_REQUIRED"})
     if operation.hops:
         codes.update(_HOP_PROBLEMS)
     return [code for code in CATALOGUE if code in codes]
+
+
+def _key_codes(operation: Operation) -> tuple[str, ...]:
+    # Without a body there is no other request that could have the key.
+    if operation.body is None:
+        return ("IDEMPOTENCY_IN_PROGRESS",)
+    return ("IDEMPOTENCY_IN_PROGRESS", "IDEMPOTENCY_KEY_REUSED")
 
 
 def _takes_headers(operation: Operation) -> bool:
