@@ -194,7 +194,7 @@ def assemble(settings: RepositorySettings, clock: Clock, random: Random, ids: Id
     )
     events = EventServicer(Outbox(database, clock))
     broker = Broker(BrokerAddress.under(settings.redis(), settings.arcana_home))
-    publisher = Publisher(Sweep(database, broker, clock, random))
+    publisher = Publisher(Sweep(database, broker, clock, random), clock)
     jobs = JobServicer(
         Enqueueing(database, clock, publisher.tell),
         JobLists(database, totals),

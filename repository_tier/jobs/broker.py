@@ -54,6 +54,8 @@ def celery_app(address: BrokerAddress) -> celery.Celery:
         broker_url=address.redis_url or f"{folder_transport.SCHEME}://",
         broker_transport_options=_options(address),
         broker_connection_retry_on_startup=True,
+        # A worker waits for its broker however long that is away.
+        broker_connection_max_retries=None,
         task_default_queue=QUEUE,
         task_ignore_result=True,
         # A message is acknowledged when its job has ended, so one whose worker dies comes back.

@@ -22,6 +22,8 @@ from tier_runtime.logs import get_logger
 
 # How often the database is asked for what is due, when nobody tells.
 POLL_SECONDS = 0.5
+# How often it is asked for what was lost or abandoned.
+MEND_SECONDS = 2.0
 # How long stores that failed are left alone.
 PAUSE_SECONDS = 2.0
 WORK_SECONDS = 5.0
@@ -177,8 +179,10 @@ class Sweep:
 class Publisher:
     """Sweeps in a thread of its own: when told, and every half second."""
 
-    def __init__(self, sweep: Sweep) -> None:
+    def __init__(self, sweep: Sweep, clock: Clock) -> None:
         self._sweep = sweep
+        self._clock = clock
+        self._mend_at = clock.monotonic()
         self._told = threading.Event()
         self._is_stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="job publisher", daemon=True)
@@ -201,7 +205,7 @@ class Publisher:
     def _run(self) -> None:
         while not self._is_stopping.is_set():
             try:
-                more = self._sweep.once()
+                more = self._swept()
             except (AppError, BrokerError) as error:
                 _log.warning("jobs_not_published", error=type(error.__cause__ or error).__name__)
                 self._is_stopping.wait(PAUSE_SECONDS)
@@ -209,3 +213,11 @@ class Publisher:
             if not more:
                 self._told.wait(POLL_SECONDS)
                 self._told.clear()
+
+    def _swept(self) -> int:
+        """Sweep, and return how many jobs were found."""
+        if self._clock.monotonic() < self._mend_at:
+            return self._sweep.publish_due()
+        found = self._sweep.once()
+        self._mend_at = self._clock.monotonic() + MEND_SECONDS
+        return found

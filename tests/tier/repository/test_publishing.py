@@ -23,6 +23,7 @@ from tests.stores import Store
 from tests.stores.waiting import eventually
 from tests.tier.repository.requests import Requests
 from tests.tier.repository.running_tier import RunningTier
+from tier_runtime.clock import SystemClock
 from tier_runtime.timestamps import timestamp_from
 
 
@@ -154,9 +155,9 @@ def test_a_job_whose_lease_ran_out_is_tried_again_until_its_last_attempt(
 def test_the_publisher_sweeps_when_it_is_told_and_goes_on_after_a_failure(
     tier: RunningTier, make: Requests, broker: FakeBroker, sweep: Sweep
 ) -> None:
-    publisher = Publisher(sweep)
+    publisher = Publisher(sweep, SystemClock())
     publisher.stop()
-    publisher = Publisher(sweep)
+    publisher = Publisher(sweep, SystemClock())
     publisher.start()
     try:
         enqueue(tier, make)
