@@ -42,8 +42,8 @@ def day_from_text(text: str) -> calendar_date:
         day = calendar_date.fromisoformat(text)
     except ValueError:
         day = calendar_date.min
-    # fromisoformat takes more forms than one.
-    if day.isoformat() != text:
+    # fromisoformat takes more forms than one, and the last day of all has no end.
+    if day.isoformat() != text or day == calendar_date.max:
         checks.fault("date", "Not a date such as 2026-11-30.")
     checks.done()
     return day

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import celery
 import kombu.transport
@@ -51,7 +53,7 @@ def celery_app(address: BrokerAddress) -> celery.Celery:
     )
     app = celery.Celery("arcana", set_as_current=False)
     app.conf.update(
-        broker_url=address.redis_url or f"{folder_transport.SCHEME}://",
+        broker_url=_url(address),
         broker_transport_options=_options(address),
         broker_connection_retry_on_startup=True,
         # A worker waits for its broker however long that is away.
@@ -69,7 +71,20 @@ def celery_app(address: BrokerAddress) -> celery.Celery:
         enable_utc=True,
         timezone="UTC",
     )
+    if address.redis_url.startswith("rediss:"):
+        app.conf.broker_use_ssl = {"ssl_cert_reqs": ssl.CERT_REQUIRED}
     return app
+
+
+def _url(address: BrokerAddress) -> str:
+    """Return where the broker is, as kombu writes it, which has a name of its own for sockets."""
+    if not address.redis_url:
+        return f"{folder_transport.SCHEME}://"
+    parts = urlsplit(address.redis_url)
+    if parts.scheme != "unix":
+        return address.redis_url
+    numbers = parse_qs(parts.query).get("db", ["0"])
+    return f"redis+socket://{parts.netloc}{parts.path}?virtual_host={numbers[0]}"
 
 
 def _options(address: BrokerAddress) -> dict[str, Any]:

@@ -50,7 +50,7 @@ def _declared_codes(row: Row) -> dict[str, str]:
     """Give the status of every code that the document declares for a row."""
     document = committed_document()
     path = row.path if is_outside_base(row.path) else API + row.path
-    operation = document.find(row.method, path.format(id="some-id"))
+    operation = document.find(row.method, path.format(id="some-id", date="2026-11-20"))
     return {code: status for status, codes in document.codes(operation).items() for code in codes}
 
 

@@ -43,9 +43,10 @@ def test_a_report_counts_the_day_and_takes_the_place_of_an_earlier_one(
     user = tier.users.CreateUser(make.user(email="ada@example.org")).user
     tier.sessions.CreateSession(make.session(user.id))
     tea, cup = shelf.put(stock=100), shelf.put(stock=100)
-    for units in (3, 4):
-        order = make.order(make.line(tea, units), make.line(cup))
-        placed = tier.orders.PlaceOrder(order).order
+    _, placed = (
+        tier.orders.PlaceOrder(make.order(make.line(tea, units), make.line(cup))).order
+        for units in (3, 4)
+    )
     tier.orders.CancelOrder(
         order_repository_pb2.CancelOrderRequest(
             order_id=placed.id, allowed_statuses=[order_pb2.ORDER_STATUS_PENDING]
@@ -77,7 +78,7 @@ def test_a_day_without_a_report_and_what_is_no_day(tier: RunningTier) -> None:
     reports = ReportRepositoryStub(tier.channel)
     missing = failure(reports.GetDailyReport, report_of("2026-01-01"))
     assert missing == (Kind.MISSING, "NOT_FOUND")
-    for text in ("20260101", "2026-02-30", "yesterday"):
+    for text in ("20260101", "2026-02-30", "yesterday", "9999-12-31"):
         assert bad_fields(reports.GetDailyReport, report_of(text)) == {"date"}
         request = report_repository_pb2.MakeDailyReportRequest(date=text)
         assert bad_fields(reports.MakeDailyReport, request) == {"date"}

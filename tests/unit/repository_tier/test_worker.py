@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -113,7 +114,7 @@ def scheduler(jobs: FakeJobs, clock: FakeClock, tmp_path: Any) -> JobScheduler:
             "last_run_at": datetime(1970, 1, 1, tzinfo=UTC),
         }
     }
-    return JobScheduler(app=app, jobs=jobs)
+    return JobScheduler(app=app, jobs=jobs)  # type: ignore[arg-type]  # has what is called
 
 
 @pytest.fixture
@@ -167,3 +168,23 @@ def test_the_worker_is_told_where_the_broker_is(tmp_path: Any) -> None:
 def test_a_scheduler_installs_nothing_of_its_own(clock: FakeClock, tmp_path: Any) -> None:
     made = partial(scheduler, FakeJobs(), clock, tmp_path)()
     assert list(made.schedule) == ["sync-users"]
+
+
+@pytest.mark.parametrize(
+    ("url", "written"),
+    [
+        ("", "arcana-folder://"),
+        ("redis://127.0.0.1:6379/3", "redis://127.0.0.1:6379/3"),
+        ("unix:///run/redis.sock?db=3", "redis+socket:///run/redis.sock?virtual_host=3"),
+        ("unix://:secret@/run/redis.sock", "redis+socket://:secret@/run/redis.sock?virtual_host=0"),
+    ],
+)
+def test_the_broker_is_where_the_cache_is(tmp_path: Any, url: str, written: str) -> None:
+    app = celery_app(BrokerAddress.under(url, tmp_path))
+    assert app.conf.broker_url == written
+    assert not app.conf.broker_use_ssl
+
+
+def test_a_broker_over_tls_must_show_its_certificate(tmp_path: Any) -> None:
+    app = celery_app(BrokerAddress.under("rediss://redis.example:6380/0", tmp_path))
+    assert app.conf.broker_use_ssl == {"ssl_cert_reqs": ssl.CERT_REQUIRED}

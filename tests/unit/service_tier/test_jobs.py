@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from arcana.common.v1.paging_pb2 import PageRequest
-from arcana.repository.v1 import cleanup_repository_pb2, job_pb2, job_repository_pb2
+from arcana.repository.v1 import cleanup_repository_pb2, job_repository_pb2
+from arcana.service.v1 import job_pb2 as service_job_pb2
 from arcana.service.v1 import job_service_pb2 as pb
 from arcana.service.v1 import order_service_pb2
 from service_tier.domain.mails import MailTemplate, WantedMail
@@ -239,7 +240,7 @@ def test_a_job_that_crashes_is_tried_again_and_given_up_in_the_end(harness: Harn
     kept(harness, job.id).payload = b'{"date": "2026-11-20"}'
     with harness.acting(ADMIN):
         retried = harness.jobs.RetryJob(pb.RetryJobRequest(job_id=job.id)).job
-        assert retried.status == job_pb2.JOB_STATUS_QUEUED
+        assert retried.status == service_job_pb2.JOB_STATUS_QUEUED
         with pytest.raises(AppError) as refused:
             harness.jobs.RetryJob(pb.RetryJobRequest(job_id=job.id))
     assert refused.value.code == "INVALID_STATE"
