@@ -72,6 +72,8 @@ def _validation_failed(edges: Edges, row: Row) -> requests.Response:
         return _send(edges, call.with_path(row.path.format(id="not-an-id")))
     if "{date}" in row.path:
         return _send(edges, call.with_path(row.path.format(date="not-a-day")))
+    if "IDEMPOTENCY_IN_PROGRESS" in row.codes:
+        return _send(edges, call.with_headers(Idempotency_Key="k" * 256))
     if row.etag:
         return _send(edges, call.with_headers(If_None_Match="no entity tag"))
     return _send(edges, call.with_path(f"{call.path}?size=101&surprise=1"))
