@@ -15,12 +15,14 @@ from controller_tier.settings import ControllerSettings
 
 PACKAGE = "arcana.service.v1"
 
-# What the edge itself asks, and nobody else may. A test holds this list and the table together to
-# the contract: a new RPC is in neither until somebody decides.
+# What the edge itself asks, or the worker, and nobody else may. A test holds this list and the
+# table together to the contract: a new RPC is in neither until somebody decides.
 INTERNAL_RPCS = frozenset(
     {
         f"{PACKAGE}.AuthService/CheckSession",
         f"{PACKAGE}.AuthService/ListAccessChanges",
+        f"{PACKAGE}.JobService/RunJob",
+        f"{PACKAGE}.JobService/ScheduleJob",
         f"{PACKAGE}.RateLimitService/TakeRateLimit",
         f"{PACKAGE}.UserService/BatchGetUsers",
     }
@@ -115,6 +117,7 @@ def access_table(settings: ControllerSettings) -> AccessTable:
             *_user_rpcs(),
             *_product_rpcs(),
             *_order_rpcs(),
+            *_job_rpcs(),
         )
     )
 
@@ -191,6 +194,20 @@ def _order_rpcs() -> Iterator[PublicRpc]:
     for method in ("PlaceOrder", "GetOrder", "ListOrders", "CancelOrder"):
         yield _orders(method, Access.SIGNED_IN)
     yield _orders("UpdateOrderStatus", Access.ADMIN)
+
+
+def _job_rpcs() -> Iterator[PublicRpc]:
+    for method in (
+        "EnqueueBulkEmail",
+        "EnqueueUserSync",
+        "EnqueueTokenCleanup",
+        "EnqueueDailyReport",
+        "GetJob",
+        "ListJobs",
+        "RetryJob",
+        "GetDailyReport",
+    ):
+        yield PublicRpc(f"{PACKAGE}.JobService/{method}", Access.ADMIN)
 
 
 def _auth(method: str, access: Access, *limits: LimitRule) -> PublicRpc:

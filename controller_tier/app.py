@@ -24,13 +24,15 @@ from controller_tier.resources.auth_routes import (
 )
 from controller_tier.resources.docs import DocsViews, docs_resource, install_assets
 from controller_tier.resources.health import HealthViews, health_resource
+from controller_tier.resources.job_routes import jobs_resource, reports_resource
+from controller_tier.resources.jobs import JobViews
 from controller_tier.resources.order_routes import orders_resource
 from controller_tier.resources.orders import OrderViews
 from controller_tier.resources.product_routes import products_resource, stock_resource
 from controller_tier.resources.products import ProductViews
 from controller_tier.resources.user_routes import profiles_resource, users_resource
 from controller_tier.resources.users import UserViews
-from controller_tier.routing import IdConverter, Router
+from controller_tier.routing import DayConverter, IdConverter, Router
 from controller_tier.service_channels import ServiceChannels
 from controller_tier.settings import ControllerSettings
 from controller_tier.stubs import ServiceTier, stubs_of
@@ -94,6 +96,7 @@ def _bare_app(settings: ControllerSettings) -> Flask:
     # "//users" is no path of ours; a redirect would be an answer without a problem document.
     app.url_map.merge_slashes = False
     app.url_map.converters["id"] = IdConverter
+    app.url_map.converters["day"] = DayConverter
     if settings.trusted_proxies:
         count = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=count, x_proto=count)  # type: ignore[method-assign]  # as Flask documents it
@@ -111,6 +114,7 @@ def _resources(
     users = UserViews(service.users, require_if_match=settings.require_if_match)
     products = ProductViews(service.products, require_if_match=settings.require_if_match)
     orders = OrderViews(service.orders, require_if_match=settings.require_if_match)
+    jobs = JobViews(service.jobs)
     health = HealthViews(service.health, service.breakers, clock, version=_version())
     rpcs = entrance.rpcs
     return (
@@ -120,6 +124,8 @@ def _resources(
         products_resource(products, rpcs),
         stock_resource(products, rpcs),
         orders_resource(orders, rpcs),
+        jobs_resource(jobs, rpcs),
+        reports_resource(jobs, rpcs),
         account_settings_resource(auth, rpcs),
         keys_resource(auth, rpcs),
         health_resource(health),

@@ -11,6 +11,7 @@ from webargs.flaskparser import FlaskParser
 
 from controller_tier.json_body import body_of
 from controller_tier.problems import FieldsError
+from controller_tier.schemas.body import Body
 
 
 class StrictParser(FlaskParser):
@@ -21,8 +22,8 @@ class StrictParser(FlaskParser):
 
     def load_json(self, req: Request, schema: Schema) -> Any:
         """Return the body's value."""
-        del schema
-        return body_of(req)
+        may_be_absent = isinstance(schema, Body) and schema.may_be_absent
+        return body_of(req, may_be_absent=may_be_absent)
 
     def load_querystring(self, req: Request, schema: Schema) -> dict[str, str]:
         """Return the query's parameters, each of which may be given once."""

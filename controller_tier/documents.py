@@ -55,6 +55,14 @@ def created_answer(document: Any, version: int, location: str, *, replayed: bool
     return replayed_answer(answer, replayed=replayed)
 
 
+def accepted_answer(document: Any, version: int, location: str) -> Response:
+    """Return 202 with what will be done, its ETag and where to look for how it goes."""
+    answer = versioned_answer(document, version)
+    answer.status_code = 202
+    answer.headers["Location"] = location
+    return answer
+
+
 def replayed_answer(answer: Response, *, replayed: bool) -> Response:
     """Return the answer, marked where it is that of an earlier request with the same key."""
     if replayed:

@@ -29,8 +29,8 @@ class _RefusedError(ValueError):
     """The text is JSON by the grammar, or nearly, and not JSON that this API takes."""
 
 
-def body_of(request: Request) -> Any:
-    """Return the parsed body.
+def body_of(request: Request, *, may_be_absent: bool = False) -> Any:
+    """Return the parsed body, where it may be absent an empty object in its place.
 
     Raises:
         AppError: MALFORMED_BODY, or UNSUPPORTED_MEDIA_TYPE.
@@ -39,6 +39,8 @@ def body_of(request: Request) -> Any:
     if request.headers.get("Content-Type") or request.content_length:
         _check_media_type(request)
     data = _bytes_of(request)
+    if not data and may_be_absent:
+        return {}
     if data:
         # Once more, because a chunked body says nowhere that it is there.
         _check_media_type(request)

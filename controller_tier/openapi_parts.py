@@ -59,6 +59,8 @@ def complete(document: dict[str, Any], operation: Operation) -> dict[str, Any]:
     described = operation_document(operation)
     parameters = [*document.get("parameters", []), *header_parameters(operation)]
     content = document.get("requestBody", {}).get("content", {})
+    if isinstance(operation.body, type) and getattr(operation.body, "may_be_absent", False):
+        document["requestBody"]["required"] = False
     if operation.method == "PATCH" and content:
         content[MERGE_PATCH_TYPE] = dict(content["application/json"])
     return {**document, **described, "parameters": parameters}
@@ -99,12 +101,19 @@ def problem_codes(operation: Operation) -> list[str]:
     if operation.limits:
         codes.add("RATE_LIMITED")
     if operation.idempotent:
-        codes.update({"IDEMPOTENCY_IN_PROGRESS", "IDEMPOTENCY_KEY_REUSED"})
+        codes.update(_key_codes(operation))
     if operation.conditional_write:
         codes.update({"PRECONDITION_FAILED", "PRECONDITION_REQUIRED"})
     if operation.hops:
         codes.update(_HOP_PROBLEMS)
     return [code for code in CATALOGUE if code in codes]
+
+
+def _key_codes(operation: Operation) -> tuple[str, ...]:
+    # Without a body there is no other request that could have the key.
+    if operation.body is None:
+        return ("IDEMPOTENCY_IN_PROGRESS",)
+    return ("IDEMPOTENCY_IN_PROGRESS", "IDEMPOTENCY_KEY_REUSED")
 
 
 def _takes_headers(operation: Operation) -> bool:

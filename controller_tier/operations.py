@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,8 @@ from flask import Response
 from marshmallow import Schema
 
 from controller_tier.access_table import Access, LimitRule, PublicRpc
+
+_DAY = re.compile(r"<day:(\w+)>")
 
 # Values of a body or a query after its schema has loaded them.
 Fields = dict[str, Any]
@@ -69,6 +72,11 @@ class Operation:
     def limits(self) -> tuple[LimitRule, ...]:
         """How often one may call."""
         return () if self.rpc is None else self.rpc.limits
+
+    @property
+    def days(self) -> frozenset[str]:
+        """The names of those parameters that are days, and no ids."""
+        return frozenset(_DAY.findall(self.path))
 
     @property
     def parameters(self) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from controller_tier.access_table import Access, LimitRule
 from controller_tier.admission import ADMIN
 from controller_tier.arguments import StrictParser
 from controller_tier.authentication import Authentication, current_actor
-from controller_tier.fields import uuid_from
+from controller_tier.fields import day_from, uuid_from
 from controller_tier.openapi_parts import complete
 from controller_tier.operations import Fields, Operation, Resource, View
 from controller_tier.problems import FieldsError
@@ -25,7 +25,11 @@ class IdConverter(BaseConverter):
     """One segment of a path that is an id, or ought to be; some words are names of their own."""
 
     # Otherwise a method that `/products/search` has not would be one of a product of that id.
-    regex = "(?!(?:me|search)(?:/|$))[^/]+"
+    regex = "(?!(?:me|search|bulk-email|sync-users|cleanup-tokens|daily-report)(?:/|$))[^/]+"
+
+
+class DayConverter(BaseConverter):
+    """One segment of a path that is a day, or ought to be."""
 
 
 class OperationBlueprint(Blueprint):  # type: ignore[misc]  # its base has no types
@@ -110,19 +114,25 @@ class Router:
 
 
 def _located(operation: Operation, view: View) -> View:
-    """Return a function that calls the view with the path's ids, in their order."""
-    names = operation.parameters
+    """Return a function that calls the view with the path's ids and days, in their order."""
+    days = operation.days
+    readers = [
+        (name, day_from, "Not a valid date, such as 2026-11-21.")
+        if name in days
+        else (name, uuid_from, "Not a valid UUID.")
+        for name in operation.parameters
+    ]
 
     def endpoint(**path: str) -> Response:
-        ids, faults = [], {}
-        for name in names:
+        found, faults = [], {}
+        for name, read, fault in readers:
             try:
-                ids.append(uuid_from(path[name]))
+                found.append(read(path[name]))
             except ValueError:
-                faults[name] = ["Not a valid UUID."]
+                faults[name] = [fault]
         if faults:
             raise FieldsError(faults)
-        return view(*ids)
+        return view(*found)
 
     return endpoint
 

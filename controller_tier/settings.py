@@ -21,7 +21,7 @@ MAX_WINDOW_SECONDS = 86_400
 # What the address of SERVICE_URL is called beside the single services.
 DEFAULT_NEIGHBOUR = "service"
 # The services that can have an address of their own.
-_SERVICES = ("auth", "users", "rate_limits", "products", "orders")
+_SERVICES = ("auth", "users", "rate_limits", "products", "orders", "jobs")
 
 
 class ControllerSettings(TierSettings):

@@ -20,10 +20,14 @@ from arcana.service.v1 import (
 )
 from arcana.service.v1 import (
     auth_service_pb2_grpc,
+    job_service_pb2_grpc,
     order_service_pb2_grpc,
     product_service_pb2_grpc,
     rate_limit_service_pb2_grpc,
     user_service_pb2_grpc,
+)
+from arcana.service.v1 import (
+    job_service_pb2 as jobs_pb2,
 )
 from arcana.service.v1 import (
     order_service_pb2 as orders_pb2,
@@ -151,6 +155,29 @@ class OrderStub(Protocol):
     ) -> orders_pb2.UpdateOrderStatusResponse: ...
 
 
+class JobStub(Protocol):
+    """The public methods of arcana.service.v1.JobService. All raise AppError."""
+
+    def EnqueueBulkEmail(
+        self, request: jobs_pb2.EnqueueBulkEmailRequest
+    ) -> jobs_pb2.EnqueueBulkEmailResponse: ...
+    def EnqueueUserSync(
+        self, request: jobs_pb2.EnqueueUserSyncRequest
+    ) -> jobs_pb2.EnqueueUserSyncResponse: ...
+    def EnqueueTokenCleanup(
+        self, request: jobs_pb2.EnqueueTokenCleanupRequest
+    ) -> jobs_pb2.EnqueueTokenCleanupResponse: ...
+    def EnqueueDailyReport(
+        self, request: jobs_pb2.EnqueueDailyReportRequest
+    ) -> jobs_pb2.EnqueueDailyReportResponse: ...
+    def GetJob(self, request: jobs_pb2.GetJobRequest) -> jobs_pb2.GetJobResponse: ...
+    def ListJobs(self, request: jobs_pb2.ListJobsRequest) -> jobs_pb2.ListJobsResponse: ...
+    def RetryJob(self, request: jobs_pb2.RetryJobRequest) -> jobs_pb2.RetryJobResponse: ...
+    def GetDailyReport(
+        self, request: jobs_pb2.GetDailyReportRequest
+    ) -> jobs_pb2.GetDailyReportResponse: ...
+
+
 class RateLimitStub(Protocol):
     """The methods of arcana.service.v1.RateLimitService. All raise AppError."""
 
@@ -179,6 +206,7 @@ class ServiceTier:
     users: UserStub
     products: ProductStub
     orders: OrderStub
+    jobs: JobStub
     rate_limits: RateLimitStub
     health: HealthStub
     breakers: Callable[[], Mapping[str, str]] = dict
@@ -212,6 +240,7 @@ def stubs_of(channels: ServiceChannels) -> ServiceTier:
             channels.of(SERVICE_NAMES["products"])
         ),
         orders=order_service_pb2_grpc.OrderServiceStub(channels.of(SERVICE_NAMES["orders"])),
+        jobs=job_service_pb2_grpc.JobServiceStub(channels.of(SERVICE_NAMES["jobs"])),
         rate_limits=rate_limit_service_pb2_grpc.RateLimitServiceStub(
             channels.of(SERVICE_NAMES["rate_limits"])
         ),

@@ -14,6 +14,7 @@ from controller_tier.problems import phrase_of, problem_type, status_of
 from controller_tier.settings import ControllerSettings
 from launcher.settings import LauncherSettings
 from repository_tier.settings import RepositorySettings
+from repository_tier.worker.settings import WorkerSettings
 from service_tier.settings import ServiceSettings
 from tier_runtime.catalogue import CATALOGUE
 from tier_runtime.settings import SettingDoc, TierSettings, describe
@@ -27,6 +28,7 @@ READERS: Mapping[str, type[TierSettings]] = {
     "controller": ControllerSettings,
     "service": ServiceSettings,
     "repository": RepositorySettings,
+    "worker": WorkerSettings,
     "`arcana up` and the admin commands": LauncherSettings,
 }
 
@@ -77,7 +79,8 @@ def configuration_page() -> str:
         "Settings come from the environment, or from a file `.env` in the folder a tier is started",
         "in; the environment wins. Each secret `FOO` may be given by the file that `FOO_FILE`",
         "names instead. A tier refuses to start on a bad setting and names every fault at once;",
-        "`arcana controller --check-config` (or `service`, `repository`) says so without starting.",
+        "`arcana controller --check-config` (or `service`, `repository`, `worker`) says so without",
+        "starting.",
     ]
     groups: dict[tuple[str, ...], list[SettingDoc]] = {}
     for name, doc in docs.items():

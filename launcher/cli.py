@@ -19,8 +19,8 @@ from launcher.seeding import Amounts
 from launcher.seeding import seed as seed_shop
 from launcher.settings import LauncherSettings, Mode, Protocol
 from launcher.tiers import (
-    START_ORDER,
-    TierName,
+    PROGRAMS,
+    ProgramName,
     check_settings,
     hash_password,
     price_list,
@@ -59,7 +59,7 @@ def up(
     def start() -> int:
         environ = _environ({"DEPLOYMENT_MODE": mode, "COMMUNICATION_PROTOCOL": protocol})
         # How many workers each tier is given is decided later: the embedded database allows one.
-        of_tiers = dict.fromkeys(map(settings_class, START_ORDER), environ | {"WORKERS": "1"})
+        of_tiers = dict.fromkeys(map(settings_class, PROGRAMS), environ | {"WORKERS": "1"})
         try:
             ready = Up(load(LauncherSettings, environ, ENV_FILE), environ, Console())
         except StartupError as error:
@@ -74,19 +74,25 @@ def up(
 @app.command()
 def controller(check_config: CheckConfig = False) -> None:
     """Run the controller tier, which is the edge; in the monolithic mode all tiers."""
-    _run_tier("controller", check_config)
+    _run_program("controller", check_config)
 
 
 @app.command()
 def service(check_config: CheckConfig = False) -> None:
     """Run the service tier."""
-    _run_tier("service", check_config)
+    _run_program("service", check_config)
 
 
 @app.command()
 def repository(check_config: CheckConfig = False) -> None:
     """Run the repository tier."""
-    _run_tier("repository", check_config)
+    _run_program("repository", check_config)
+
+
+@app.command()
+def worker(check_config: CheckConfig = False) -> None:
+    """Run a worker, which takes jobs from the broker and has the service tier do them."""
+    _run_program("worker", check_config)
 
 
 @app.command()
@@ -168,15 +174,15 @@ def main() -> None:
     app(prog_name="arcana")
 
 
-def _run_tier(tier: TierName, check_config: bool) -> None:
+def _run_program(name: ProgramName, check_config: bool) -> None:
     def check() -> int:
-        program_of(tier, os.environ).check(os.environ)
+        program_of(name, os.environ).check(os.environ)
         Console().plain("OK")
         return 0
 
     def run() -> int:
         follow_parent(os.environ)
-        program = program_of(tier, os.environ)
+        program = program_of(name, os.environ)
         os.environ.update(program.told)
         return program.run()
 

@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from launcher.settings import (
+    JOBS_SERVICE,
     SERVICES,
     LauncherSettings,
     WiringSettings,
     read_urls,
     worker_addresses,
 )
-from launcher.tiers import START_ORDER, TierName
+from launcher.tiers import START_ORDER, ProgramName
 from tier_runtime.addresses import Address
 from tier_runtime.startup import StartupError
 
@@ -26,8 +27,8 @@ class Part:
     Attributes:
         name: stands before its log lines.
         title: what it is called in a sentence, after "the".
-        command: which tier the `arcana` command runs in it.
-        tiers: whose code runs in it, and whose secrets it therefore sees.
+        command: which program the `arcana` command runs in it.
+        programs: whose code runs in it, and whose secrets it therefore sees.
         services: of the service tier, those that it has.
         settings: what it is told that the others are not.
         listens: its addresses, by the variables that decide about them.
@@ -36,8 +37,8 @@ class Part:
 
     name: str
     title: str
-    command: TierName
-    tiers: tuple[TierName, ...]
+    command: ProgramName
+    programs: tuple[ProgramName, ...]
     services: tuple[str, ...] = SERVICES
     settings: Mapping[str, str] = field(default_factory=dict)
     listens: Sequence[tuple[str, Address]] = ()
@@ -55,6 +56,8 @@ def parts_of(settings: LauncherSettings) -> tuple[Part, ...]:
     else:
         _require_callable(settings)
         parts = [_repository(settings), *_services(settings), _controller(settings)]
+    if settings.arcana_worker:
+        parts.append(_worker(settings))
     _require_different_addresses(parts)
     return tuple(parts)
 
@@ -163,6 +166,16 @@ def _monolith(settings: LauncherSettings) -> Part:
         START_ORDER,
         listens=[*_edge(settings), ("SERVICE_BIND", settings.bind("service"))],
         urls=(settings.bind("controller").url("http"),),
+    )
+
+
+def _worker(settings: LauncherSettings) -> Part:
+    return Part(
+        "worker",
+        "worker",
+        "worker",
+        ("worker",),
+        settings={"SERVICE_URL": settings.service_target(JOBS_SERVICE, settings.workers)},
     )
 
 

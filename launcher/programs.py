@@ -8,8 +8,14 @@ from importlib import import_module
 from typing import cast
 
 from launcher.layout import service_urls_told
-from launcher.settings import SERVICE_URLS_FORM, WiringSettings
-from launcher.tiers import START_ORDER, TierName, check_settings, settings_class, tier_main
+from launcher.settings import JOBS_SERVICE, SERVICE_URLS_FORM, WiringSettings
+from launcher.tiers import (
+    START_ORDER,
+    ProgramName,
+    check_settings,
+    program_main,
+    settings_class,
+)
 from tier_runtime.addresses import Address
 from tier_runtime.settings import ENV_FILE, SettingsError, TierSettings, load
 from tier_runtime.startup import StartupError
@@ -42,8 +48,8 @@ class Program:
         check_settings(dict.fromkeys(self.settings, told))
 
 
-def program_of(tier: TierName, environ: Mapping[str, str]) -> Program:
-    """Give what runs a tier in the mode that this environment, or `.env`, names.
+def program_of(name: ProgramName, environ: Mapping[str, str]) -> Program:
+    """Give what runs a tier, or the worker, in the mode that this environment, or `.env`, names.
 
     Raises:
         SettingsError: with the faults of the tier's settings too.
@@ -52,19 +58,19 @@ def program_of(tier: TierName, environ: Mapping[str, str]) -> Program:
     try:
         wiring = load(WiringSettings, environ, ENV_FILE)
     except SettingsError:
-        check_settings(dict.fromkeys((WiringSettings, settings_class(tier)), environ))
+        check_settings(dict.fromkeys((WiringSettings, settings_class(name)), environ))
         raise
-    if wiring.deployment_mode == "monolithic":
-        return _monolith(tier)
-    if tier == "controller" and wiring.deployment_mode == "microservices":
+    if wiring.deployment_mode == "monolithic" and name != "worker":
+        return _monolith(name)
+    if name == "controller" and wiring.deployment_mode == "microservices":
         _require_urls(wiring, environ)
-    return Program(tier_main(tier), (settings_class(tier),), _told(tier, wiring))
+    return Program(program_main(name), (settings_class(name),), _told(name, wiring))
 
 
-def _monolith(tier: TierName) -> Program:
-    if tier != "controller":
+def _monolith(name: ProgramName) -> Program:
+    if name != "controller":
         raise StartupError(
-            f"DEPLOYMENT_MODE is monolithic, where `arcana controller` runs the {tier} tier too."
+            f"DEPLOYMENT_MODE is monolithic, where `arcana controller` runs the {name} tier too."
         )
     settings = tuple(map(settings_class, START_ORDER))
     main = cast(Callable[[], int], import_module("launcher.monolith").main)
@@ -87,11 +93,13 @@ def _require_urls(wiring: WiringSettings, environ: Mapping[str, str]) -> None:
         check_settings({settings_class("controller"): environ}, [fault])
 
 
-def _told(tier: TierName, wiring: WiringSettings) -> Mapping[str, str]:
+def _told(name: ProgramName, wiring: WiringSettings) -> Mapping[str, str]:
     """Give the address of the next tier that follows from the other settings."""
-    if tier == "service" and _can_be_called(wiring.repository_bind):
+    if name == "service" and _can_be_called(wiring.repository_bind):
         return {"REPOSITORY_URL": wiring.repository_target()}
-    if tier != "controller" or wiring.deployment_mode == "microservices":
+    if name == "worker" and _can_be_called(wiring.service_bind):
+        return {"SERVICE_URL": wiring.service_target(JOBS_SERVICE)}
+    if name != "controller" or wiring.deployment_mode == "microservices":
         return {}
     return service_urls_told(wiring) if _can_be_called(wiring.service_bind) else {}
 

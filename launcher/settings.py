@@ -18,9 +18,10 @@ Mode = Literal["monolithic", "layered", "microservices"]
 Protocol = Literal["grpc", "http"]
 
 # The services of the service tier, as SERVICES and SERVICE_URLS call them.
-SERVICES = ("auth", "users", "rate_limits", "products", "orders")
-# The one that accounts are made by.
+SERVICES = ("auth", "users", "rate_limits", "products", "orders", "jobs")
+# The one that accounts are made by, and the one that the worker hands jobs to.
 ACCOUNTS_SERVICE = "users"
+JOBS_SERVICE = "jobs"
 # In microservices each service listens so many ports after the one before. The workers of a server
 # are 100 ports apart, so that the two rules never meet.
 SERVICE_PORT_STEP = 10
@@ -131,6 +132,10 @@ class LauncherSettings(WiringSettings):
     )
     database_url: SecretStr | None = Field(
         default=None, description="Read to know whether the database is the embedded one."
+    )
+    arcana_worker: bool = Field(
+        default=True,
+        description="Whether `up` runs a worker, which does what comes after the answer.",
     )
     arcana_admin_email: str = Field(
         default="admin@arcana.local", description="E-mail of the admin made when there is none."

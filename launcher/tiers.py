@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any, Literal, cast
+from typing import Any, Literal, NamedTuple, cast
 
 from arcana.repository.v1 import order_pb2
 from launcher.demo.sales import Charge, PriceList
@@ -16,38 +16,59 @@ from tier_runtime.settings import ENV_FILE, SettingsError, TierSettings, describ
 from tier_runtime.startup import StartupError
 
 TierName = Literal["controller", "service", "repository"]
+# The worker belongs to the repository tier, whose broker it listens to, but is a program of its
+# own that opens no store.
+ProgramName = Literal["controller", "service", "repository", "worker"]
 # In the order in which they are started; they are stopped from the edge inwards.
 START_ORDER: tuple[TierName, ...] = ("repository", "service", "controller")
+PROGRAMS: tuple[ProgramName, ...] = (*START_ORDER, "worker")
 
-_SETTINGS: Mapping[TierName, str] = {
-    "controller": "ControllerSettings",
-    "service": "ServiceSettings",
-    "repository": "RepositorySettings",
+
+class _Place(NamedTuple):
+    """Where a program is: its tier, the package in it, and the class of its settings."""
+
+    tier: TierName
+    package: str
+    settings: str
+
+
+_PLACES: Mapping[ProgramName, _Place] = {
+    "controller": _Place("controller", "", "ControllerSettings"),
+    "service": _Place("service", "", "ServiceSettings"),
+    "repository": _Place("repository", "", "RepositorySettings"),
+    "worker": _Place("repository", "worker.", "WorkerSettings"),
 }
 # Which services of the service tier need these secrets: auth signs access tokens, whoever makes or
-# changes accounts makes one-time tokens, and whoever makes anything keys its fingerprint.
+# changes accounts makes one-time tokens, whoever makes anything keys its fingerprint, and jobs send
+# the mails that hold those tokens.
 _NEEDED_BY: Mapping[tuple[str, ...], frozenset[str]] = {
     ("JWT_SECRET", "JWT_SECRET_FILE", "JWT_SIGNING_KEY_FILE"): frozenset({"auth"}),
-    ("TOKEN_SECRET", "TOKEN_SECRET_FILE"): frozenset({"auth", "users", "products", "orders"}),
+    ("TOKEN_SECRET", "TOKEN_SECRET_FILE"): frozenset(
+        {"auth", "users", "products", "orders", "jobs"}
+    ),
+    ("SMTP_URL", "SMTP_URL_FILE", "USER_SYNC_TOKEN", "USER_SYNC_TOKEN_FILE"): frozenset({"jobs"}),
 }
 
 
-def tier_main(tier: TierName) -> Callable[[], int]:
-    """Give the function that runs a tier until it is told to stop.
+def program_main(program: ProgramName) -> Callable[[], int]:
+    """Give the function that runs a program until it is told to stop.
 
     Raises:
-        StartupError: when this installation does not have the tier.
+        StartupError: when this installation does not have its tier.
     """
-    return cast(Callable[[], int], _member(tier, "main", "main"))
+    place = _PLACES[program]
+    return cast(Callable[[], int], _member(place.tier, f"{place.package}main", "main"))
 
 
-def settings_class(tier: TierName) -> type[TierSettings]:
-    """Give the class of a tier's settings.
+def settings_class(program: ProgramName) -> type[TierSettings]:
+    """Give the class of a program's settings.
 
     Raises:
-        StartupError: when this installation does not have the tier.
+        StartupError: when this installation does not have its tier.
     """
-    return cast(type[TierSettings], _member(tier, "settings", _SETTINGS[tier]))
+    place = _PLACES[program]
+    found = _member(place.tier, f"{place.package}settings", place.settings)
+    return cast(type[TierSettings], found)
 
 
 def check_settings(
@@ -73,18 +94,18 @@ def check_settings(
 
 
 def environ_of(
-    environ: Mapping[str, str], tiers: Collection[TierName], services: Collection[str] = ()
+    environ: Mapping[str, str], programs: Collection[ProgramName], services: Collection[str] = ()
 ) -> dict[str, str]:
     """Give these variables without the secrets that only others know of.
 
     Args:
         environ: what there is.
-        tiers: those that run in the process.
+        programs: those that run in the process.
         services: those of the service tier that do.
     """
-    every = set.union(*map(_secrets_of_tier, START_ORDER), _secrets_of(LauncherSettings))
-    known = set.union(*map(_secrets_of_tier, tiers))
-    if set(tiers) == {"service"}:
+    every = set.union(*map(_secrets_of_program, PROGRAMS), _secrets_of(LauncherSettings))
+    known = set.union(*map(_secrets_of_program, programs))
+    if set(programs) == {"service"}:
         for names, needed_by in _NEEDED_BY.items():
             if needed_by.isdisjoint(services):
                 known.difference_update(names)
@@ -138,10 +159,10 @@ def price_list() -> PriceList:
     return price
 
 
-def _secrets_of_tier(tier: TierName) -> set[str]:
+def _secrets_of_program(program: ProgramName) -> set[str]:
     # The path of a key is no secret, but nobody's business either.
-    keys = {"JWT_SIGNING_KEY_FILE"} if tier == "service" else set()
-    return _secrets_of(settings_class(tier)) | keys
+    keys = {"JWT_SIGNING_KEY_FILE"} if program == "service" else set()
+    return _secrets_of(settings_class(program)) | keys
 
 
 def _secrets_of(settings: type[TierSettings]) -> set[str]:

@@ -121,7 +121,7 @@ class Up:
     def _start(self, part: Part) -> None:
         """Start a process of the layout and wait until all that it serves is well."""
         self._console.say(f"Starting the {part.title}.")
-        environ = {**environ_of(self._environ, part.tiers, part.services), **part.settings}
+        environ = {**environ_of(self._environ, part.programs, part.services), **part.settings}
         child = self._spawn(part.name, part.command, environ)
         self._running[part.name] = child
         ends = time.monotonic() + self._settings.arcana_start_seconds

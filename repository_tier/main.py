@@ -11,7 +11,11 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from arcana.repository.v1 import product_pb2, user_pb2
+from arcana.repository.v1.cleanup_repository_pb2_grpc import (
+    add_CleanupRepositoryServicer_to_server,
+)
 from arcana.repository.v1.event_repository_pb2_grpc import add_EventRepositoryServicer_to_server
+from arcana.repository.v1.job_repository_pb2_grpc import add_JobRepositoryServicer_to_server
 from arcana.repository.v1.order_repository_pb2_grpc import add_OrderRepositoryServicer_to_server
 from arcana.repository.v1.product_repository_pb2_grpc import (
     add_ProductRepositoryServicer_to_server,
@@ -19,18 +23,31 @@ from arcana.repository.v1.product_repository_pb2_grpc import (
 from arcana.repository.v1.rate_limit_repository_pb2_grpc import (
     add_RateLimitRepositoryServicer_to_server,
 )
+from arcana.repository.v1.report_repository_pb2_grpc import (
+    add_ReportRepositoryServicer_to_server,
+)
 from arcana.repository.v1.session_repository_pb2_grpc import (
     add_SessionRepositoryServicer_to_server,
 )
 from arcana.repository.v1.user_repository_pb2_grpc import add_UserRepositoryServicer_to_server
+from arcana.repository.v1.user_sync_repository_pb2_grpc import (
+    add_UserSyncRepositoryServicer_to_server,
+)
 from repository_tier.cache.entry import CacheStore
 from repository_tier.cache.memory_store import MemoryStore
 from repository_tier.cache.message_cache import CacheTimes, MessageCache
 from repository_tier.cache.redis_store import RedisStore, connect_redis
 from repository_tier.cached_reads import CachedReads
+from repository_tier.daily_reports import DailyReports
 from repository_tier.database import Database
 from repository_tier.embedded_file import own
 from repository_tier.engine import PoolSettings, make_engines, sqlite_file
+from repository_tier.expired import Expired
+from repository_tier.jobs.attempts import Attempts
+from repository_tier.jobs.broker import Broker, BrokerAddress
+from repository_tier.jobs.enqueueing import Enqueueing
+from repository_tier.jobs.lists import JobLists
+from repository_tier.jobs.publishing import Publisher, Sweep
 from repository_tier.one_time_tokens import OneTimeTokens
 from repository_tier.order_lists import OrderLists
 from repository_tier.orders import Orders
@@ -48,7 +65,13 @@ from repository_tier.revisions import (
     required_revision,
     shown_url,
 )
+from repository_tier.servicers.background_servicers import (
+    CleanupServicer,
+    ReportServicer,
+    UserSyncServicer,
+)
 from repository_tier.servicers.event_servicer import EventServicer
+from repository_tier.servicers.job_servicer import JobServicer
 from repository_tier.servicers.order_servicer import OrderServicer
 from repository_tier.servicers.product_servicer import ProductServicer
 from repository_tier.servicers.rate_limit_servicer import RateLimitServicer
@@ -61,6 +84,7 @@ from repository_tier.stock import Stock
 from repository_tier.totals import Totals
 from repository_tier.user_accounts import UserAccounts
 from repository_tier.user_directory import UserDirectory
+from repository_tier.user_syncs import UserSyncs
 from tier_runtime.breaker import Breaker
 from tier_runtime.clock import Clock, SystemClock
 from tier_runtime.health import HealthBoard
@@ -91,15 +115,16 @@ def make_tier(settings: RepositorySettings) -> Tier:
     """
     tier = assemble(settings, SystemClock(), SystemRandom(), Uuid7Source())
     file = sqlite_file(settings.database())
-    if file is None:
-        return tier
-    try:
-        release = own(file)
-    except StartupError:
-        for callback in tier.on_stop:
-            callback()
-        raise
-    return replace(tier, on_stop=[*tier.on_stop, release])
+    if file is not None:
+        try:
+            release = own(file)
+        except StartupError:
+            for callback in tier.on_stop:
+                callback()
+            raise
+        tier = replace(tier, on_stop=[*tier.on_stop, release])
+    tier.begin()
+    return tier
 
 
 def assemble(settings: RepositorySettings, clock: Clock, random: Random, ids: IdSource) -> Tier:
@@ -166,6 +191,13 @@ def assemble(settings: RepositorySettings, clock: Clock, random: Random, ids: Id
         OrderLists(database, totals), Orders(database, product_cache, clock, ids)
     )
     events = EventServicer(Outbox(database, clock))
+    broker = Broker(BrokerAddress.under(settings.redis(), settings.arcana_home))
+    publisher = Publisher(Sweep(database, broker, clock, random), clock)
+    jobs = JobServicer(
+        Enqueueing(database, clock, publisher.tell),
+        JobLists(database, totals),
+        Attempts(database, clock, random, publisher.tell),
+    )
 
     health = HealthBoard()
     health.add_probe("store.database", database.is_up, settings.store_probe_seconds)
@@ -200,8 +232,36 @@ def assemble(settings: RepositorySettings, clock: Clock, random: Random, ids: Id
             "arcana.repository.v1.RateLimitRepository",
             partial(add_RateLimitRepositoryServicer_to_server, RateLimitServicer(limits)),
         ),
+        Registration(
+            "arcana.repository.v1.JobRepository",
+            partial(add_JobRepositoryServicer_to_server, jobs),
+        ),
+        Registration(
+            "arcana.repository.v1.ReportRepository",
+            partial(
+                add_ReportRepositoryServicer_to_server,
+                ReportServicer(DailyReports(database, clock)),
+            ),
+        ),
+        Registration(
+            "arcana.repository.v1.CleanupRepository",
+            partial(
+                add_CleanupRepositoryServicer_to_server, CleanupServicer(Expired(database, clock))
+            ),
+        ),
+        Registration(
+            "arcana.repository.v1.UserSyncRepository",
+            partial(
+                add_UserSyncRepositoryServicer_to_server, UserSyncServicer(UserSyncs(database))
+            ),
+        ),
     ]
-    return Tier(registrations, health, [store.close, database.close])
+    return Tier(
+        registrations,
+        health,
+        [publisher.stop, broker.close, store.close, database.close],
+        on_start=[publisher.start],
+    )
 
 
 def require_revision(engine: Engine, database_url: str) -> None:

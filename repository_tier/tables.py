@@ -63,10 +63,13 @@ users = Table(
     Column("last_login_time", UtcDateTime),
     # When the roles were last replaced; the feed of access changes walks it.
     Column("roles_changed_time", UtcDateTime),
+    # Whether the external directory has heard of this version.
+    Column("sync_status", word(16), nullable=False, server_default="pending"),
     Index("ix_users_created_time_id", "created_time", "id"),
     Index("ix_users_updated_time_id", "updated_time", "id"),
     Index("ix_users_name_key_id", "name_key", "id"),
     Index("ix_users_roles_changed_time_id", "roles_changed_time", "id"),
+    Index("ix_users_sync_status_id", "sync_status", "id"),
     **TABLE_OPTIONS,
 )
 
@@ -112,6 +115,8 @@ sessions = Table(
     Column("user_agent", exact_text(255), nullable=False),
     Index("ix_sessions_user_id_created_time_id", "user_id", "created_time", "id"),
     Index("ix_sessions_ended_time_id", "ended_time", "id"),
+    Index("ix_sessions_expire_time", "expire_time"),
+    Index("ix_sessions_created_time", "created_time"),
     **TABLE_OPTIONS,
 )
 
@@ -125,6 +130,7 @@ refresh_tokens = Table(
     # When it was traded for its successor.
     Column("used_time", UtcDateTime),
     Index("ix_refresh_tokens_session_id", "session_id"),
+    Index("ix_refresh_tokens_expire_time", "expire_time"),
     **TABLE_OPTIONS,
 )
 
@@ -141,6 +147,7 @@ one_time_tokens = Table(
     # When it was used, or lost its use.
     Column("used_time", UtcDateTime),
     Index("ix_one_time_tokens_user_id_purpose", "user_id", "purpose"),
+    Index("ix_one_time_tokens_expire_time", "expire_time"),
     **TABLE_OPTIONS,
 )
 
@@ -287,5 +294,56 @@ order_items = Table(
     Column("discount_minor", BigInteger, nullable=False),
     Column("line_total_minor", BigInteger, nullable=False),
     Index("ix_order_items_product_id", "product_id"),
+    **TABLE_OPTIONS,
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", UuidColumn, primary_key=True),
+    Column("name", word(64), nullable=False),
+    Column("unique_key", word(255), unique=True),
+    Column("status", word(16), nullable=False),
+    # What it is to be done with, and where its last attempt stopped: the service tier's own.
+    Column("payload", large_bytes(), nullable=False),
+    Column("checkpoint", LargeBinary(65535), nullable=False),
+    # How often it was begun, how often it may be by one enqueueing, and at which it is given up.
+    Column("attempts", Integer, nullable=False),
+    Column("max_attempts", Integer, nullable=False),
+    Column("last_attempt", Integer, nullable=False),
+    Column("progress_done", BigInteger),
+    Column("progress_total", BigInteger),
+    Column("error_code", word(64)),
+    Column("error_message", exact_text(1000)),
+    # A JSON object.
+    Column("result", LargeBinary(65535), nullable=False),
+    # Whose it is while it runs; kept after that, to know a second call again.
+    Column("lease_id", UuidColumn),
+    Column("lease_expire_time", UtcDateTime),
+    # When its id was handed to the broker. Null: it is to be.
+    Column("published_time", UtcDateTime),
+    Column("due_time", UtcDateTime, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("created_time", UtcDateTime, nullable=False),
+    Column("started_time", UtcDateTime),
+    Column("finished_time", UtcDateTime),
+    Index("ix_jobs_created_time_id", "created_time", "id"),
+    Index("ix_jobs_status_created_time_id", "status", "created_time", "id"),
+    Index("ix_jobs_name_created_time_id", "name", "created_time", "id"),
+    Index("ix_jobs_name_status_created_time_id", "name", "status", "created_time", "id"),
+    Index("ix_jobs_status_published_time_due_time", "status", "published_time", "due_time"),
+    Index("ix_jobs_status_lease_expire_time", "status", "lease_expire_time"),
+    Index("ix_jobs_status_finished_time", "status", "finished_time"),
+    **TABLE_OPTIONS,
+)
+
+daily_reports = Table(
+    "daily_reports",
+    metadata,
+    # As `2026-11-30`.
+    Column("date", word(10), primary_key=True),
+    # The arcana.repository.v1.DailyReport, serialized.
+    Column("body", large_bytes(), nullable=False),
+    Column("created_time", UtcDateTime, nullable=False),
     **TABLE_OPTIONS,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Table
@@ -25,3 +25,14 @@ def insert_new(
         connection.execute(insertion.on_duplicate_key_update({key: table.c[key]}))
     else:
         connection.execute(sqlite.insert(table).values(**values).on_conflict_do_nothing())
+
+
+def insert_all_new(
+    connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], *, key: str
+) -> None:
+    """Insert rows by one statement, and leave those that have a unique key of theirs; see above."""
+    if connection.dialect.name in MYSQL_DIALECTS:
+        insertion = mysql.insert(table).values(list(rows))
+        connection.execute(insertion.on_duplicate_key_update({key: table.c[key]}))
+    else:
+        connection.execute(sqlite.insert(table).values(list(rows)).on_conflict_do_nothing())

@@ -14,6 +14,8 @@ from repository_tier.tables import user_roles, users
 from repository_tier.versions import stale
 from tier_runtime.errors import AppError, Kind
 
+SYNC_PENDING = "pending"
+
 # All roles of a user, in the user's own row: one statement reads both as they were together.
 ROLES = (
     select(func.aggregate_strings(user_roles.c.role, ","))
@@ -79,11 +81,11 @@ def lock_user_if_any(connection: Connection, user_id: str) -> RowMapping | None:
 def change_user(
     connection: Connection, user_id: str, now: datetime, values: Mapping[str, Any]
 ) -> None:
-    """Write new values of a locked user, as its next version."""
+    """Write new values of a locked user, as its next version, which waits to be synced."""
     connection.execute(
         update(users)
         .where(users.c.id == user_id)
-        .values(version=users.c.version + 1, updated_time=now, **values)
+        .values(version=users.c.version + 1, updated_time=now, sync_status=SYNC_PENDING, **values)
     )
 
 

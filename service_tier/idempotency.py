@@ -69,7 +69,7 @@ class IdempotencyKeys:
         if "request_id" in content.DESCRIPTOR.fields_by_name:
             content.ClearField("request_id")
         # Deterministic within one protobuf build, which is all that a key's 24 hours need; field
-        # order and defaults do not vary, and these requests hold no map.
+        # order and defaults do not vary, and the entries of a map are sorted.
         return hmac.digest(
             self._secret,
             method.encode() + b"\0" + content.SerializeToString(deterministic=True),

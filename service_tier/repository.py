@@ -7,14 +7,19 @@ from dataclasses import dataclass
 import grpc
 
 from arcana.repository.v1 import (
+    cleanup_repository_pb2_grpc,
     event_repository_pb2_grpc,
+    job_repository_pb2_grpc,
     order_repository_pb2_grpc,
     product_repository_pb2_grpc,
     rate_limit_repository_pb2_grpc,
+    report_repository_pb2_grpc,
     session_repository_pb2_grpc,
     user_repository_pb2_grpc,
+    user_sync_repository_pb2_grpc,
 )
 from service_tier.coalesced_reads import DEFAULT_MAX_BATCH
+from service_tier.job_reads import JobReads
 from service_tier.order_reads import OrderReads
 from service_tier.product_reads import ProductReads
 from service_tier.user_reads import UserReads
@@ -24,6 +29,7 @@ _USERS = "arcana.repository.v1.UserRepository"
 _SESSIONS = "arcana.repository.v1.SessionRepository"
 _PRODUCTS = "arcana.repository.v1.ProductRepository"
 _ORDERS = "arcana.repository.v1.OrderRepository"
+_JOBS = "arcana.repository.v1.JobRepository"
 
 # Reads, and writes that are the same when sent twice, by the comments of their contract. What is
 # bound to an idempotency key only sometimes is not among them, and neither is what refuses the
@@ -50,6 +56,17 @@ SAFE_TO_REPEAT = (
     f"{_ORDERS}/GetOrder",
     f"{_ORDERS}/ListOrders",
     "arcana.repository.v1.EventRepository/AppendEvents",
+    f"{_JOBS}/EnqueueJobs",
+    f"{_JOBS}/GetJob",
+    f"{_JOBS}/ListJobs",
+    f"{_JOBS}/ReportJobProgress",
+    f"{_JOBS}/FinishJob",
+    f"{_JOBS}/FailJob",
+    "arcana.repository.v1.ReportRepository/MakeDailyReport",
+    "arcana.repository.v1.ReportRepository/GetDailyReport",
+    "arcana.repository.v1.CleanupRepository/DeleteExpired",
+    "arcana.repository.v1.UserSyncRepository/ListPendingUsers",
+    "arcana.repository.v1.UserSyncRepository/RecordUserSyncs",
 )
 
 
@@ -66,6 +83,11 @@ class Repository:
     order_reads: OrderReads
     events: event_repository_pb2_grpc.EventRepositoryStub
     rate_limits: rate_limit_repository_pb2_grpc.RateLimitRepositoryStub
+    jobs: job_repository_pb2_grpc.JobRepositoryStub
+    job_reads: JobReads
+    reports: report_repository_pb2_grpc.ReportRepositoryStub
+    cleanup: cleanup_repository_pb2_grpc.CleanupRepositoryStub
+    user_syncs: user_sync_repository_pb2_grpc.UserSyncRepositoryStub
 
     @classmethod
     def over(cls, channel: grpc.Channel, *, max_batch: int = DEFAULT_MAX_BATCH) -> Repository:
@@ -84,6 +106,11 @@ class Repository:
             OrderReads(channel),
             event_repository_pb2_grpc.EventRepositoryStub(channel),
             rate_limit_repository_pb2_grpc.RateLimitRepositoryStub(channel),
+            job_repository_pb2_grpc.JobRepositoryStub(channel),
+            JobReads(channel),
+            report_repository_pb2_grpc.ReportRepositoryStub(channel),
+            cleanup_repository_pb2_grpc.CleanupRepositoryStub(channel),
+            user_sync_repository_pb2_grpc.UserSyncRepositoryStub(channel),
         )
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import re
+import ssl
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import ClassVar, Literal
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
+from service_tier.external_directory import require_directory_url
 from service_tier.keys import require_signing_key, require_verification_key
+from service_tier.mail.smtp import MailServer
 from tier_runtime.addresses import Bind
 from tier_runtime.channel import TierUrl
 from tier_runtime.server import GrpcServerSettings
@@ -26,9 +29,12 @@ MAX_ACCESS_TOKEN_EXPIRES = 86_400
 # scrypt's N, r and p. Weaker than OWASP's is for tests, so it is taken, but not by default.
 _SCRYPT = re.compile(r"scrypt:([1-9][0-9]*):([1-9][0-9]*):([1-9][0-9]*)")
 _MAX_HASH_BYTES = 1 << 30
+# What a mail's header and a link can hold without being quoted.
+_MAIL_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9.-]+")
+_BASE_URL = re.compile(r"https?://[A-Za-z0-9.:\[\]_~/%-]+")
 
 
-ServiceName = Literal["auth", "users", "rate_limits", "products", "orders"]
+ServiceName = Literal["auth", "users", "rate_limits", "products", "orders", "jobs"]
 
 
 class ServiceSettings(ServedSettings):
@@ -38,10 +44,10 @@ class ServiceSettings(ServedSettings):
         default="127.0.0.1:50051", description="Where the tier listens, as host:port."
     )
     services: tuple[ServiceName, ...] = Field(
-        default=("auth", "users", "rate_limits", "products", "orders"),
+        default=("auth", "users", "rate_limits", "products", "orders", "jobs"),
         min_length=1,
         description="The services that this process serves, of auth, users, rate_limits, "
-        "products and orders.",
+        "products, orders and jobs.",
     )
     repository_url: TierUrl = Field(
         default="grpc://127.0.0.1:50052",
@@ -141,6 +147,40 @@ class ServiceSettings(ServedSettings):
     health_probe_interval: float = Field(
         default=1.0, gt=0, description="How often the repository tier is asked how it is."
     )
+    job_lease_seconds: int = Field(
+        default=60,
+        ge=2,
+        le=3600,
+        description="How long a job is one worker's without a word from it; a mail must be sent, "
+        "and each step of a longer job done, within that time.",
+    )
+    smtp_url: SecretStr | None = Field(
+        default=None,
+        description="The mail server: `smtp://user:password@host:587`, which must offer STARTTLS "
+        "unless it is on this machine, or `smtps://…:465`. When not set, mails become .eml files "
+        "under ARCANA_HOME/mail.",
+    )
+    smtp_ca_file: Path | None = Field(
+        default=None,
+        description="The certificates (PEM) that the mail server's is checked against; those of "
+        "the system when not set.",
+    )
+    mail_from: str = Field(
+        default="no-reply@arcana.local", description="The address that mails are from."
+    )
+    mail_from_name: str = Field(default="Arcana", description="The name that mails are from.")
+    user_sync_url: str = Field(
+        default="",
+        description="The external directory that users are pushed to, as PUT URL/<id>: https://, "
+        "or http:// on this machine. When not set, none is pushed.",
+    )
+    user_sync_token: SecretStr | None = Field(
+        default=None, description="The bearer token that opens the external directory."
+    )
+    public_base_url: str = Field(
+        default="http://127.0.0.1:5000",
+        description="What the links in mails begin with, http:// or https://, without a query.",
+    )
 
     @field_validator("password_hash_method")
     @classmethod
@@ -173,6 +213,42 @@ class ServiceSettings(ServedSettings):
         if _uses_key_files(known):
             _refuse_unusable(paths, require_verification_key)
         return paths
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _is_a_mail_server(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None:
+            MailServer.parse(url.get_secret_value())
+        return url
+
+    @field_validator("smtp_ca_file")
+    @classmethod
+    def _holds_certificates(cls, path: Path | None) -> Path | None:
+        if path is not None:
+            try:
+                ssl.create_default_context(cafile=path)
+            except OSError as error:
+                raise ValueError(f"cannot be read as certificates: {error.strerror}") from error
+        return path
+
+    @field_validator("mail_from")
+    @classmethod
+    def _is_an_address(cls, address: str) -> str:
+        if _MAIL_ADDRESS.fullmatch(address) is None:
+            raise ValueError("must be an e-mail address")
+        return address
+
+    @field_validator("user_sync_url")
+    @classmethod
+    def _is_a_directory(cls, url: str) -> str:
+        return url and require_directory_url(url)
+
+    @field_validator("public_base_url")
+    @classmethod
+    def _is_a_base(cls, url: str) -> str:
+        if _BASE_URL.fullmatch(url) is None:
+            raise ValueError("must be an http:// or https:// URL without query and fragment")
+        return url
 
     def _lacks_its_secret(self) -> str | None:
         # Only auth signs. In microservices the other processes are not even told the secret.

@@ -48,11 +48,21 @@ class ServedSettings(TierSettings):
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """What a tier offers; `on_stop` gives back what it holds, in its order."""
+    """What a tier offers; `on_stop` gives back what it holds, in its order.
+
+    `on_start` begins what it does in the background. Whoever makes the tier of a process calls
+    `begin` once nothing can keep that process from being the tier.
+    """
 
     services: Sequence[Registration]
     health: HealthBoard
     on_stop: Sequence[Callable[[], None]] = ()
+    on_start: Sequence[Callable[[], None]] = ()
+
+    def begin(self) -> None:
+        """Begin what it does in the background."""
+        for callback in self.on_start:
+            callback()
 
     def open(self) -> None:
         """Begin to poll the probes, and say that the tier serves."""

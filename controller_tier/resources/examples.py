@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-_USER_ID = "019adf5e-7a3c-7b52-9c1e-3f0a8d5e6b71"
+USER_ID = "019adf5e-7a3c-7b52-9c1e-3f0a8d5e6b71"
 _SESSION_ID = "019adf5e-90d4-7c08-8f5a-1b2c3d4e5f60"
 PRODUCT_ID = "019adf5e-a1b2-7f3d-8c4e-5a6b7c8d9e0f"
 _ORDER_ID = "019adf5e-b3c4-7a5e-9d6f-0a1b2c3d4e5f"
 _MOVEMENT_ID = "019adf5e-b3c5-7012-8e7f-1a2b3c4d5e6f"
+_JOB_ID = "019adf5e-c4d5-7b6e-8f70-2a3b4c5d6e7f"
 
 USER: dict[str, Any] = {
-    "id": _USER_ID,
+    "id": USER_ID,
     "email": "ada@example.org",
     "name": "Ada Lovelace",
     "status": "active",
@@ -23,7 +24,7 @@ USER: dict[str, Any] = {
 }
 
 PROFILE: dict[str, Any] = {
-    "user_id": _USER_ID,
+    "user_id": USER_ID,
     "avatar_url": "https://example.org/ada.png",
     "bio": "Analyst of engines.",
     "phone": "+4915112345678",
@@ -103,7 +104,7 @@ STOCK_CHANGES: dict[str, Any] = {
 
 ORDER: dict[str, Any] = {
     "id": _ORDER_ID,
-    "user_id": _USER_ID,
+    "user_id": USER_ID,
     "status": "pending",
     "items": [
         {
@@ -144,6 +145,35 @@ JWKS: dict[str, Any] = {
             "use": "sig",
         }
     ]
+}
+
+JOB: dict[str, Any] = {
+    "id": _JOB_ID,
+    "name": "bulk-email",
+    "status": "running",
+    "progress": {"done": 300, "total": 10_000},
+    "attempts": 1,
+    "error": None,
+    "result": None,
+    "created_at": "2026-11-21T04:00:00.000000Z",
+    "due_at": "2026-11-21T04:00:00.000000Z",
+    "started_at": "2026-11-21T04:00:00.250000Z",
+    "finished_at": None,
+}
+
+JOB_PAGE: dict[str, Any] = {"data": [JOB], **_PAGE}
+
+DAILY_REPORT: dict[str, Any] = {
+    "date": "2026-11-20",
+    "registrations": 12,
+    "logins": 140,
+    "orders": 31,
+    "revenues": [{"currency": "USD", "revenue": "1954.20", "orders": 30}],
+    "top_products": [{"product_id": PRODUCT_ID, "name": "Brass gear", "quantity": 85}],
+    "low_stock_products": [
+        {"product_id": PRODUCT_ID, "name": "Brass gear", "stock": 3, "low_stock_threshold": 5}
+    ],
+    "created_at": "2026-11-21T02:00:01.000000Z",
 }
 
 HEALTH: dict[str, Any] = {

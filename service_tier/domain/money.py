@@ -22,3 +22,8 @@ def price_faults(minor: int) -> list[str]:
     if not 0 <= minor <= MAX_PRICE_MINOR:
         return [f"Must be 0 to {MAX_PRICE_MINOR} hundredths."]
     return []
+
+
+def amount_text(minor: int) -> str:
+    """Return hundredths, 0 or more, as decimal text with two places."""
+    return f"{minor // 100}.{minor % 100:02d}"

@@ -16,25 +16,34 @@ from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 from google.protobuf.message import Message
 
 from arcana.repository.v1 import (
+    cleanup_repository_pb2,
     event_repository_pb2,
+    job_repository_pb2,
     order_repository_pb2,
     product_repository_pb2,
     rate_limit_repository_pb2,
+    report_repository_pb2,
     session_repository_pb2,
     user_repository_pb2,
+    user_sync_repository_pb2,
 )
+from arcana.repository.v1 import job_pb2 as repository_job_pb2
 from arcana.repository.v1 import order_pb2 as repository_order_pb2
 from arcana.repository.v1 import product_pb2 as repository_product_pb2
+from arcana.repository.v1 import report_pb2 as repository_report_pb2
 from arcana.repository.v1 import user_pb2 as repository_user_pb2
 from arcana.service.v1 import (
     auth_service_pb2,
+    job_service_pb2,
     order_service_pb2,
     product_service_pb2,
     rate_limit_service_pb2,
     user_service_pb2,
 )
+from arcana.service.v1 import job_pb2 as service_job_pb2
 from arcana.service.v1 import order_pb2 as service_order_pb2
 from arcana.service.v1 import product_pb2 as service_product_pb2
+from arcana.service.v1 import report_pb2 as service_report_pb2
 from arcana.service.v1 import user_pb2 as service_user_pb2
 from controller_tier.service_channels import READ_METHODS
 from service_tier.repository import SAFE_TO_REPEAT
@@ -48,6 +57,7 @@ SERVICE_FILES = (
     rate_limit_service_pb2,
     product_service_pb2,
     order_service_pb2,
+    job_service_pb2,
 )
 REPOSITORY_FILES = (
     user_repository_pb2,
@@ -56,6 +66,10 @@ REPOSITORY_FILES = (
     order_repository_pb2,
     event_repository_pb2,
     rate_limit_repository_pb2,
+    job_repository_pb2,
+    report_repository_pb2,
+    cleanup_repository_pb2,
+    user_sync_repository_pb2,
 )
 # Words of google.rpc.Code that stand before an error code in a contract's comments.
 STATUS_AND_CODE = re.compile(r"\b([A-Z_]+)/([A-Z][A-Z_]+)\b")
@@ -167,6 +181,17 @@ def test_every_method_has_a_request_and_response_of_its_own(method: MethodDescri
         (order_service_pb2.OrderFilter, order_repository_pb2.OrderFilter),
         (order_service_pb2.GetOrderResponse, order_repository_pb2.GetOrderResponse),
         (order_service_pb2.ListOrdersResponse, order_repository_pb2.ListOrdersResponse),
+        (service_job_pb2.Job, repository_job_pb2.Job),
+        (service_job_pb2.JobProgress, repository_job_pb2.JobProgress),
+        (service_job_pb2.JobError, repository_job_pb2.JobError),
+        (service_report_pb2.DailyReport, repository_report_pb2.DailyReport),
+        (service_report_pb2.CurrencyRevenue, repository_report_pb2.CurrencyRevenue),
+        (service_report_pb2.TopProduct, repository_report_pb2.TopProduct),
+        (service_report_pb2.LowStockProduct, repository_report_pb2.LowStockProduct),
+        (job_service_pb2.GetDailyReportResponse, report_repository_pb2.GetDailyReportResponse),
+        (job_service_pb2.JobFilter, job_repository_pb2.JobFilter),
+        (job_service_pb2.GetJobResponse, job_repository_pb2.GetJobResponse),
+        (job_service_pb2.ListJobsResponse, job_repository_pb2.ListJobsResponse),
         (rate_limit_service_pb2.RateLimitBucket, rate_limit_repository_pb2.RateLimitBucket),
         (rate_limit_service_pb2.RateLimitState, rate_limit_repository_pb2.RateLimitState),
     ],
@@ -218,6 +243,7 @@ def test_a_found_product_of_a_search_is_sent_as_the_field_it_was_found_in() -> N
         (service_product_pb2.ProductStatus, repository_product_pb2.ProductStatus),
         (service_order_pb2.OrderStatus, repository_order_pb2.OrderStatus),
         (service_order_pb2.Pricing, repository_order_pb2.Pricing),
+        (service_job_pb2.JobStatus, repository_job_pb2.JobStatus),
     ],
     ids=lambda enum: enum.DESCRIPTOR.full_name,
 )
@@ -250,6 +276,13 @@ REPEATED_WRITES = {
     "SessionRepository/EndSessionByRefreshToken": "A session that has ended stays ended.",
     "SessionRepository/EndUserSessions": "Sessions that have ended stay ended.",
     "EventRepository/AppendEvents": "Their ids are the caller's: a second one finds them.",
+    "JobRepository/EnqueueJobs": "Their ids are the caller's: a second one finds them.",
+    "JobRepository/ReportJobProgress": "It writes what it has written, by the same lease.",
+    "JobRepository/FinishJob": "The lease is the caller's: a second one finds the job finished.",
+    "ReportRepository/MakeDailyReport": "It counts again, and keeps the newer report.",
+    "CleanupRepository/DeleteExpired": "What has been removed is not there to be removed.",
+    "UserSyncRepository/RecordUserSyncs": "It writes what it has written, for the same version.",
+    "JobRepository/FailJob": "The lease is the caller's: a second one finds the attempt ended.",
 }
 # What only reads and is sent once all the same, and why.
 READ_ONCE = {

@@ -10,7 +10,8 @@ from launcher.settings import WORKER_PORT_STEP, Protocol
 from tests.system.ports import free_ports
 from tests.system.wiring import Wiring
 
-Tier: TypeAlias = Literal["controller", "service", "repository"]
+# The worker is no tier, but a process like those of the tiers.
+Tier: TypeAlias = Literal["controller", "service", "repository", "worker"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class Plan:
     """What runs, and what all of it is told.
 
     Attributes:
-        parts: in the order in which they start.
+        parts: in the order in which they start; the worker is last, and only if a test wants it.
         service_url: where admin commands reach the service tier, which the monolith has too.
     """
 
@@ -64,10 +65,12 @@ def make_plan(wiring: Wiring, workers: int, repository_workers: int) -> Plan:
     # The monolith's port for admin commands is always gRPC's.
     first = services[0] if services else _inner("service", "service", "grpc", 1)
     called = next((part for part in services if part.name == "users"), first)
+    jobs = next((part for part in services if part.name == "jobs"), first)
     controller = Part("controller", "controller", {}, (f"http://{edge}",))
+    worker = Part("worker", "worker", {"SERVICE_URL": jobs.url}, ())
     inner = (repository, *services) if services else ()
     return Plan(
-        parts=(*inner, controller),
+        parts=(*inner, controller, worker),
         environ={
             "DEPLOYMENT_MODE": wiring.mode,
             "COMMUNICATION_PROTOCOL": wiring.protocol,

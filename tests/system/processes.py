@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,6 +100,7 @@ class ArcanaProcesses:
         self._home = home
         self._parts = plan.parts
         self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._spawned: Counter[Tier] = Counter()
         self._admin: Credentials | None = None
         self.edge_url = plan.edge_url
         self.grpc_edge_url = plan.grpc_edge_url
@@ -146,6 +148,8 @@ class ArcanaProcesses:
     def start(self, *tiers: Tier) -> None:
         """Start these tiers, or migrate the database and start all, and wait for their health.
 
+        The worker is started only when it is named.
+
         They start at once, which is quicker: each begins without its neighbours. What the commands
         `arcana migrate` and `arcana create-admin` do is done in this process: a process of its own
         would take longer for each than a tier does to start. That they work is tested in test_up.
@@ -165,7 +169,7 @@ class ArcanaProcesses:
 
     def stop(self) -> None:
         """Stop what runs, from the edge inwards; what does not end is killed."""
-        for tier in reversed(self.tiers):
+        for tier in ("worker", *reversed(self.tiers)):
             if self.running(tier):
                 try:
                     self.terminate(tier)
@@ -176,6 +180,7 @@ class ArcanaProcesses:
     def spawn(self, tier: Tier) -> None:
         """Start a tier without waiting for it; always on the same ports."""
         assert not self.running(tier), f"the {tier} tier runs already"
+        self._spawned[tier] += 1
         for part in self._of(tier):
             with self._log(part).open("ab") as log:
                 self._running[part.name] = subprocess.Popen(
@@ -215,6 +220,10 @@ class ArcanaProcesses:
         """Ask a tier how it is; of several processes, the first that is not well answers."""
         if tier == "controller":
             return edge_is_well(self.edge_url)
+        if tier == "worker":
+            # Nobody calls it; once it listens to the broker, it says so.
+            is_working = self.logs("worker").count('"working"') >= self._spawned["worker"]
+            return Condition("worker", "", "" if is_working else "does not work yet")
         found = [inner_tier_is_well(part.name, url) for part in self._of(tier) for url in part.urls]
         return next((each for each in found if not each.is_well), found[0])
 
@@ -267,7 +276,7 @@ class ArcanaProcesses:
 
         What a tier inside the monolith writes stands in the monolith's log.
         """
-        parts = self._of(tier) if tier in self.tiers else self._parts
+        parts = self._of(tier) if tier in (*self.tiers, "worker") else self._parts
         logs = [log for log in map(self._log, parts) if log.exists()]
         return "".join(log.read_text(errors="replace") for log in logs)
 
@@ -333,7 +342,7 @@ class ArcanaProcesses:
             self._kill_all()
 
     def _kill_all(self) -> None:
-        for tier in self.tiers:
+        for tier in (*self.tiers, "worker"):
             if any(part.name in self._running for part in self._of(tier)):
                 self.kill(tier)
 

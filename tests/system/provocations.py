@@ -70,6 +70,10 @@ def _validation_failed(edges: Edges, row: Row) -> requests.Response:
         return answer
     if "{id}" in row.path:
         return _send(edges, call.with_path(row.path.format(id="not-an-id")))
+    if "{date}" in row.path:
+        return _send(edges, call.with_path(row.path.format(date="not-a-day")))
+    if "IDEMPOTENCY_IN_PROGRESS" in row.codes:
+        return _send(edges, call.with_headers(Idempotency_Key="k" * 256))
     if row.etag:
         return _send(edges, call.with_headers(If_None_Match="no entity tag"))
     return _send(edges, call.with_path(f"{call.path}?size=101&surprise=1"))
@@ -149,7 +153,9 @@ def _missing(edges: Edges, row: Row) -> requests.Response:
 
 
 def _not_found(edges: Edges, row: Row) -> requests.Response:
-    """Ask for a session that is somebody else's."""
+    """Ask for a session that is somebody else's, or a report that nobody has made."""
+    if "{date}" in row.path:
+        return _send(edges, row.call(edges.world).with_path(row.path.format(date="2001-01-01")))
     other = edges.world.newcomer()
     theirs = edges.world.edge.get("/auth/sessions", headers=other.bearer).json()["data"][0]["id"]
     return _send(edges, row.call(edges.world).with_path(row.path.format(id=theirs)))
@@ -180,15 +186,15 @@ def _insufficient_stock(edges: Edges, row: Row) -> requests.Response:
 
 
 def _invalid_state(edges: Edges, row: Row) -> requests.Response:
-    if row.missing_code == "ORDER_NOT_FOUND":
+    if row.missing_code in {"ORDER_NOT_FOUND", "JOB_NOT_FOUND"}:
         return _out_of_step(edges, row)
     return _without_admin(edges, row)
 
 
 def _out_of_step(edges: Edges, row: Row) -> requests.Response:
-    """Do with an order what has just been done, which was the next thing only once."""
+    """Do with an order or a job what has just been done, which was the next thing only once."""
     call = row.call(edges.world)
-    assert _send(edges, call).status_code == 200
+    assert _send(edges, call).status_code == row.status
     return _send(edges, call)
 
 
@@ -211,6 +217,10 @@ def _another(body: Json) -> Json:
     for name in ("changes", "items"):
         if name in body:
             return {name: body[name][:1]}
+    if "date" in body:
+        return {"date": "2026-11-19"}
+    if "subject" in body:
+        return {"subject": "We stay"}
     if "quantity_change" in body:
         return {"quantity_change": body["quantity_change"] + 1}
     return {"name": "Another"} if "price" in body else {"email": new_email()}
@@ -294,6 +304,7 @@ PROVOCATIONS: dict[str, Provocation] = {
     "USER_NOT_FOUND": _missing,
     "PRODUCT_NOT_FOUND": _missing,
     "ORDER_NOT_FOUND": _missing,
+    "JOB_NOT_FOUND": _missing,
     "NOT_FOUND": _not_found,
     "EMAIL_EXISTS": _email_exists,
     "INVALID_STATE": _invalid_state,

@@ -31,6 +31,7 @@ STATUS_OF = {
     "USER_NOT_FOUND": 404,
     "PRODUCT_NOT_FOUND": 404,
     "ORDER_NOT_FOUND": 404,
+    "JOB_NOT_FOUND": 404,
     "NOT_FOUND": 404,
     "METHOD_NOT_ALLOWED": 405,
     "EMAIL_EXISTS": 409,
@@ -48,6 +49,8 @@ STATUS_OF = {
 BODY_CODES = frozenset(
     {"MALFORMED_BODY", "UNSUPPORTED_MEDIA_TYPE", "BODY_TOO_LARGE", "VALIDATION_FAILED"}
 )
+# What takes a query.
+LISTS = frozenset({"/users", "/auth/sessions", "/products", "/products/search", "/orders", "/jobs"})
 TOKEN_CODES = frozenset({"UNAUTHENTICATED", "INVALID_TOKEN", "TOKEN_EXPIRED", "TOKEN_REVOKED"})
 
 
@@ -121,7 +124,7 @@ class Row:
     @property
     def missing_code(self) -> str:
         """What there is none of where the path's id is unknown; "" where it names nothing."""
-        for kind in ("user", "product", "order"):
+        for kind in ("user", "product", "order", "job"):
             if f"/{kind}s/{{id}}" in self.path:
                 return f"{kind.upper()}_NOT_FOUND"
         return ""
@@ -157,6 +160,6 @@ class Row:
             codes |= {"PRECONDITION_FAILED", "PRECONDITION_REQUIRED"}
         if self.hops:
             codes |= {"SERVICE_UNAVAILABLE", "DEADLINE_EXCEEDED"}
-        if self.path in {"/users", "/auth/sessions", "/products", "/products/search", "/orders"}:
+        if self.path in LISTS:
             codes.add("VALIDATION_FAILED")
         return frozenset(codes)

@@ -65,7 +65,7 @@ def test_a_row_answers_with_its_success(world: World, row: Row) -> None:
     assert answer.status_code == row.status, answer.text
     assert answer.headers["X-Request-ID"]
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
-    if row.status in {202, 204}:
+    if row.status in {202, 204} and not row.path.startswith("/jobs/"):
         assert answer.content in {b"", b"{}"}
     if row.etag and row.status == 200:
         assert answer.headers["ETag"].startswith('"')

@@ -163,6 +163,14 @@ def test_a_tier_does_not_see_the_secrets_of_others(launch: Launch) -> None:
     assert not any("ARCANA_ADMIN_PASSWORD" in environ for environ in environs.values())
 
 
+def test_a_worker_that_refuses_to_start_takes_all_with_it(launch: Launch) -> None:
+    launcher = launch("up", FAKE_WORKER="refuse")
+
+    assert launcher.wait() == 1
+    assert "worker      | The fake worker refuses." in launcher.lines
+    assert launcher.lines[-1].endswith("| Stopped, because the worker ended with exit code 2.")
+
+
 def test_a_signal_while_starting_stops_what_has_started(launch: Launch) -> None:
     launcher = launch("up", FAKE_SERVICE="ill")
     eventually(lambda: any("Starting the service" in line for line in launcher.lines), 20)
@@ -276,10 +284,11 @@ def test_microservices_are_a_process_for_each_service_and_end_from_the_edge_inwa
     launcher.process.send_signal(signal.SIGINT)
 
     assert launcher.wait() == 0
-    assert sorted(services) == ["auth", "orders", "products", "rate_limits", "users"]
+    assert sorted(services) == ["auth", "jobs", "orders", "products", "rate_limits", "users"]
     ends = [line.partition(" |")[0].strip() for line in launcher.lines if line.endswith("ends")]
     assert ends == [
         "controller",
+        "jobs",
         "orders",
         "products",
         "rate_limits",

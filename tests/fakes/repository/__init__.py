@@ -6,14 +6,20 @@ It passes the tests of `tests/tier/service/test_repository_*.py`, as the real on
 from __future__ import annotations
 
 from arcana.repository.v1 import (
+    cleanup_repository_pb2_grpc,
     event_repository_pb2_grpc,
+    job_repository_pb2_grpc,
     order_repository_pb2_grpc,
     product_repository_pb2_grpc,
     rate_limit_repository_pb2_grpc,
+    report_repository_pb2_grpc,
     session_repository_pb2_grpc,
     user_repository_pb2_grpc,
+    user_sync_repository_pb2_grpc,
 )
+from tests.fakes.repository.background import FakeCleanup, FakeReports, FakeUserSyncs
 from tests.fakes.repository.channel import InPlaceChannel
+from tests.fakes.repository.jobs import FakeJobs
 from tests.fakes.repository.orders import FakeOrders
 from tests.fakes.repository.others import FakeEvents, FakeRateLimits
 from tests.fakes.repository.products import FakeProducts
@@ -37,6 +43,10 @@ class FakeRepository:
         self.orders = FakeOrders(self.state)
         self.events = FakeEvents(self.state)
         self.rate_limits = FakeRateLimits(self.state)
+        self.jobs = FakeJobs(self.state)
+        self.reports = FakeReports(self.state)
+        self.cleanup = FakeCleanup()
+        self.user_syncs = FakeUserSyncs(self.state)
 
     def registrations(self) -> list[Registration]:
         """Return the services, for a real server or for an InPlaceChannel."""
@@ -70,6 +80,32 @@ class FakeRepository:
                 f"{package}.EventRepository",
                 lambda server: event_repository_pb2_grpc.add_EventRepositoryServicer_to_server(
                     self.events, server
+                ),
+            ),
+            Registration(
+                f"{package}.JobRepository",
+                lambda server: job_repository_pb2_grpc.add_JobRepositoryServicer_to_server(
+                    self.jobs, server
+                ),
+            ),
+            Registration(
+                f"{package}.ReportRepository",
+                lambda server: report_repository_pb2_grpc.add_ReportRepositoryServicer_to_server(
+                    self.reports, server
+                ),
+            ),
+            Registration(
+                f"{package}.CleanupRepository",
+                lambda server: cleanup_repository_pb2_grpc.add_CleanupRepositoryServicer_to_server(
+                    self.cleanup, server
+                ),
+            ),
+            Registration(
+                f"{package}.UserSyncRepository",
+                lambda server: (
+                    user_sync_repository_pb2_grpc.add_UserSyncRepositoryServicer_to_server(
+                        self.user_syncs, server
+                    )
                 ),
             ),
             Registration(

@@ -16,8 +16,10 @@ from arcana.service.v1.auth_service_pb2 import (
     Session,
     TokenPair,
 )
+from arcana.service.v1.job_pb2 import Job
 from arcana.service.v1.order_pb2 import Order
 from arcana.service.v1.product_pb2 import PRODUCT_STATUS_ACTIVE, Product, StockMovement
+from arcana.service.v1.report_pb2 import DailyReport
 from arcana.service.v1.user_pb2 import USER_STATUS_ACTIVE, User, UserProfile, UserStatus
 from tests.fakes.service.tokens import LIFETIME, TokenMint
 from tier_runtime.call import Actor, Call, current_call
@@ -66,6 +68,8 @@ class FakeServiceTier:
     products: dict[str, Product] = field(default_factory=dict)
     movements: dict[str, list[StockMovement]] = field(default_factory=dict)
     orders: dict[str, Order] = field(default_factory=dict)
+    jobs: dict[str, Job] = field(default_factory=dict)
+    reports: dict[str, DailyReport] = field(default_factory=dict)
     replays: dict[tuple[str, str, str], tuple[bytes, Message]] = field(default_factory=dict)
     buckets: dict[str, int] = field(default_factory=dict)
     serving: dict[str, bool] = field(default_factory=dict)

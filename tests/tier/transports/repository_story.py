@@ -7,7 +7,7 @@ import itertools
 from typing import Any
 
 from tests.fakes.clock import FakeClock
-from tests.tier.transports import repository_shop_story
+from tests.tier.transports import repository_job_story, repository_shop_story
 from tests.tier.transports.plans import numbered_id
 from tests.tier.transports.transcript import Transcript
 
@@ -30,6 +30,7 @@ def tell(transcript: Transcript) -> None:
     _sessions(transcript)
     _tokens(transcript)
     _lists(transcript)
+    repository_job_story.tell(transcript)
     _ends(transcript)
     repository_shop_story.tell(transcript)
 

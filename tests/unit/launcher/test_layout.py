@@ -17,35 +17,39 @@ def _parts(**environ: str) -> dict[str, Part]:
 def test_layered_is_a_process_for_each_tier_from_the_store_outwards() -> None:
     parts = _parts()
 
-    assert list(parts) == ["repository", "service", "controller"]
+    assert list(parts) == ["repository", "service", "controller", "worker"]
     assert parts["service"].settings == {
         "REPOSITORY_URL": "grpc://127.0.0.1:50052",
         "SERVICE_BIND": "127.0.0.1:50051",
-        "SERVICES": "auth,users,rate_limits,products,orders",
+        "SERVICES": "auth,users,rate_limits,products,orders,jobs",
         "WORKERS": "1",
     }
     assert parts["controller"].settings == {"SERVICE_URL": "grpc://127.0.0.1:50051"}
+    assert parts["worker"].settings == {"SERVICE_URL": "grpc://127.0.0.1:50051"}
 
 
 def test_microservices_are_a_process_for_each_service_and_an_address_for_each() -> None:
     parts = _parts(DEPLOYMENT_MODE="microservices", COMMUNICATION_PROTOCOL="http")
 
-    assert list(parts) == ["repository", *SERVICES, "controller"]
+    assert list(parts) == ["repository", *SERVICES, "controller", "worker"]
     assert [parts[name].services for name in SERVICES] == [(name,) for name in SERVICES]
     assert [parts[name].settings["SERVICES"] for name in SERVICES] == list(SERVICES)
     assert parts["controller"].settings == {
         "SERVICE_URLS": "auth=http://127.0.0.1:50051,users=http://127.0.0.1:50061,"
         "rate_limits=http://127.0.0.1:50071,products=http://127.0.0.1:50081,"
-        "orders=http://127.0.0.1:50091"
+        "orders=http://127.0.0.1:50091,jobs=http://127.0.0.1:50101"
     }
+    assert parts["worker"].settings == {"SERVICE_URL": "http://127.0.0.1:50101"}
     assert parts["users"].urls == ("http://127.0.0.1:50061",)
 
 
 def test_the_monolith_is_one_process_with_all_tiers() -> None:
-    (monolith,) = _parts(DEPLOYMENT_MODE="monolithic").values()
+    monolith, worker = _parts(DEPLOYMENT_MODE="monolithic").values()
 
     assert monolith.command == "controller"
-    assert set(monolith.tiers) == {"controller", "service", "repository"}
+    assert set(monolith.programs) == {"controller", "service", "repository"}
+    # It takes jobs from the broker by itself, and hands them in by the port of the admin commands.
+    assert worker.settings == {"SERVICE_URL": "grpc://127.0.0.1:50051"}
     assert [name for name, _ in monolith.listens] == [
         "CONTROLLER_BIND",
         "PUBLIC_GRPC_BIND",
@@ -126,3 +130,7 @@ def test_a_url_of_the_other_protocol_is_refused(name: str, environ: dict[str, st
 def test_one_url_for_all_services_is_refused_in_microservices() -> None:
     with pytest.raises(StartupError, match=r"SERVICE_URL: .*name each service in SERVICE_URLS"):
         _parts(DEPLOYMENT_MODE="microservices", SERVICE_URL="grpc://h:1")
+
+
+def test_without_a_worker_nothing_listens_to_the_broker() -> None:
+    assert "worker" not in _parts(ARCANA_WORKER="false")

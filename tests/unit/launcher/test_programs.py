@@ -4,7 +4,7 @@ import pytest
 
 from launcher.programs import program_of
 from launcher.settings import SERVICES
-from launcher.tiers import TierName
+from launcher.tiers import ProgramName, TierName
 from tier_runtime.settings import SettingsError
 from tier_runtime.startup import StartupError
 
@@ -15,10 +15,11 @@ from tier_runtime.startup import StartupError
         ("repository", {}),
         ("service", {"REPOSITORY_URL": "http://127.0.0.1:50052"}),
         ("controller", {"SERVICE_URL": "http://127.0.0.1:50051"}),
+        ("worker", {"SERVICE_URL": "http://127.0.0.1:50051"}),
     ],
 )
 def test_a_single_tier_calls_the_next_over_the_protocol_that_is_set(
-    tier: TierName, told: dict[str, str]
+    tier: ProgramName, told: dict[str, str]
 ) -> None:
     assert program_of(tier, {"COMMUNICATION_PROTOCOL": "http"}).told == told
 
@@ -77,3 +78,16 @@ def test_an_unknown_mode_is_told_together_with_the_tiers_own_faults() -> None:
         "DEPLOYMENT_MODE",
         "SERVICE_THREADS",
     ]
+
+
+def test_a_worker_beside_the_monolith_calls_the_port_of_its_admin_commands() -> None:
+    environ = {"DEPLOYMENT_MODE": "monolithic", "COMMUNICATION_PROTOCOL": "http"}
+    assert program_of("worker", environ).told == {"SERVICE_URL": "grpc://127.0.0.1:50051"}
+
+
+def test_a_worker_beside_microservices_calls_the_one_that_has_the_jobs() -> None:
+    program = program_of("worker", {"DEPLOYMENT_MODE": "microservices"})
+    assert program.told == {"SERVICE_URL": "grpc://127.0.0.1:50101"}
+    program.check({"WORKER_CONCURRENCY": "8"})
+    with pytest.raises(SettingsError, match="WORKER_CONCURRENCY"):
+        program.check({"WORKER_CONCURRENCY": "0"})

@@ -3,27 +3,30 @@ from __future__ import annotations
 import pytest
 
 from launcher.settings import SERVICES
-from launcher.tiers import START_ORDER, TierName, environ_of
+from launcher.tiers import START_ORDER, ProgramName, TierName, environ_of
 
 DATABASE = {"DATABASE_URL", "REDIS_URL_FILE"}
 JWT = {"JWT_SECRET"}
 KEYS = {"JWT_SECRET_FILE", "JWT_SIGNING_KEY_FILE"}
 TOKEN = {"TOKEN_SECRET_FILE"}
+MAIL = {"SMTP_URL", "SMTP_URL_FILE", "USER_SYNC_TOKEN"}
 LAUNCHER = {"ARCANA_ADMIN_PASSWORD", "ARCANA_ADMIN_PASSWORD_FILE"}
 NO_SECRETS = {"PATH", "LOG_LEVEL", "ARCANA_HOME", "SERVICE_URL"}
-EVERYTHING = dict.fromkeys(DATABASE | JWT | KEYS | TOKEN | LAUNCHER | NO_SECRETS, "x")
+EVERYTHING = dict.fromkeys(DATABASE | JWT | KEYS | TOKEN | MAIL | LAUNCHER | NO_SECRETS, "x")
 
 
 @pytest.mark.parametrize(
     ("tier", "secrets"),
     [
         ("repository", DATABASE),
-        ("service", JWT | KEYS | TOKEN),
+        ("service", JWT | KEYS | TOKEN | MAIL),
         # It verifies by public keys, or by the shared secret.
         ("controller", JWT | {"JWT_SECRET_FILE"}),
+        # It opens the broker, and no database.
+        ("worker", {"REDIS_URL_FILE"}),
     ],
 )
-def test_a_tier_sees_its_own_secrets_only(tier: TierName, secrets: set[str]) -> None:
+def test_a_tier_sees_its_own_secrets_only(tier: ProgramName, secrets: set[str]) -> None:
     assert set(environ_of(EVERYTHING, {tier}, SERVICES)) == secrets | NO_SECRETS
 
 
@@ -35,6 +38,7 @@ def test_a_tier_sees_its_own_secrets_only(tier: TierName, secrets: set[str]) -> 
         ("rate_limits", set[str]()),
         ("products", TOKEN),
         ("orders", TOKEN),
+        ("jobs", TOKEN | MAIL),
     ],
 )
 def test_a_microservice_sees_the_secrets_of_its_services_only(

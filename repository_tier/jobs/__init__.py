@@ -1,0 +1,1 @@
+"""Jobs: the rows that decide, the broker that carries their ids, and the worker's program."""

@@ -1,0 +1,60 @@
+"""Hands jobs to the service tier."""
+
+from __future__ import annotations
+
+import threading
+from random import Random
+
+from arcana.service.v1 import job_service_pb2, job_service_pb2_grpc
+from repository_tier.worker.calls import system_call
+from tier_runtime.errors import AppError, Kind
+from tier_runtime.logs import get_logger
+
+FIRST_PAUSE_SECONDS = 0.2
+LONGEST_PAUSE_SECONDS = 5.0
+
+_log = get_logger(__name__)
+
+
+class HandOver:
+    """Hands over one job at a time for each thread. Safe to use from several threads."""
+
+    def __init__(
+        self,
+        jobs: job_service_pb2_grpc.JobServiceStub,
+        *,
+        limit_seconds: float,
+        is_stopping: threading.Event,
+        random: Random,
+    ) -> None:
+        self._jobs = jobs
+        self._limit_seconds = limit_seconds
+        self._is_stopping = is_stopping
+        self._random = random
+
+    def run(self, job_id: str) -> bool:
+        """Have a job worked on, and return True when its message has done its duty.
+
+        While the service tier cannot be reached it is asked again and again: no other job could be
+        handed over either. False says that the worker is to end before that.
+        """
+        pause = FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                outcome = self._ask(job_id)
+            except AppError as error:
+                if error.kind is not Kind.UNAVAILABLE:
+                    # If the job has begun, its lease runs out; if not, it is published again.
+                    _log.warning("job_not_run", job_id=job_id, code=error.code)
+                    return True
+            else:
+                name = job_service_pb2.JobOutcome.Name(outcome).removeprefix("JOB_OUTCOME_")
+                _log.info("job_run", job_id=job_id, outcome=name.lower())
+                return True
+            if self._is_stopping.wait(self._random.uniform(pause / 2, pause)):
+                return False
+            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+
+    def _ask(self, job_id: str) -> job_service_pb2.JobOutcome.ValueType:
+        with system_call(job_id, self._limit_seconds):
+            return self._jobs.RunJob(job_service_pb2.RunJobRequest(job_id=job_id)).outcome

@@ -1,0 +1,45 @@
+"""What the worker can be told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+
+from repository_tier.jobs.broker import BrokerAddress
+from tier_runtime.channel import TierUrl
+from tier_runtime.settings import TierSettings
+
+
+class WorkerSettings(TierSettings):
+    """Settings of the worker. Times are in seconds."""
+
+    service_url: TierUrl = Field(
+        default="grpc://127.0.0.1:50051",
+        description="Where the service tier's jobs are: grpc://host:port[,host:port...], "
+        "dns:///name:port or http://host:port[,host:port...].",
+    )
+    arcana_home: Path = Field(
+        default=Path(".arcana"),
+        description="The folder of everything the embedded default keeps: the broker too.",
+    )
+    redis_url: SecretStr | None = Field(
+        default=None,
+        description="`redis://host:port/number` of the broker; a folder under ARCANA_HOME when "
+        "unset.",
+    )
+    worker_concurrency: int = Field(
+        default=4, ge=1, le=256, description="Jobs that are worked on at the same time."
+    )
+    worker_time_limit_seconds: float = Field(
+        default=300.0, gt=0, le=300, description="How long one attempt at a job may take."
+    )
+    worker_beat: bool = Field(
+        default=True,
+        description="Whether it also asks for what is scheduled; of several that do, one wins.",
+    )
+
+    def broker(self) -> BrokerAddress:
+        """Return where the broker is."""
+        url = "" if self.redis_url is None else self.redis_url.get_secret_value()
+        return BrokerAddress.under(url, self.arcana_home)

@@ -1,0 +1,1 @@
+"""What background jobs do: one module for each, and what runs them."""

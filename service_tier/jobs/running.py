@@ -1,0 +1,140 @@
+"""Runs jobs: begins one, has its work done, and writes down how that ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import TypeAlias
+
+from google.protobuf.duration_pb2 import Duration
+
+from arcana.repository.v1 import job_pb2, job_repository_pb2
+from arcana.service.v1 import job_service_pb2
+from service_tier.domain.permissions import require_admin
+from service_tier.jobs.work import REPORT_SECONDS, JobHandler, JobWork, LeaseLostError
+from service_tier.repository import Repository
+from tier_runtime.call import Call
+from tier_runtime.errors import AppError, Kind
+from tier_runtime.ids import IdSource
+from tier_runtime.logs import get_logger
+
+_MAX_MESSAGE_CHARACTERS = 1000
+_log = get_logger(__name__)
+
+Outcome: TypeAlias = job_service_pb2.JobOutcome.ValueType
+
+
+class JobRunner:
+    """Runs jobs by their handlers. Safe to use from several threads.
+
+    A job is leased for `lease_length`, a whole number of seconds, at a time.
+    """
+
+    def __init__(
+        self,
+        repository: Repository,
+        handlers: Mapping[str, JobHandler],
+        ids: IdSource,
+        lease_length: timedelta,
+    ) -> None:
+        self._repository = repository
+        self._handlers = handlers
+        self._ids = ids
+        self._lease_length = lease_length
+
+    def run(self, call: Call, job_id: str) -> Outcome:
+        """Make an attempt at a job, and say how it ended.
+
+        Raises:
+            AppError: as the contract names them. Whether the job has begun is then not known; if
+                it has, its lease runs out.
+        """
+        require_admin(call.actor)
+        lease_id = self._ids.new_id()
+        try:
+            started = self._repository.jobs.StartJob(
+                job_repository_pb2.StartJobRequest(
+                    job_id=job_id,
+                    lease_id=lease_id,
+                    lease_duration=Duration(seconds=int(self._lease_length.total_seconds())),
+                ),
+                timeout=REPORT_SECONDS,
+            )
+        except AppError as error:
+            return _skipped(error)
+        work = JobWork(
+            self._repository,
+            started,
+            lease_id=lease_id,
+            lease_length=self._lease_length,
+            call=call,
+        )
+        try:
+            return self._ended(work, lease_id, started.job.name)
+        except LeaseLostError:
+            return job_service_pb2.JOB_OUTCOME_SKIPPED
+        except AppError as error:
+            return _skipped(error)
+
+    def _ended(self, work: JobWork, lease_id: str, name: str) -> Outcome:
+        try:
+            result = self._handler(name).run(work)
+        except LeaseLostError:
+            raise
+        except AppError as error:
+            return self._failed(work.job_id, lease_id, name, error)
+        except Exception as error:  # noqa: BLE001 - the outermost place of a job.
+            # Whatever is wrong with one job is written down, and stops no other.
+            _log.exception("job_crashed", job=name, job_id=work.job_id)
+            shown = AppError(Kind.INTERNAL, "INTERNAL_ERROR", f"{type(error).__name__}.")
+            return self._failed(work.job_id, lease_id, name, shown)
+        self._repository.jobs.FinishJob(
+            job_repository_pb2.FinishJobRequest(
+                job_id=work.job_id, lease_id=lease_id, result=result
+            ),
+            timeout=REPORT_SECONDS,
+        )
+        return job_service_pb2.JOB_OUTCOME_SUCCEEDED
+
+    def _handler(self, name: str) -> JobHandler:
+        handler = self._handlers.get(name)
+        if handler is None:
+            # A newer build may have enqueued it, and may be the one to begin it next time.
+            raise AppError(Kind.MISSING, "NOT_FOUND", "Nobody here knows jobs of this name.")
+        return handler
+
+    def _failed(self, job_id: str, lease_id: str, name: str, error: AppError) -> Outcome:
+        job = self._repository.jobs.FailJob(
+            job_repository_pb2.FailJobRequest(
+                job_id=job_id,
+                lease_id=lease_id,
+                error=job_pb2.JobError(
+                    code=error.code, message=error.message[:_MAX_MESSAGE_CHARACTERS]
+                ),
+                permanent=error.kind is Kind.INVALID,
+            ),
+            timeout=REPORT_SECONDS,
+        ).job
+        is_dead = job.status == job_pb2.JOB_STATUS_FAILED
+        _log.warning(
+            "job_failed",
+            job=name,
+            job_id=job_id,
+            code=error.code,
+            attempts=job.attempts,
+            given_up=is_dead,
+        )
+        if is_dead:
+            return job_service_pb2.JOB_OUTCOME_FAILED
+        return job_service_pb2.JOB_OUTCOME_POSTPONED
+
+
+def _skipped(error: AppError) -> Outcome:
+    """Return the outcome of a job that is not ours to work on.
+
+    Raises:
+        AppError: the one given, when it says anything else.
+    """
+    if error.code in {"INVALID_STATE", "JOB_NOT_FOUND"}:
+        return job_service_pb2.JOB_OUTCOME_SKIPPED
+    raise error

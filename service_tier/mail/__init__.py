@@ -1,0 +1,1 @@
+"""Mails: written from templates, and sent by SMTP or into a folder."""

@@ -1,0 +1,129 @@
+"""Mails on their way to real mail servers."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from email.message import EmailMessage
+from pathlib import Path
+
+import pytest
+
+from service_tier.domain.mails import MailTemplate
+from service_tier.mail.letters import LetterWriter, Sender
+from service_tier.mail.smtp import MailServer, SmtpSender
+from tests.tier.service.mail_server import USER, certificate, mail_server
+from tier_runtime.deadline import Deadline
+from tier_runtime.errors import AppError, Kind
+
+
+def letter(address: str = "ada@example.org") -> EmailMessage:
+    return LetterWriter(Sender("Arcana", "no-reply@arcana.local")).write(
+        MailTemplate.WELCOME,
+        name="Ada",
+        address=address,
+        details={"base_url": "http://127.0.0.1:5000"},
+        message_id="job-1",
+        moment=datetime(2026, 11, 21, tzinfo=UTC),
+    )
+
+
+def send(url: str, ca_file: Path | None = None, message: EmailMessage | None = None) -> None:
+    SmtpSender(MailServer.parse(url), ca_file).send(
+        message or letter(), "job-1", Deadline.after(20)
+    )
+
+
+def refused(url: str, ca_file: Path | None = None) -> AppError:
+    with pytest.raises(AppError) as caught:
+        send(url, ca_file)
+    return caught.value
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    return certificate(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.mark.parametrize("scheme", ["smtp", "smtps"])
+def test_a_mail_goes_over_tls_and_signed_in(files: tuple[Path, Path], scheme: str) -> None:
+    with mail_server(files=files, tls_first=scheme == "smtps") as server:
+        send(f"{scheme}://{USER}:p%40ss%3Aword@127.0.0.1:{server.port}", files[0])
+    (mail,) = server.mails
+    assert (server.recipients, server.signed_in) == (["ada@example.org"], [True])
+    assert (mail["Message-ID"], mail["To"]) == ("<job-1@arcana.local>", "Ada <ada@example.org>")
+    assert {part.get_content_type() for part in mail.walk()} == {
+        "multipart/alternative",
+        "text/plain",
+        "text/html",
+    }
+
+
+@pytest.mark.parametrize("scheme", ["smtp", "smtps"])
+def test_a_server_whose_certificate_nobody_knows_gets_no_mail(
+    files: tuple[Path, Path], scheme: str
+) -> None:
+    with mail_server(files=files, tls_first=scheme == "smtps") as server:
+        error = refused(f"{scheme}://127.0.0.1:{server.port}")
+    assert (error.kind, server.mails) == (Kind.UNAVAILABLE, [])
+
+
+def test_a_server_of_this_machine_needs_no_tls() -> None:
+    with mail_server() as server:
+        send(f"smtp://127.0.0.1:{server.port}")
+    assert len(server.mails) == 1
+
+
+def test_a_server_elsewhere_without_tls_gets_neither_password_nor_mail(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with mail_server() as server:
+        url = f"smtp://{USER}:secret@127.0.0.1:{server.port}"
+        elsewhere = MailServer.parse(url)
+        monkeypatch.setattr(MailServer, "is_here", property(lambda _self: False))
+        with pytest.raises(AppError) as caught:
+            SmtpSender(elsewhere, None).send(letter(), "job-1", Deadline.after(20))
+    assert (caught.value.kind, server.mails) == (Kind.UNAVAILABLE, [])
+    assert "secret" not in repr(elsewhere)
+
+
+@pytest.mark.parametrize(
+    ("recipient", "mail", "kind"),
+    [
+        ("550 Nobody here", "", Kind.INVALID),
+        ("450 Come again", "", Kind.UNAVAILABLE),
+        ("", "554 Spam", Kind.INVALID),
+        ("", "451 Full", Kind.UNAVAILABLE),
+    ],
+)
+def test_a_refusal_is_for_ever_or_for_now(recipient: str, mail: str, kind: Kind) -> None:
+    with mail_server() as server:
+        server.refuse_recipient, server.refuse_mail = recipient, mail
+        error = refused(f"smtp://127.0.0.1:{server.port}")
+    assert error.kind is kind
+    assert (recipient or mail)[:3] in error.message
+    assert "example.org" not in error.message
+
+
+def test_a_wrong_password_is_the_operators_to_mend(files: tuple[Path, Path]) -> None:
+    with mail_server(files=files) as server:
+        error = refused(f"smtp://{USER}:wrong@127.0.0.1:{server.port}", files[0])
+    assert error.kind is Kind.UNAVAILABLE
+
+
+def test_a_server_that_is_not_there_is_unavailable() -> None:
+    assert refused("smtp://127.0.0.1:1").kind is Kind.UNAVAILABLE
+
+
+def test_an_address_beyond_ascii_needs_a_server_that_knows_such() -> None:
+    with mail_server() as server:
+        send(f"smtp://127.0.0.1:{server.port}", message=letter("zoë@exämple.org"))
+        assert server.recipients == ["zoë@exämple.org"]
+
+
+def test_no_mail_begins_after_its_time(files: tuple[Path, Path]) -> None:
+    del files
+    with mail_server() as server, pytest.raises(AppError) as late:
+        SmtpSender(MailServer.parse(f"smtp://127.0.0.1:{server.port}"), None).send(
+            letter(), "job-1", Deadline.after(0)
+        )
+    assert late.value.kind is Kind.DEADLINE
