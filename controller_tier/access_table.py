@@ -115,6 +115,7 @@ def access_table(settings: ControllerSettings) -> AccessTable:
             *_user_rpcs(),
             *_product_rpcs(),
             *_order_rpcs(),
+            *_event_rpcs(),
         )
     )
 
@@ -191,6 +192,10 @@ def _order_rpcs() -> Iterator[PublicRpc]:
     for method in ("PlaceOrder", "GetOrder", "ListOrders", "CancelOrder"):
         yield _orders(method, Access.SIGNED_IN)
     yield _orders("UpdateOrderStatus", Access.ADMIN)
+
+
+def _event_rpcs() -> Iterator[PublicRpc]:
+    yield PublicRpc(f"{PACKAGE}.EventService/StreamEvents", Access.ADMIN, unbounded=True)
 
 
 def _auth(method: str, access: Access, *limits: LimitRule) -> PublicRpc:

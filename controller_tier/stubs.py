@@ -20,10 +20,14 @@ from arcana.service.v1 import (
 )
 from arcana.service.v1 import (
     auth_service_pb2_grpc,
+    event_service_pb2_grpc,
     order_service_pb2_grpc,
     product_service_pb2_grpc,
     rate_limit_service_pb2_grpc,
     user_service_pb2_grpc,
+)
+from arcana.service.v1 import (
+    event_service_pb2 as events_pb2,
 )
 from arcana.service.v1 import (
     order_service_pb2 as orders_pb2,
@@ -151,6 +155,14 @@ class OrderStub(Protocol):
     ) -> orders_pb2.UpdateOrderStatusResponse: ...
 
 
+class EventStub(Protocol):
+    """The methods of arcana.service.v1.EventService. All raise AppError."""
+
+    def StreamEvents(
+        self, request: events_pb2.StreamEventsRequest
+    ) -> Iterator[events_pb2.StreamEventsResponse]: ...
+
+
 class RateLimitStub(Protocol):
     """The methods of arcana.service.v1.RateLimitService. All raise AppError."""
 
@@ -179,6 +191,7 @@ class ServiceTier:
     users: UserStub
     products: ProductStub
     orders: OrderStub
+    events: EventStub
     rate_limits: RateLimitStub
     health: HealthStub
     breakers: Callable[[], Mapping[str, str]] = dict
@@ -212,6 +225,7 @@ def stubs_of(channels: ServiceChannels) -> ServiceTier:
             channels.of(SERVICE_NAMES["products"])
         ),
         orders=order_service_pb2_grpc.OrderServiceStub(channels.of(SERVICE_NAMES["orders"])),
+        events=event_service_pb2_grpc.EventServiceStub(channels.of(SERVICE_NAMES["events"])),
         rate_limits=rate_limit_service_pb2_grpc.RateLimitServiceStub(
             channels.of(SERVICE_NAMES["rate_limits"])
         ),

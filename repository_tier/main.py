@@ -31,6 +31,11 @@ from repository_tier.cached_reads import CachedReads
 from repository_tier.database import Database
 from repository_tier.embedded_file import own
 from repository_tier.engine import PoolSettings, make_engines, sqlite_file
+from repository_tier.event_lag import EventLag
+from repository_tier.event_log.log import EventLog, RetryRule
+from repository_tier.event_log.redis_log import RedisLog
+from repository_tier.event_log.table_log import TableLog
+from repository_tier.event_streams import EventStreams
 from repository_tier.migrate import (
     current_revision,
     is_known,
@@ -49,6 +54,7 @@ from repository_tier.product_directory import PRODUCTS, ProductDirectory
 from repository_tier.product_search import ProductSearch
 from repository_tier.profiles import Profiles
 from repository_tier.rate_limits import RateLimits, redis_counters
+from repository_tier.relay import Relay, RelaySettings
 from repository_tier.servicers.event_servicer import EventServicer
 from repository_tier.servicers.order_servicer import OrderServicer
 from repository_tier.servicers.product_servicer import ProductServicer
@@ -71,6 +77,9 @@ from tier_runtime.server import Registration
 from tier_runtime.settings import load
 from tier_runtime.startup import StartupError, run_main
 from tier_runtime.tier import Tier, serve_tier
+
+# How long Redis may take with events. Nobody waits for that but the relay and consumers.
+EVENT_REDIS_SECONDS = 2.0
 
 
 def main() -> int:
@@ -167,9 +176,23 @@ def assemble(settings: RepositorySettings, clock: Clock, random: Random, ids: Id
     orders = OrderServicer(
         OrderLists(database, totals), Orders(database, product_cache, clock, ids)
     )
-    events = EventServicer(Outbox(database, clock))
-
     health = HealthBoard()
+    event_log = make_event_log(settings, database, clock, random)
+    relay = Relay(
+        database,
+        event_log,
+        clock,
+        RelaySettings(
+            settings.event_poll_seconds, settings.event_batch, settings.event_kept_seconds
+        ),
+    )
+    events = EventServicer(
+        Outbox(database, clock),
+        event_log,
+        EventStreams(event_log, lambda: health.is_draining),
+        EventLag(database, event_log, clock),
+    )
+
     health.add_probe("store.database", database.is_up, settings.store_probe_seconds)
     health.add_probe(
         "store.cache",
@@ -203,7 +226,30 @@ def assemble(settings: RepositorySettings, clock: Clock, random: Random, ids: Id
             partial(add_RateLimitRepositoryServicer_to_server, RateLimitServicer(limits)),
         ),
     ]
-    return Tier(registrations, health, [store.close, database.close])
+    return Tier(
+        registrations,
+        health,
+        [relay.stop, event_log.close, store.close, database.close],
+        [relay.start],
+    )
+
+
+def make_event_log(
+    settings: RepositorySettings, database: Database, clock: Clock, random: Random
+) -> EventLog:
+    """Return the log of events in Redis, or in the database where there is no Redis."""
+    retry = RetryRule(
+        settings.event_max_attempts,
+        settings.event_retry_seconds,
+        settings.event_longest_retry_seconds,
+    )
+    if not settings.redis():
+        return TableLog(database, clock, random, retry)
+    # Its own connections: a stream waits for events in one, and for longer than the cache may.
+    client = connect_redis(settings.redis(), EVENT_REDIS_SECONDS, settings.grpc().threads * 2)
+    return RedisLog(
+        client, database, clock, random, retry=retry, max_length=settings.event_stream_length
+    )
 
 
 def require_revision(engine: Engine, database_url: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Table
@@ -25,3 +25,16 @@ def insert_new(
         connection.execute(insertion.on_duplicate_key_update({key: table.c[key]}))
     else:
         connection.execute(sqlite.insert(table).values(**values).on_conflict_do_nothing())
+
+
+def insert_all_new(
+    connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], *, key: str
+) -> None:
+    """Insert each row, or leave the row that has its unique key as it is."""
+    if not rows:
+        return
+    if connection.dialect.name in MYSQL_DIALECTS:
+        insertion = mysql.insert(table)
+        connection.execute(insertion.on_duplicate_key_update({key: table.c[key]}), list(rows))
+    else:
+        connection.execute(sqlite.insert(table).on_conflict_do_nothing(), list(rows))

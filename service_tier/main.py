@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -12,6 +13,7 @@ import grpc
 
 from arcana.service.v1 import (
     auth_service_pb2_grpc,
+    event_service_pb2_grpc,
     order_service_pb2_grpc,
     product_service_pb2_grpc,
     rate_limit_service_pb2_grpc,
@@ -20,20 +22,25 @@ from arcana.service.v1 import (
 from service_tier.access_tokens import AccessTokenIssuer
 from service_tier.common_passwords import read_common_passwords
 from service_tier.domain.passwords import PasswordPolicy
+from service_tier.event_consumer import EventConsumer
+from service_tier.event_mails import EventMails
 from service_tier.events import Events
 from service_tier.hashing import HashSlots, PasswordFunction, PasswordHasher, WerkzeugFunction
 from service_tier.idempotency import IdempotencyKeys
 from service_tier.keys import KeyRing, ed25519_ring, read_pem, read_signing_pem, shared_secret_ring
+from service_tier.mail_jobs import MailJobs
 from service_tier.neighbours import add_repository_probes
 from service_tier.one_time_tokens import OneTimeTokens
 from service_tier.repository import Repository, channel_settings
 from service_tier.servicers.auth import AuthServicer
+from service_tier.servicers.events import EventServicer
 from service_tier.servicers.orders import OrderServicer
 from service_tier.servicers.products import ProductServicer
 from service_tier.servicers.rate_limits import RateLimitServicer
 from service_tier.servicers.users import UserServicer
 from service_tier.settings import MAX_ACCESS_TOKEN_EXPIRES, ServiceSettings
 from service_tier.usecases.access_changes import AccessFeed
+from service_tier.usecases.event_stream import EventStream
 from service_tier.usecases.orders import Orders
 from service_tier.usecases.passwords import Passwords
 from service_tier.usecases.placing import OrderPlacing
@@ -81,16 +88,21 @@ def make_tier(settings: ServiceSettings, channel: grpc.Channel) -> Tier:
         StartupError: keys or secrets cannot be read or made.
     """
     clock, ids = SystemClock(), Uuid7Source()
+    health = HealthBoard()
+    repository = Repository.over(channel, max_batch=settings.coalesce_max_batch)
     services = make_services(
         settings,
-        Repository.over(channel, max_batch=settings.coalesce_max_batch),
+        repository,
         WerkzeugFunction(settings.password_hash_method),
         clock,
         ids,
+        is_draining=lambda: health.is_draining,
     )
-    health = HealthBoard()
     add_repository_probes(health, channel, settings.health_probe_interval)
-    return Tier(services, health, [channel.close])
+    if "events" not in settings.services:
+        return Tier(services, health, [channel.close])
+    consumer = EventConsumer(repository, EventMails(repository, MailJobs(ids)).reactions())
+    return Tier(services, health, [consumer.stop, channel.close], [consumer.start])
 
 
 def make_services(
@@ -99,10 +111,13 @@ def make_services(
     password_function: PasswordFunction,
     clock: Clock,
     ids: IdSource,
+    *,
+    is_draining: Callable[[], bool] = lambda: False,
 ) -> list[Registration]:
     """Return the services that the settings name, over their use cases.
 
-    What only the others need, such as the signing key, is neither read nor made.
+    What only the others need, such as the signing key, is neither read nor made. `is_draining` says
+    when streams of any length have to end.
 
     Raises:
         StartupError: keys or secrets cannot be read or made.
@@ -126,6 +141,8 @@ def make_services(
             registrations.append(_product_service(repository, events, ids, idempotency))
         if "orders" in wanted:
             registrations.append(_order_service(repository, events, ids, idempotency))
+    if "events" in wanted:
+        registrations.append(_event_service(EventStream(repository, is_draining)))
     return registrations
 
 
@@ -282,6 +299,13 @@ def _order_service(
     return Registration(
         "arcana.service.v1.OrderService",
         partial(order_service_pb2_grpc.add_OrderServiceServicer_to_server, orders),
+    )
+
+
+def _event_service(stream: EventStream) -> Registration:
+    return Registration(
+        "arcana.service.v1.EventService",
+        partial(event_service_pb2_grpc.add_EventServiceServicer_to_server, EventServicer(stream)),
     )
 
 

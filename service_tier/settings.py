@@ -28,7 +28,7 @@ _SCRYPT = re.compile(r"scrypt:([1-9][0-9]*):([1-9][0-9]*):([1-9][0-9]*)")
 _MAX_HASH_BYTES = 1 << 30
 
 
-ServiceName = Literal["auth", "users", "rate_limits", "products", "orders"]
+ServiceName = Literal["auth", "users", "rate_limits", "products", "orders", "events"]
 
 
 class ServiceSettings(ServedSettings):
@@ -38,10 +38,10 @@ class ServiceSettings(ServedSettings):
         default="127.0.0.1:50051", description="Where the tier listens, as host:port."
     )
     services: tuple[ServiceName, ...] = Field(
-        default=("auth", "users", "rate_limits", "products", "orders"),
+        default=("auth", "users", "rate_limits", "products", "orders", "events"),
         min_length=1,
         description="The services that this process serves, of auth, users, rate_limits, "
-        "products and orders.",
+        "products, orders and events; where events is, what they call for is done as well.",
     )
     repository_url: TierUrl = Field(
         default="grpc://127.0.0.1:50052",
@@ -119,6 +119,12 @@ class ServiceSettings(ServedSettings):
     )
     service_max_streams: int = Field(
         default=8, ge=1, le=256, description="Streams open at the same time."
+    )
+    service_max_followers: int = Field(
+        default=16,
+        ge=1,
+        le=256,
+        description="Streams of the live view of events, on top of SERVICE_MAX_STREAMS.",
     )
     service_max_concurrent_rpcs: int = Field(
         default=256,
@@ -202,13 +208,20 @@ class ServiceSettings(ServedSettings):
         of those for everything else: a storm of sign-ins finds its queue full, not the server.
         """
         threads = (
-            self.service_threads + self.service_max_streams + self.hash_slots + self.hash_queue
+            self.service_threads
+            + self.service_max_streams
+            + self.service_max_followers
+            + self.hash_slots
+            + self.hash_queue
         )
         return GrpcServerSettings(
             bind=self.service_bind,
             threads=threads,
             max_concurrent_rpcs=max(self.service_max_concurrent_rpcs, threads),
             max_open_streams=self.service_max_streams,
+            max_open_streams_of={
+                "/arcana.service.v1.EventService/StreamEvents": self.service_max_followers
+            },
             # One RPC of the repository tier, and at most a hundred messages.
             short_streams=frozenset({"/arcana.service.v1.ProductService/SearchProducts"}),
             drain_seconds=self.service_drain_seconds,
