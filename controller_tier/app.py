@@ -69,9 +69,7 @@ def create_app(
         longest_seconds=settings.event_stream_seconds,
     )
     app.extensions[CLOSE_FEEDS] = feeds.close
-    events = EventViews(feeds, entrance.admission)
-    resources = _resources(settings, service, entrance, docs, clock)
-    for resource in (*resources, events_resource(events, entrance.rpcs)):
+    for resource in _resources(settings, service, entrance, docs, clock, feeds=feeds):
         api.register_blueprint(router.blueprint(resource))
     install_assets(app, docs)
     app.extensions["arcana.document"] = api.document
@@ -120,6 +118,8 @@ def _resources(
     entrance: Entrance,
     docs: DocsViews,
     clock: Clock,
+    *,
+    feeds: EventFeeds,
 ) -> tuple[Resource, ...]:
     auth = AuthViews(service.auth, service.users, entrance.keys)
     users = UserViews(service.users, require_if_match=settings.require_if_match)
@@ -134,6 +134,7 @@ def _resources(
         products_resource(products, rpcs),
         stock_resource(products, rpcs),
         orders_resource(orders, rpcs),
+        events_resource(EventViews(feeds, entrance.admission), rpcs),
         account_settings_resource(auth, rpcs),
         keys_resource(auth, rpcs),
         health_resource(health),

@@ -268,10 +268,11 @@ def test_microservices_are_a_process_for_each_service_and_end_from_the_edge_inwa
     launcher.process.send_signal(signal.SIGINT)
 
     assert launcher.wait() == 0
-    assert sorted(services) == ["auth", "orders", "products", "rate_limits", "users"]
+    assert sorted(services) == ["auth", "events", "orders", "products", "rate_limits", "users"]
     ends = [line.partition(" |")[0].strip() for line in launcher.lines if line.endswith("ends")]
     assert ends == [
         "controller",
+        "events",
         "orders",
         "products",
         "rate_limits",

@@ -35,6 +35,7 @@ def test_a_tier_sees_its_own_secrets_only(tier: TierName, secrets: set[str]) -> 
         ("rate_limits", set[str]()),
         ("products", TOKEN),
         ("orders", TOKEN),
+        ("events", set[str]()),
     ],
 )
 def test_a_microservice_sees_the_secrets_of_its_services_only(
