@@ -48,6 +48,9 @@ STATUS_OF = {
 BODY_CODES = frozenset(
     {"MALFORMED_BODY", "UNSUPPORTED_MEDIA_TYPE", "BODY_TOO_LARGE", "VALIDATION_FAILED"}
 )
+_WITH_QUERY = frozenset(
+    {"/users", "/auth/sessions", "/products", "/products/search", "/orders", "/events"}
+)
 TOKEN_CODES = frozenset({"UNAUTHENTICATED", "INVALID_TOKEN", "TOKEN_EXPIRED", "TOKEN_REVOKED"})
 
 
@@ -157,6 +160,6 @@ class Row:
             codes |= {"PRECONDITION_FAILED", "PRECONDITION_REQUIRED"}
         if self.hops:
             codes |= {"SERVICE_UNAVAILABLE", "DEADLINE_EXCEEDED"}
-        if self.path in {"/users", "/auth/sessions", "/products", "/products/search", "/orders"}:
+        if self.path in _WITH_QUERY:
             codes.add("VALIDATION_FAILED")
         return frozenset(codes)
