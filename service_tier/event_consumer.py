@@ -152,7 +152,9 @@ class EventConsumer:
     def _failed(self, delivery: pb.Delivery, error: Exception) -> pb.Settlement:
         if isinstance(error, AppError) and error.kind in _PASSING:
             return pb.Settlement(
-                delivery_id=delivery.id, outcome=pb.DELIVERY_OUTCOME_RETURNED, error=str(error)
+                delivery_id=delivery.delivery_id,
+                outcome=pb.DELIVERY_OUTCOME_RETURNED,
+                error=str(error),
             )
         event = delivery.event
         self._log.warning(
@@ -165,7 +167,7 @@ class EventConsumer:
         # The text of any other exception may quote what it stumbled over.
         text = str(error) if isinstance(error, AppError) else type(error).__name__
         return pb.Settlement(
-            delivery_id=delivery.id,
+            delivery_id=delivery.delivery_id,
             outcome=pb.DELIVERY_OUTCOME_FAILED,
             error=text[:MAX_ERROR_CHARACTERS],
         )
@@ -182,4 +184,4 @@ class EventConsumer:
 
 
 def _done(delivery: pb.Delivery) -> pb.Settlement:
-    return pb.Settlement(delivery_id=delivery.id, outcome=pb.DELIVERY_OUTCOME_DONE)
+    return pb.Settlement(delivery_id=delivery.delivery_id, outcome=pb.DELIVERY_OUTCOME_DONE)

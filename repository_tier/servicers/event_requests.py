@@ -112,7 +112,9 @@ def dead_page_from_proto(request: messages.ListDeadEventsRequest) -> tuple[str, 
 def delivery_to_proto(taken: TakenEvent) -> messages.Delivery:
     """Return a delivery."""
     return messages.Delivery(
-        id=taken.delivery_id, event=DomainEvent.FromString(taken.body), attempt=taken.attempt
+        delivery_id=taken.delivery_id,
+        event=DomainEvent.FromString(taken.body),
+        attempt=taken.attempt,
     )
 
 

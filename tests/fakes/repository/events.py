@@ -52,7 +52,7 @@ class FakeEvents(event_repository_pb2_grpc.EventRepositoryServicer):
                     break
                 group.attempts[place] = group.attempts.get(place, 0) + 1
                 deliveries.append(
-                    pb.Delivery(id=str(place), event=event, attempt=group.attempts[place])
+                    pb.Delivery(delivery_id=str(place), event=event, attempt=group.attempts[place])
                 )
         if deliveries:
             yield pb.ConsumeEventsResponse(deliveries=deliveries)

@@ -83,7 +83,8 @@ def settle(
     group: str = GROUP,
 ) -> None:
     settlements = [
-        pb.Settlement(delivery_id=each.id, outcome=outcome, error=error) for each in deliveries
+        pb.Settlement(delivery_id=each.delivery_id, outcome=outcome, error=error)
+        for each in deliveries
     ]
     events.SettleEvents(pb.SettleEventsRequest(group=group, settlements=settlements))
 

@@ -22,7 +22,7 @@ TOKEN_SECRET = "t" * 32
 
 # What is compared with gRPC.
 OTHERS: tuple[Wire, ...] = ("http", "inproc")
-UNREFUSED = {"AuthService/GetJwks"}
+UNREFUSED = {"AuthService/GetJwks", "EventRepository/GetEventLag"}
 
 
 def protocol_of(wire: Wire) -> Protocol:

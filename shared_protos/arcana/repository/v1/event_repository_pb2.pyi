@@ -64,10 +64,10 @@ class Delivery(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    ID_FIELD_NUMBER: _builtins.int
+    DELIVERY_ID_FIELD_NUMBER: _builtins.int
     EVENT_FIELD_NUMBER: _builtins.int
     ATTEMPT_FIELD_NUMBER: _builtins.int
-    id: _builtins.str
+    delivery_id: _builtins.str
     """Names the delivery when it is settled. Opaque."""
     attempt: _builtins.int
     """Which attempt this is, from 1."""
@@ -78,13 +78,13 @@ class Delivery(_message.Message):
     def __init__(
         self,
         *,
-        id: _builtins.str = ...,
+        delivery_id: _builtins.str = ...,
         event: _domain_event_pb2.DomainEvent | None = ...,
         attempt: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "event", b"event", "id", b"id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "delivery_id", b"delivery_id", "event", b"event"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
