@@ -19,12 +19,15 @@ from repository_tier.outbox_claims import (
 )
 from tier_runtime.clock import Clock
 from tier_runtime.deadline import Deadline
+from tier_runtime.errors import AppError
 from tier_runtime.logs import get_logger
 
 # What a step may take. Of MySQL it takes so long at most to find that it is gone.
 STEP_SECONDS = 5.0
 # Between two steps that found something: a burst becomes a few batches, not a transaction each.
 BUSY_SECONDS = 0.02
+# After a failure: each one is a line in the log of whatever failed.
+FAILED_SECONDS = 1.0
 LOOK_AFTER_SECONDS = 1.0
 REMOVE_SECONDS = 60.0
 REMOVED_AT_ONCE = 500
@@ -109,16 +112,17 @@ class Relay:
 
     def _run(self) -> None:
         while not self._stopped.is_set():
-            moved = 0
             try:
                 moved = self.publish()
                 self.look_after()
             # The outermost frame of the thread: it must go on when the stores are back.
             except Exception as error:  # noqa: BLE001 - see above.
                 self._tell_failure(error)
+                pause = FAILED_SECONDS
             else:
                 self._tell_success()
-            self._stopped.wait(BUSY_SECONDS if moved else self._settings.poll_seconds)
+                pause = BUSY_SECONDS if moved else self._settings.poll_seconds
+            self._stopped.wait(pause)
 
     def _move(self, connection: Connection, most: int) -> int:
         if most <= 0:
@@ -148,7 +152,8 @@ class Relay:
     def _tell_failure(self, error: Exception) -> None:
         # One line when it begins and one when it ends, not five a second.
         if not self._is_failing:
-            self._told.warning("relay_failing", error=str(error), exc_info=error)
+            unexpected = {} if isinstance(error, AppError) else {"exc_info": error}
+            self._told.warning("relay_failing", error=str(error), **unexpected)
         self._is_failing = True
 
     def _tell_success(self) -> None:

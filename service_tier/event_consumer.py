@@ -20,7 +20,7 @@ from tier_runtime.logs import get_logger
 GROUP = "service"
 # How many events are in hand at a time, and for how long before another process gets them.
 MAX_EVENTS = 200
-LEASE_SECONDS = 30
+LEASE_SECONDS = 20
 # A stream is begun anew after so long.
 STREAM_SECONDS = 60.0
 # What the reaction to one event may take, and so long is waited after a failure or an empty stream.
@@ -82,12 +82,17 @@ class EventConsumer:
             lease_duration=Duration(seconds=LEASE_SECONDS),
         )
         count = 0
-        self._stream = self._repository.events.ConsumeEvents(request, timeout=STREAM_SECONDS)
-        for answer in self._stream:
-            count += len(answer.deliveries)
-            self._handle(answer.deliveries)
-            if self._stopped.is_set():
-                break
+        stream: Any = self._repository.events.ConsumeEvents(request, timeout=STREAM_SECONDS)
+        self._stream = stream
+        try:
+            for answer in stream:
+                count += len(answer.deliveries)
+                self._handle(answer.deliveries)
+                if self._stopped.is_set():
+                    break
+        finally:
+            # One that nobody reads any more would go on to take events, and hold them.
+            stream.cancel()
         return count
 
     def _run(self) -> None:

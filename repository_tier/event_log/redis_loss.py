@@ -28,6 +28,8 @@ from tier_runtime.logs import get_logger
 # Between the moment that stands with an event as its publication and its entry in the stream lies
 # a step of the relay, which takes no longer.
 PUBLISHING = timedelta(seconds=10)
+# How much further a group must be before that is noted: each note is a write.
+NOTE = timedelta(seconds=5)
 DATABASE_SECONDS = 5.0
 
 _log = get_logger(__name__)
@@ -73,8 +75,11 @@ class LossRecovery:
                 self._publish_again(row["name"], row["run_id"], run_id, deadline)
             elif row["name"] in states:
                 settled = self._settled_until(row["name"], states[row["name"]], now)
+                known = row["settled_time"]
+                if settled is None or (known is not None and settled < known + NOTE):
+                    continue
                 # Nothing of this may have been read of a run that came in between.
-                if settled is not None and self._streams.run_id() == run_id:
+                if self._streams.run_id() == run_id:
                     self._note(row["name"], run_id, settled, deadline)
 
     def oldest_unsettled(self, group: str, state: GroupState) -> float | None:

@@ -19,6 +19,7 @@ from tests.stores.relay import TcpRelay
 from tests.stores.waiting import eventually
 from tests.tier.repository.conftest import StartTier
 from tests.tier.repository.event_flow import (
+    FAILED,
     RelayAlone,
     append,
     consume,
@@ -232,3 +233,25 @@ def test_an_old_event_that_waits_is_told(
     assert "events_late" in capsys.readouterr().out
     lag = tier.events.GetEventLag(pb.GetEventLagRequest())
     assert lag.oldest_unpublished_age.seconds > 86_400
+
+
+def test_a_database_on_a_server_does_without_redis_too(
+    start_tier: StartTier, real: Store, make: Requests
+) -> None:
+    store = replace(real, redis_url="")
+    tier = start_tier(store, tier_clock=SystemClock(), event_retry_seconds=0.05)
+    with relay_on(store, SystemClock()) as one, relay_on(store, SystemClock()) as other:
+        consume(tier.events, seconds=0.8)
+        wanted = append(tier.events, *(make.event(type="user.updated") for _ in range(20)))
+        for alone in (one, other):
+            alone.relay.start()
+        try:
+            got = consume(tier.events, most=20, seconds=20.0)
+            assert sorted(ids(got)) == sorted(wanted)
+            settle(tier.events, got[1:])
+            settle(tier.events, got[:1], FAILED, "Not now.")
+            (again,) = eventually(lambda: consume(tier.events, most=1), 10.0)
+            assert (again.event.id, again.attempt) == (got[0].event.id, 2)
+        finally:
+            for alone in (one, other):
+                alone.relay.stop()

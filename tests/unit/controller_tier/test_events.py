@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import cast
 
 import orjson
 import pytest
@@ -46,7 +47,7 @@ def begun(edge: Edge) -> Iterator[bytes]:
     client = edge.app.test_client()
     answer = client.get("/api/v1/events", headers={"Authorization": f"Bearer {token}"})
     assert answer.status_code == 200
-    return iter(answer.response)
+    return iter(cast("Iterable[bytes]", answer.response))
 
 
 def test_events_come_with_id_type_and_document(edge: Edge) -> None:
@@ -173,3 +174,12 @@ def test_all_streams_end_when_the_worker_stops(edge: Edge) -> None:
     assert list(open_stream) == []
     _, token = edge.signed_in("admin", email="eve@example.org")
     problem_of(get(edge, token=token), 503, "SERVICE_UNAVAILABLE")
+
+
+def test_who_asks_for_the_head_only_holds_no_stream(edge: Edge) -> None:
+    _, token = edge.signed_in("admin")
+    headers = {"Authorization": f"Bearer {token}"}
+    edge.tier.more_events = lambda: True
+    for _ in range(3):
+        answer = edge.app.test_client().head("/api/v1/events", headers=headers)
+        assert (answer.status_code, answer.data) == (200, b"")

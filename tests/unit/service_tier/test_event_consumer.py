@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from functools import partial
 
 import grpc
 import pytest
@@ -12,10 +11,6 @@ import pytest
 from arcana.common.v1.domain_event_pb2 import DomainEvent
 from arcana.repository.v1 import event_repository_pb2 as pb
 from arcana.repository.v1 import job_repository_pb2 as jobs_pb
-from arcana.repository.v1.job_repository_pb2_grpc import (
-    JobRepositoryServicer,
-    add_JobRepositoryServicer_to_server,
-)
 from service_tier.event_consumer import GROUP, EventConsumer, Reaction
 from service_tier.repository import Repository
 from tests.fakes.clock import FakeClock
@@ -28,9 +23,10 @@ from tier_runtime.server import Registration
 from tier_runtime.validation import invalid
 
 _IDS = Uuid7Source()
+JOBS = "arcana.repository.v1.JobRepository"
 
 
-class JobsByKey(JobRepositoryServicer):  # type: ignore[misc]  # the other methods are not called
+class JobsByKey:
     """Keeps jobs by their unique keys."""
 
     def __init__(self) -> None:
@@ -48,8 +44,13 @@ class JobsByKey(JobRepositoryServicer):  # type: ignore[misc]  # the other metho
             self.kept.setdefault(job.unique_key, job)
         return jobs_pb.EnqueueJobsResponse()
 
-
-JobsByKey.__abstractmethods__ = frozenset()
+    def add_to(self, server: grpc.Server) -> None:
+        handler = grpc.unary_unary_rpc_method_handler(
+            self.EnqueueJobs,
+            jobs_pb.EnqueueJobsRequest.FromString,
+            jobs_pb.EnqueueJobsResponse.SerializeToString,
+        )
+        server.add_registered_method_handlers(JOBS, {"EnqueueJobs": handler})
 
 
 class World:
@@ -61,10 +62,7 @@ class World:
         self.channel = InPlaceChannel(
             [
                 *self.fake.registrations(),
-                Registration(
-                    "arcana.repository.v1.JobRepository",
-                    partial(add_JobRepositoryServicer_to_server, self.jobs),
-                ),
+                Registration(JOBS, self.jobs.add_to),
             ]
         )
         self.repository = Repository.over(self.channel)

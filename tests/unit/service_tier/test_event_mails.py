@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from arcana.common.v1.domain_event_pb2 import DomainEvent
+from arcana.service.v1 import user_pb2
 from service_tier.domain.orders import OrderStatus
 from service_tier.event_mails import EventMails
 from service_tier.mail_jobs import SEND_EMAIL, MailJobs, mail_from_payload
@@ -76,7 +77,7 @@ def test_every_active_admin_is_told_of_a_low_stock(
 ) -> None:
     admins = [harness.create(f"admin{number}@example.org", "admin") for number in range(102)]
     harness.create("user@example.org")
-    harness.set_status(admins[0].id, 3)
+    harness.set_status(admins[0].id, user_pb2.USER_STATUS_SUSPENDED)
     about = event(f"product.{step}", product_id=PRODUCT, stock="1")
     told = written(mails, about)
     assert {user for _, user, _ in told} == {admin.id for admin in admins[1:]}
