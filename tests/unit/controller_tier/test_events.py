@@ -181,5 +181,5 @@ def test_who_asks_for_the_head_only_holds_no_stream(edge: Edge) -> None:
     headers = {"Authorization": f"Bearer {token}"}
     edge.tier.more_events = lambda: True
     for _ in range(3):
-        answer = edge.app.test_client().head("/api/v1/events", headers=headers)
+        answer = edge.app.test_client().head("/api/v1/events", headers=headers, buffered=True)
         assert (answer.status_code, answer.data) == (200, b"")

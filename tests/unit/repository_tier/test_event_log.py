@@ -59,7 +59,8 @@ def test_what_a_tier_does_besides_begins_when_it_serves_and_drains_when_told() -
     tier.open()
     assert done == ["began"]
     assert health.is_serving("arcana.x.v1.X")
-    assert not health.is_draining
+    drains = [health.is_draining]
     tier.close()
-    assert health.is_draining
+    drains.append(health.is_draining)
+    assert drains == [False, True]
     assert done == ["began", "stopped"]
