@@ -95,6 +95,10 @@ bench-quick: environment-dev ## The same in about 90 seconds: only what the head
 bench-scale: environment-dev ## A shop of 100,000 rows over one of 1,000 (ARGS=--docs: the committed figures)
 	@$(PY) -m benchmarks.scale $(ARGS)
 
+.PHONY: bench-events
+bench-events: environment-dev ## How long after its commit an event reaches its handler, at 200 a second
+	@$(PY) -m benchmarks.event_lag $(ARGS)
+
 .PHONY: lock
 lock: environment-dev ## Resolve the dependencies anew, keeping what still fits
 	$(PY) -m uv pip compile pyproject.toml $(LOCK_OPTIONS) --group build -o requirements/run.lock

@@ -118,6 +118,7 @@ def access_table(settings: ControllerSettings) -> AccessTable:
             *_product_rpcs(),
             *_order_rpcs(),
             *_job_rpcs(),
+            *_event_rpcs(),
         )
     )
 
@@ -208,6 +209,8 @@ def _job_rpcs() -> Iterator[PublicRpc]:
         "GetDailyReport",
     ):
         yield PublicRpc(f"{PACKAGE}.JobService/{method}", Access.ADMIN)
+def _event_rpcs() -> Iterator[PublicRpc]:
+    yield PublicRpc(f"{PACKAGE}.EventService/StreamEvents", Access.ADMIN, unbounded=True)
 
 
 def _auth(method: str, access: Access, *limits: LimitRule) -> PublicRpc:

@@ -40,6 +40,7 @@ ALLOWED = (
     "Idempotency-Key",
     "If-Match",
     "If-None-Match",
+    "Last-Event-ID",
     "X-Request-ID",
     "traceparent",
 )

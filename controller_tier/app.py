@@ -13,6 +13,7 @@ from controller_tier.answer_headers import install_cors, install_security_header
 from controller_tier.authentication import Authentication
 from controller_tier.entrance import Entrance, make_access_feed, make_entrance
 from controller_tier.error_answers import ErrorAnswers
+from controller_tier.event_feeds import EventFeeds
 from controller_tier.openapi_document import DocumentedApi
 from controller_tier.operations import Resource
 from controller_tier.request_scope import RequestScope
@@ -23,6 +24,7 @@ from controller_tier.resources.auth_routes import (
     keys_resource,
 )
 from controller_tier.resources.docs import DocsViews, docs_resource, install_assets
+from controller_tier.resources.events import EventViews, events_resource
 from controller_tier.resources.health import HealthViews, health_resource
 from controller_tier.resources.job_routes import jobs_resource, reports_resource
 from controller_tier.resources.jobs import JobViews
@@ -39,6 +41,9 @@ from controller_tier.stubs import ServiceTier, stubs_of
 from tier_runtime.channel import open_channel
 from tier_runtime.clock import Clock, SystemClock
 from tier_runtime.ids import IdSource, Uuid7Source
+
+# The extension that ends all open streams of events; called when the worker is told to stop.
+CLOSE_FEEDS = "arcana.close_feeds"
 
 
 def create_app(
@@ -59,7 +64,14 @@ def create_app(
 
     api = DocumentedApi(app)
     docs = DocsViews(api.document)
-    for resource in _resources(settings, service, entrance, docs, clock):
+    feeds = EventFeeds(
+        service.events,
+        clock,
+        max_open=settings.event_streams,
+        longest_seconds=settings.event_stream_seconds,
+    )
+    app.extensions[CLOSE_FEEDS] = feeds.close
+    for resource in _resources(settings, service, entrance, docs, clock, feeds=feeds):
         api.register_blueprint(router.blueprint(resource))
     install_assets(app, docs)
     app.extensions["arcana.document"] = api.document
@@ -109,6 +121,8 @@ def _resources(
     entrance: Entrance,
     docs: DocsViews,
     clock: Clock,
+    *,
+    feeds: EventFeeds,
 ) -> tuple[Resource, ...]:
     auth = AuthViews(service.auth, service.users, entrance.keys)
     users = UserViews(service.users, require_if_match=settings.require_if_match)
@@ -126,6 +140,7 @@ def _resources(
         orders_resource(orders, rpcs),
         jobs_resource(jobs, rpcs),
         reports_resource(jobs, rpcs),
+        events_resource(EventViews(feeds, entrance.admission), rpcs),
         account_settings_resource(auth, rpcs),
         keys_resource(auth, rpcs),
         health_resource(health),

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 
-from controller_tier.app import create_app
+from controller_tier.app import CLOSE_FEEDS, create_app
 from controller_tier.entrance import make_access_feed, make_entrance
 from controller_tier.grpc_edge.listening import reserved
 from controller_tier.grpc_edge.server import build_public_server
@@ -88,16 +88,21 @@ def make_worker_app(
         app = create_app(settings, service, entrance=entrance, clock=clock, ids=ids)
         feed.start()
         closing.callback(feed.stop)
+        # A stream of events would hold the stop up for minutes.
+        close_feeds = app.extensions[CLOSE_FEEDS]
         if public_grpc is None:
-            return WorkerApp(app, closing.pop_all().close)
+            return WorkerApp(app, closing.pop_all().close, close_feeds)
         server = build_public_server(
             settings, public_grpc, channels, entrance, clock=clock, ids=ids
         )
         server.start()
         closing.callback(server.close)
-        return WorkerApp(
-            app, closing.pop_all().close, lambda: server.begin_stop(settings.drain_seconds)
-        )
+
+        def begin_stop() -> None:
+            close_feeds()
+            server.begin_stop(settings.drain_seconds)
+
+        return WorkerApp(app, closing.pop_all().close, begin_stop)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import grpc
 from arcana.service.v1 import (
     auth_service_pb2,
     job_service_pb2,
+    event_service_pb2,
     order_service_pb2,
     product_service_pb2,
     rate_limit_service_pb2,
@@ -34,6 +35,7 @@ SERVICE_NAMES: Mapping[str, str] = MappingProxyType(
         "products": product_service_pb2.DESCRIPTOR.services_by_name["ProductService"].full_name,
         "orders": order_service_pb2.DESCRIPTOR.services_by_name["OrderService"].full_name,
         "jobs": job_service_pb2.DESCRIPTOR.services_by_name["JobService"].full_name,
+        "events": event_service_pb2.DESCRIPTOR.services_by_name["EventService"].full_name,
     }
 )
 
@@ -46,6 +48,7 @@ READ_METHODS = (
     "arcana.service.v1.JobService/GetDailyReport",
     "arcana.service.v1.JobService/GetJob",
     "arcana.service.v1.JobService/ListJobs",
+    "arcana.service.v1.EventService/StreamEvents",
     "arcana.service.v1.OrderService/GetOrder",
     "arcana.service.v1.OrderService/ListOrders",
     "arcana.service.v1.ProductService/BatchGetProducts",

@@ -21,7 +21,7 @@ MAX_WINDOW_SECONDS = 86_400
 # What the address of SERVICE_URL is called beside the single services.
 DEFAULT_NEIGHBOUR = "service"
 # The services that can have an address of their own.
-_SERVICES = ("auth", "users", "rate_limits", "products", "orders", "jobs")
+_SERVICES = ("auth", "users", "rate_limits", "products", "orders", "jobs", "events")
 
 
 class ControllerSettings(TierSettings):
@@ -94,6 +94,20 @@ class ControllerSettings(TierSettings):
     web_workers: int = Field(default=2, ge=1, le=64, description="HTTP worker processes.")
     web_threads: int = Field(
         default=16, ge=1, le=512, description="Requests that one worker serves at the same time."
+    )
+    event_streams: int = Field(
+        default=4,
+        ge=1,
+        le=256,
+        description="Streams of GET /events that one worker holds at the same time, each with a "
+        "thread; fewer than WEB_THREADS.",
+    )
+    event_stream_seconds: float = Field(
+        default=300.0,
+        gt=1,
+        # As for the public gRPC API.
+        le=300,
+        description="How long such a stream takes before its client has to come back, in seconds.",
     )
     web_keepalive_seconds: int = Field(
         default=65,
@@ -252,6 +266,11 @@ class ControllerSettings(TierSettings):
             return None
         return "must be fewer than PUBLIC_GRPC_THREADS, since each stream holds a thread"
 
+    def _event_streams_take_all_threads(self) -> str | None:
+        if self.event_streams < self.web_threads:
+            return None
+        return "must be fewer than WEB_THREADS, since each stream holds a thread"
+
     def _lacks_its_secret(self) -> str | None:
         secret = self.jwt_secret.get_secret_value() if self.jwt_secret else ""
         if self.jwt_algorithm != "HS256" or len(secret.encode()) >= MIN_SECRET_BYTES:
@@ -260,6 +279,7 @@ class ControllerSettings(TierSettings):
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(("public_grpc_max_streams", "public_grpc_threads"), _streams_take_all_threads),
+        Rule(("event_streams", "web_threads"), _event_streams_take_all_threads),
         Rule(("jwt_secret", "jwt_algorithm"), _lacks_its_secret),
     )
 

@@ -21,6 +21,7 @@ from arcana.service.v1 import (
 from arcana.service.v1 import (
     auth_service_pb2_grpc,
     job_service_pb2_grpc,
+    event_service_pb2_grpc,
     order_service_pb2_grpc,
     product_service_pb2_grpc,
     rate_limit_service_pb2_grpc,
@@ -28,6 +29,7 @@ from arcana.service.v1 import (
 )
 from arcana.service.v1 import (
     job_service_pb2 as jobs_pb2,
+    event_service_pb2 as events_pb2,
 )
 from arcana.service.v1 import (
     order_service_pb2 as orders_pb2,
@@ -176,6 +178,12 @@ class JobStub(Protocol):
     def GetDailyReport(
         self, request: jobs_pb2.GetDailyReportRequest
     ) -> jobs_pb2.GetDailyReportResponse: ...
+class EventStub(Protocol):
+    """The methods of arcana.service.v1.EventService. All raise AppError."""
+
+    def StreamEvents(
+        self, request: events_pb2.StreamEventsRequest
+    ) -> Iterator[events_pb2.StreamEventsResponse]: ...
 
 
 class RateLimitStub(Protocol):
@@ -207,6 +215,7 @@ class ServiceTier:
     products: ProductStub
     orders: OrderStub
     jobs: JobStub
+    events: EventStub
     rate_limits: RateLimitStub
     health: HealthStub
     breakers: Callable[[], Mapping[str, str]] = dict
@@ -241,6 +250,7 @@ def stubs_of(channels: ServiceChannels) -> ServiceTier:
         ),
         orders=order_service_pb2_grpc.OrderServiceStub(channels.of(SERVICE_NAMES["orders"])),
         jobs=job_service_pb2_grpc.JobServiceStub(channels.of(SERVICE_NAMES["jobs"])),
+        events=event_service_pb2_grpc.EventServiceStub(channels.of(SERVICE_NAMES["events"])),
         rate_limits=rate_limit_service_pb2_grpc.RateLimitServiceStub(
             channels.of(SERVICE_NAMES["rate_limits"])
         ),

@@ -16,6 +16,7 @@ _COLOURS = {
     "rate_limits": "34",
     "products": "94",
     "orders": "95",
+    "events": "96",
     "repository": "35",
     "arcana": "1",
 }

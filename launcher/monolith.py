@@ -81,6 +81,7 @@ def connect(
         server = build_server(served, tier.services, tier.health, get_logger("service_tier"))
         ending.callback(server.stop, service.service_drain_seconds)
         server.start()
+        rules.start()
 
         channel = open_channel(
             f"inproc:{SERVICE}",

@@ -48,6 +48,11 @@ from repository_tier.jobs.broker import Broker, BrokerAddress
 from repository_tier.jobs.enqueueing import Enqueueing
 from repository_tier.jobs.lists import JobLists
 from repository_tier.jobs.publishing import Publisher, Sweep
+from repository_tier.event_lag import EventLag
+from repository_tier.event_log.log import EventLog, RetryRule
+from repository_tier.event_log.redis_log import RedisLog
+from repository_tier.event_log.table_log import TableLog
+from repository_tier.event_streams import EventStreams
 from repository_tier.one_time_tokens import OneTimeTokens
 from repository_tier.order_lists import OrderLists
 from repository_tier.orders import Orders
@@ -70,6 +75,7 @@ from repository_tier.servicers.background_servicers import (
     ReportServicer,
     UserSyncServicer,
 )
+from repository_tier.relay import Relay, RelaySettings
 from repository_tier.servicers.event_servicer import EventServicer
 from repository_tier.servicers.job_servicer import JobServicer
 from repository_tier.servicers.order_servicer import OrderServicer
@@ -94,6 +100,9 @@ from tier_runtime.server import Registration
 from tier_runtime.settings import load
 from tier_runtime.startup import StartupError, run_main
 from tier_runtime.tier import Tier, serve_tier
+
+# How long Redis may take with events. Nobody waits for that but the relay and consumers.
+EVENT_REDIS_SECONDS = 2.0
 
 
 def main() -> int:
@@ -123,7 +132,6 @@ def make_tier(settings: RepositorySettings) -> Tier:
                 callback()
             raise
         tier = replace(tier, on_stop=[*tier.on_stop, release])
-    tier.begin()
     return tier
 
 
@@ -190,7 +198,6 @@ def assemble(settings: RepositorySettings, clock: Clock, random: Random, ids: Id
     orders = OrderServicer(
         OrderLists(database, totals), Orders(database, product_cache, clock, ids)
     )
-    events = EventServicer(Outbox(database, clock))
     broker = Broker(BrokerAddress.under(settings.redis(), settings.arcana_home))
     publisher = Publisher(Sweep(database, broker, clock, random), clock)
     jobs = JobServicer(
@@ -200,6 +207,22 @@ def assemble(settings: RepositorySettings, clock: Clock, random: Random, ids: Id
     )
 
     health = HealthBoard()
+    event_log = make_event_log(settings, database, clock, random)
+    relay = Relay(
+        database,
+        event_log,
+        clock,
+        RelaySettings(
+            settings.event_poll_seconds, settings.event_batch, settings.event_kept_seconds
+        ),
+    )
+    events = EventServicer(
+        Outbox(database, clock),
+        event_log,
+        EventStreams(event_log, lambda: health.is_draining),
+        EventLag(database, event_log, clock),
+    )
+
     health.add_probe("store.database", database.is_up, settings.store_probe_seconds)
     health.add_probe(
         "store.cache",
@@ -259,8 +282,26 @@ def assemble(settings: RepositorySettings, clock: Clock, random: Random, ids: Id
     return Tier(
         registrations,
         health,
-        [publisher.stop, broker.close, store.close, database.close],
-        on_start=[publisher.start],
+        [publisher.stop, relay.stop, broker.close, event_log.close, store.close, database.close],
+        [publisher.start, relay.start],
+    )
+
+
+def make_event_log(
+    settings: RepositorySettings, database: Database, clock: Clock, random: Random
+) -> EventLog:
+    """Return the log of events in Redis, or in the database where there is no Redis."""
+    retry = RetryRule(
+        settings.event_max_attempts,
+        settings.event_retry_seconds,
+        settings.event_longest_retry_seconds,
+    )
+    if not settings.redis():
+        return TableLog(database, clock, random, retry)
+    # Its own connections: a stream waits for events in one, and for longer than the cache may.
+    client = connect_redis(settings.redis(), EVENT_REDIS_SECONDS, settings.grpc().threads * 2)
+    return RedisLog(
+        client, database, clock, random, retry=retry, max_length=settings.event_stream_length
     )
 
 

@@ -113,6 +113,55 @@ class RepositorySettings(ServedSettings):
         default=1.0, gt=0, le=60, description="How long Redis is left alone then (s)."
     )
 
+    event_poll_seconds: float = Field(
+        default=0.2,
+        gt=0,
+        le=60,
+        description="How often the outbox is looked into while nothing is in it (s).",
+    )
+    event_batch: int = Field(
+        default=200, ge=1, le=1000, description="Events that the relay publishes at a time."
+    )
+    event_kept_seconds: float = Field(
+        default=604_800.0,
+        ge=60,
+        description="How long a published event stays in the outbox (s).",
+    )
+    event_stream_length: int = Field(
+        default=100_000,
+        ge=1000,
+        description="Events that the stream in Redis holds, about; while a group is behind by half "
+        "of that, further events wait in the outbox.",
+    )
+    event_max_attempts: int = Field(
+        default=8,
+        ge=1,
+        le=100,
+        description="How often an event is tried before it is given up.",
+    )
+    event_retry_seconds: float = Field(
+        default=1.0,
+        gt=0,
+        le=60,
+        description="The pause after an event's first failed attempt (s); it doubles with each.",
+    )
+    event_longest_retry_seconds: float = Field(
+        default=300.0, gt=0, le=3600, description="The longest such pause (s)."
+    )
+    event_max_consumers: int = Field(
+        default=8,
+        ge=1,
+        le=256,
+        description="Streams to consumers of events that are open at the same time; each has a "
+        "thread.",
+    )
+    event_max_followers: int = Field(
+        default=16,
+        ge=1,
+        le=256,
+        description="Streams of the live view of events; each has a thread.",
+    )
+
     @field_validator("database_url")
     @classmethod
     def _is_a_database(cls, url: SecretStr | None) -> SecretStr | None:
@@ -186,16 +235,31 @@ class RepositorySettings(ServedSettings):
         return "" if self.redis_url is None else self.redis_url.get_secret_value()
 
     def grpc(self) -> GrpcServerSettings:
-        """Return how the server is built."""
+        """Return how the server is built.
+
+        Streams of events stay open for minutes and hardly use the database, so they have threads
+        of their own on top of those for everything else.
+        """
+        streams = {
+            "/arcana.repository.v1.EventRepository/ConsumeEvents": self.event_max_consumers,
+            "/arcana.repository.v1.EventRepository/FollowEvents": self.event_max_followers,
+        }
         return GrpcServerSettings(
             bind=self.repository_bind,
-            threads=self.threads(),
+            threads=self.threads() + sum(streams.values()),
+            max_open_streams=self.threads() // 2,
+            max_open_streams_of=streams,
             max_concurrent_rpcs=self.repository_max_concurrent_rpcs,
             drain_seconds=self.repository_drain_seconds,
             default_deadline_seconds=self.repository_default_deadline_seconds,
             reflection=self.grpc_reflection,
-            # Every worker of the edge asks it four times a second.
-            quiet_methods=("/arcana.repository.v1.SessionRepository/ListAccessChanges",),
+            # Every worker of the edge asks the first four times a second; the others come with
+            # every batch of events.
+            quiet_methods=(
+                "/arcana.repository.v1.SessionRepository/ListAccessChanges",
+                "/arcana.repository.v1.EventRepository/ConsumeEvents",
+                "/arcana.repository.v1.EventRepository/SettleEvents",
+            ),
         )
 
     def serving(self) -> Serving:

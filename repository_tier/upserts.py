@@ -31,6 +31,8 @@ def insert_all_new(
     connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], *, key: str
 ) -> None:
     """Insert rows by one statement, and leave those that have a unique key of theirs; see above."""
+    if not rows:
+        return
     if connection.dialect.name in MYSQL_DIALECTS:
         insertion = mysql.insert(table).values(list(rows))
         connection.execute(insertion.on_duplicate_key_update({key: table.c[key]}))

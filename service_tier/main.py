@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -13,6 +14,7 @@ import grpc
 from arcana.service.v1 import (
     auth_service_pb2_grpc,
     job_service_pb2_grpc,
+    event_service_pb2_grpc,
     order_service_pb2_grpc,
     product_service_pb2_grpc,
     rate_limit_service_pb2_grpc,
@@ -22,6 +24,8 @@ from service_tier.access_tokens import AccessTokenIssuer
 from service_tier.common_passwords import read_common_passwords
 from service_tier.domain.jobs import JobName
 from service_tier.domain.passwords import PasswordPolicy
+from service_tier.event_consumer import EventConsumer
+from service_tier.event_mails import EventMails
 from service_tier.events import Events
 from service_tier.external_directory import DirectoryAddress, HttpDirectory
 from service_tier.hashing import HashSlots, PasswordFunction, PasswordHasher, WerkzeugFunction
@@ -44,6 +48,7 @@ from service_tier.one_time_tokens import OneTimeTokens
 from service_tier.repository import Repository, channel_settings
 from service_tier.servicers.auth import AuthServicer
 from service_tier.servicers.jobs import JobServicer
+from service_tier.servicers.events import EventServicer
 from service_tier.servicers.orders import OrderServicer
 from service_tier.servicers.products import ProductServicer
 from service_tier.servicers.rate_limits import RateLimitServicer
@@ -51,6 +56,7 @@ from service_tier.servicers.users import UserServicer
 from service_tier.settings import MAX_ACCESS_TOKEN_EXPIRES, ServiceSettings
 from service_tier.usecases.access_changes import AccessFeed
 from service_tier.usecases.jobs import Jobs
+from service_tier.usecases.event_stream import EventStream
 from service_tier.usecases.orders import Orders
 from service_tier.usecases.passwords import Passwords
 from service_tier.usecases.placing import OrderPlacing
@@ -98,16 +104,21 @@ def make_tier(settings: ServiceSettings, channel: grpc.Channel) -> Tier:
         StartupError: keys or secrets cannot be read or made.
     """
     clock, ids = SystemClock(), Uuid7Source()
+    health = HealthBoard()
+    repository = Repository.over(channel, max_batch=settings.coalesce_max_batch)
     services = make_services(
         settings,
-        Repository.over(channel, max_batch=settings.coalesce_max_batch),
+        repository,
         WerkzeugFunction(settings.password_hash_method),
         clock,
         ids,
+        is_draining=lambda: health.is_draining,
     )
-    health = HealthBoard()
     add_repository_probes(health, channel, settings.health_probe_interval)
-    return Tier(services, health, [channel.close])
+    if "events" not in settings.services:
+        return Tier(services, health, [channel.close])
+    consumer = EventConsumer(repository, EventMails(repository, MailJobs(ids)).reactions())
+    return Tier(services, health, [consumer.stop, channel.close], [consumer.start])
 
 
 def make_services(
@@ -116,10 +127,13 @@ def make_services(
     password_function: PasswordFunction,
     clock: Clock,
     ids: IdSource,
+    *,
+    is_draining: Callable[[], bool] = lambda: False,
 ) -> list[Registration]:
     """Return the services that the settings name, over their use cases.
 
-    What only the others need, such as the signing key, is neither read nor made.
+    What only the others need, such as the signing key, is neither read nor made. `is_draining` says
+    when streams of any length have to end.
 
     Raises:
         StartupError: keys or secrets cannot be read or made.
@@ -145,6 +159,8 @@ def make_services(
             registrations.append(_order_service(repository, events, ids, idempotency))
     if "jobs" in wanted:
         registrations.append(_job_service(settings, repository, clock, ids))
+    if "events" in wanted:
+        registrations.append(_event_service(EventStream(repository, is_draining)))
     return registrations
 
 
@@ -360,6 +376,13 @@ def make_mail_sender(settings: ServiceSettings) -> MailSender:
         return MailFolder(settings.arcana_home / "mail")
     server = MailServer.parse(settings.smtp_url.get_secret_value())
     return SmtpSender(server, settings.smtp_ca_file)
+
+
+def _event_service(stream: EventStream) -> Registration:
+    return Registration(
+        "arcana.service.v1.EventService",
+        partial(event_service_pb2_grpc.add_EventServiceServicer_to_server, EventServicer(stream)),
+    )
 
 
 def read_keys(settings: ServiceSettings) -> KeyRing:

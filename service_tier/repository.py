@@ -29,6 +29,7 @@ _USERS = "arcana.repository.v1.UserRepository"
 _SESSIONS = "arcana.repository.v1.SessionRepository"
 _PRODUCTS = "arcana.repository.v1.ProductRepository"
 _ORDERS = "arcana.repository.v1.OrderRepository"
+_EVENTS = "arcana.repository.v1.EventRepository"
 _JOBS = "arcana.repository.v1.JobRepository"
 
 # Reads, and writes that are the same when sent twice, by the comments of their contract. What is
@@ -55,7 +56,11 @@ SAFE_TO_REPEAT = (
     f"{_PRODUCTS}/ListStockMovements",
     f"{_ORDERS}/GetOrder",
     f"{_ORDERS}/ListOrders",
-    "arcana.repository.v1.EventRepository/AppendEvents",
+    f"{_EVENTS}/AppendEvents",
+    f"{_EVENTS}/SettleEvents",
+    f"{_EVENTS}/FollowEvents",
+    f"{_EVENTS}/ListDeadEvents",
+    f"{_EVENTS}/GetEventLag",
     f"{_JOBS}/EnqueueJobs",
     f"{_JOBS}/GetJob",
     f"{_JOBS}/ListJobs",

@@ -34,7 +34,7 @@ _MAIL_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9.-]+")
 _BASE_URL = re.compile(r"https?://[A-Za-z0-9.:\[\]_~/%-]+")
 
 
-ServiceName = Literal["auth", "users", "rate_limits", "products", "orders", "jobs"]
+ServiceName = Literal["auth", "users", "rate_limits", "products", "orders", "jobs", "events"]
 
 
 class ServiceSettings(ServedSettings):
@@ -44,10 +44,10 @@ class ServiceSettings(ServedSettings):
         default="127.0.0.1:50051", description="Where the tier listens, as host:port."
     )
     services: tuple[ServiceName, ...] = Field(
-        default=("auth", "users", "rate_limits", "products", "orders", "jobs"),
+        default=("auth", "users", "rate_limits", "products", "orders", "jobs", "events"),
         min_length=1,
         description="The services that this process serves, of auth, users, rate_limits, "
-        "products, orders and jobs.",
+        "products, orders, jobs and events; where events is, what they call for is done as well.",
     )
     repository_url: TierUrl = Field(
         default="grpc://127.0.0.1:50052",
@@ -125,6 +125,12 @@ class ServiceSettings(ServedSettings):
     )
     service_max_streams: int = Field(
         default=8, ge=1, le=256, description="Streams open at the same time."
+    )
+    service_max_followers: int = Field(
+        default=16,
+        ge=1,
+        le=256,
+        description="Streams of the live view of events, on top of SERVICE_MAX_STREAMS.",
     )
     service_max_concurrent_rpcs: int = Field(
         default=256,
@@ -278,13 +284,20 @@ class ServiceSettings(ServedSettings):
         of those for everything else: a storm of sign-ins finds its queue full, not the server.
         """
         threads = (
-            self.service_threads + self.service_max_streams + self.hash_slots + self.hash_queue
+            self.service_threads
+            + self.service_max_streams
+            + self.service_max_followers
+            + self.hash_slots
+            + self.hash_queue
         )
         return GrpcServerSettings(
             bind=self.service_bind,
             threads=threads,
             max_concurrent_rpcs=max(self.service_max_concurrent_rpcs, threads),
             max_open_streams=self.service_max_streams,
+            max_open_streams_of={
+                "/arcana.service.v1.EventService/StreamEvents": self.service_max_followers
+            },
             # One RPC of the repository tier, and at most a hundred messages.
             short_streams=frozenset({"/arcana.service.v1.ProductService/SearchProducts"}),
             drain_seconds=self.service_drain_seconds,

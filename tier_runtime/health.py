@@ -60,6 +60,12 @@ class HealthBoard:
         with self._lock:
             return self._serving.get(name, False)
 
+    @property
+    def is_draining(self) -> bool:
+        """True from `drain` on; what would go on for long ends then."""
+        with self._lock:
+            return self._draining
+
     def snapshot(self) -> dict[str, bool]:
         """Return every known name and whether it serves."""
         with self._lock:

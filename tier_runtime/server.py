@@ -7,10 +7,10 @@ import queue
 import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent import futures
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import FrameType
 
 import grpc
@@ -56,6 +56,8 @@ class GrpcServerSettings:
     # Methods, as "/package.Service/Method", whose streams are over as soon as other RPCs are, and
     # so are not counted among those.
     short_streams: frozenset[str] = frozenset()
+    # Methods whose streams have a bound of their own; threads for them come on top.
+    max_open_streams_of: Mapping[str, int] = field(default_factory=dict)
     # How long RPCs in flight may take to end after SIGTERM.
     drain_seconds: float = 20.0
     # How long new RPCs are still taken after health says NOT_SERVING, so that balancers see it.
@@ -198,6 +200,7 @@ def make_desk(
         default_deadline_seconds=settings.default_deadline_seconds,
         min_deadline_seconds=settings.min_deadline_seconds,
         max_open_streams=settings.stream_limit,
+        max_open_streams_of=settings.max_open_streams_of,
         short_streams=settings.short_streams,
     )
     return RpcDesk(

@@ -48,10 +48,10 @@ class ServedSettings(TierSettings):
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """What a tier offers; `on_stop` gives back what it holds, in its order.
+    """What a tier offers.
 
-    `on_start` begins what it does in the background. Whoever makes the tier of a process calls
-    `begin` once nothing can keep that process from being the tier.
+    `on_start` begins what it does besides, in threads, once it serves; `on_stop` gives back what it
+    holds, in its order.
     """
 
     services: Sequence[Registration]
@@ -59,16 +59,17 @@ class Tier:
     on_stop: Sequence[Callable[[], None]] = ()
     on_start: Sequence[Callable[[], None]] = ()
 
-    def begin(self) -> None:
-        """Begin what it does in the background."""
-        for callback in self.on_start:
-            callback()
-
     def open(self) -> None:
-        """Begin to poll the probes, and say that the tier serves."""
+        """Begin to poll the probes, say that the tier serves, and begin what it does besides."""
         self.health.start()
         for name in (THIS_TIER, *(service.service_full_name for service in self.services)):
             self.health.set(name, serving=True)
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin what the tier does besides."""
+        for callback in self.on_start:
+            callback()
 
     def close(self) -> None:
         """Say that it serves no more, and give back what it holds."""
@@ -108,7 +109,10 @@ def serve_tier(serving: Serving, make: Callable[[], Tier]) -> int:
     tier = make()
     server = build_server(serving.grpc, tier.services, tier.health, log)
     return serve_until_signal(
-        server, drain_seconds=serving.grpc.drain_seconds, on_stop=tier.on_stop
+        server,
+        drain_seconds=serving.grpc.drain_seconds,
+        on_stop=tier.on_stop,
+        on_start=tier.begin,
     )
 
 
@@ -131,11 +135,16 @@ def _serve_worker(
     log = get_logger(f"{serving.name}_tier").bind(worker=number)
     tier = make()
     server = build_server(settings, tier.services, tier.health, log)
+
+    def begin() -> None:
+        tier.begin()
+        ready()
+
     return serve_until_signal(
         server,
         drain_seconds=settings.drain_seconds,
         on_stop=tier.on_stop,
-        on_start=ready,
+        on_start=begin,
         signals=(signal.SIGTERM,),
     )
 

@@ -188,3 +188,12 @@ HEALTH: dict[str, Any] = {
     "breakers": {"service": "closed"},
     "version": "0.1.0",
 }
+
+EVENT_STREAM = (
+    "retry: 2000\n\n"
+    f"id: {_MOVEMENT_ID}\n"
+    "event: order.created\n"
+    f'data: {{"id":"{_MOVEMENT_ID}","type":"order.created","aggregate_type":"order",'
+    f'"aggregate_id":"{_ORDER_ID}","payload":{{"order_id":"{_ORDER_ID}"}},'
+    f'"occurred_at":"2026-11-21T04:00:00.000000Z","request_id":"r-1","actor_id":"{_USER_ID}"}}\n\n'
+)

@@ -8,7 +8,7 @@ from migrations.steps import create_table
 from repository_tier.column_types import UtcDateTime, UuidColumn, exact_text, large_bytes, word
 
 revision = "0031"
-down_revision = "0027"
+down_revision = "0030"
 
 
 def upgrade() -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import pytest
 import requests
+import uuid_utils
 from sqlalchemy import create_engine, text
 
 from tests.stores import Store, Stores, TcpRelay
@@ -17,6 +18,7 @@ from tests.stores.waiting import eventually
 from tests.system.client import (
     Account,
     Edge,
+    Tokens,
     bearer,
     expect,
     expect_problem,
@@ -25,8 +27,11 @@ from tests.system.client import (
 )
 from tests.system.discretion import TIERS, watched_edge
 from tests.system.document import committed_document
+from tests.system.event_source import sent_events
 from tests.system.load import all_at_once
 from tests.system.processes import ArcanaProcesses
+from tests.system.shop import Shop
+from tests.system.sizes import sized
 
 DEADLINE_SECONDS = 5.0 + 0.5
 SECONDS_TO_RECOVER = 3.0
@@ -38,10 +43,15 @@ class World:
 
     arcana: ArcanaProcesses
     edge: Edge
-    admin: dict[str, str]
+    admin_token: str
     database_url: str
     database: TcpRelay
     cache: TcpRelay
+
+    @property
+    def admin(self) -> dict[str, str]:
+        """The headers of an admin."""
+        return bearer(self.admin_token)
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +66,7 @@ def world(
         home = tmp_path_factory.mktemp("lost")
         arcana = running.enter_context(ArcanaProcesses(home, relayed))
         edge = running.enter_context(watched_edge(arcana))
-        admin = bearer(edge.sign_in(arcana.admin.email, arcana.admin.password).access)
+        admin = edge.sign_in(arcana.admin.email, arcana.admin.password).access
         yield World(arcana, edge, admin, real.database_url, database, cache)
 
 
@@ -119,6 +129,35 @@ def test_without_redis_reads_writes_and_logins_go_on_and_health_says_degraded(
     eventually(lambda: _health(world)["status"] == "ok", 5, "good health after Redis is back")
     # Nothing old came out of the cache that missed the writes.
     assert expect(edge.get(path, headers=account.bearer), 200)["name"] == "Name 4"
+
+
+def test_orders_go_on_without_redis_and_every_event_of_them_arrives_after(
+    world: World, account: Account
+) -> None:
+    shop = Shop(world.edge, Account("", "", "", Tokens(world.admin_token, "")))
+    product = shop.product(stock=1000)
+    begin = str(uuid_utils.uuid7())
+    world.cache.cut()
+    ends = time.monotonic() + sized(3, 60)
+    placed = []
+    while time.monotonic() < ends:
+        body = {"items": [{"product_id": product["id"], "quantity": 1}]}
+        answer = _in_time(
+            lambda body=body: world.edge.post("/orders", body, headers=account.bearer),  # type: ignore[misc]  # bound now
+            2.0,
+        )
+        placed.append(expect(answer, 201)["id"])
+    assert len(placed) > 10
+    world.cache.restore()
+
+    def all_have_come() -> bool:
+        headers = world.admin | {"Last-Event-ID": begin}
+        answer = world.edge.get("/events", params={"type": "order.created"}, headers=headers)
+        assert answer.status_code == 200, answer.text
+        come = {each.document["aggregate_id"] for each in sent_events(answer.text)}
+        return come >= set(placed)
+
+    eventually(all_have_come, 20, "the events of all orders")
 
 
 def test_the_end_of_a_session_bites_without_redis_too(world: World, account: Account) -> None:

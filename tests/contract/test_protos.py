@@ -35,6 +35,7 @@ from arcana.repository.v1 import user_pb2 as repository_user_pb2
 from arcana.service.v1 import (
     auth_service_pb2,
     job_service_pb2,
+    event_service_pb2,
     order_service_pb2,
     product_service_pb2,
     rate_limit_service_pb2,
@@ -58,6 +59,7 @@ SERVICE_FILES = (
     product_service_pb2,
     order_service_pb2,
     job_service_pb2,
+    event_service_pb2,
 )
 REPOSITORY_FILES = (
     user_repository_pb2,
@@ -276,6 +278,7 @@ REPEATED_WRITES = {
     "SessionRepository/EndSessionByRefreshToken": "A session that has ended stays ended.",
     "SessionRepository/EndUserSessions": "Sessions that have ended stay ended.",
     "EventRepository/AppendEvents": "Their ids are the caller's: a second one finds them.",
+    "EventRepository/SettleEvents": "What is settled is passed over.",
     "JobRepository/EnqueueJobs": "Their ids are the caller's: a second one finds them.",
     "JobRepository/ReportJobProgress": "It writes what it has written, by the same lease.",
     "JobRepository/FinishJob": "The lease is the caller's: a second one finds the job finished.",

@@ -51,6 +51,8 @@ OURS = frozenset(
 TEST_SETTINGS: Mapping[str, str] = {
     "ARCANA_ADMIN_EMAIL": "admin@arcana.example",
     "ARCANA_ADMIN_PASSWORD": "Admin-Passw0rd-1",
+    # Whoever reads a stream of events to its end has not to wait for minutes.
+    "EVENT_STREAM_SECONDS": "2",
     "LOG_LEVEL": "info",
     "PASSWORD_HASH_METHOD": "scrypt:1024:8:1",
     "RATE_LIMIT_CHANGE_PASSWORD_USER": "100000/60",

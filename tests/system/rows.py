@@ -50,7 +50,9 @@ BODY_CODES = frozenset(
     {"MALFORMED_BODY", "UNSUPPORTED_MEDIA_TYPE", "BODY_TOO_LARGE", "VALIDATION_FAILED"}
 )
 # What takes a query.
-LISTS = frozenset({"/users", "/auth/sessions", "/products", "/products/search", "/orders", "/jobs"})
+LISTS = frozenset(
+    {"/users", "/auth/sessions", "/products", "/products/search", "/orders", "/jobs", "/events"}
+)
 TOKEN_CODES = frozenset({"UNAUTHENTICATED", "INVALID_TOKEN", "TOKEN_EXPIRED", "TOKEN_REVOKED"})
 
 

@@ -71,6 +71,10 @@ def _pay(world: World) -> _Request:
     return f"/orders/{order['id']}/status", world.admin.bearer, {"status": "paid"}
 
 
+def _stream_events(world: World) -> _Request:
+    return "/events?type=order.created", world.admin.bearer, None
+
+
 _MAKES = frozenset({"IDEMPOTENCY_IN_PROGRESS", "IDEMPOTENCY_KEY_REUSED"})
 _TAKES_UNITS = frozenset({"INSUFFICIENT_STOCK"})
 _STEPS = frozenset({"INVALID_STATE"})
@@ -140,4 +144,5 @@ SHOP_ROWS: tuple[Row, ...] = (
         no_body=True,
     ),
     Row("PATCH", "/orders/{id}/status", "admin", 200, _pay, _STEPS, etag=True),
+    Row("GET", "/events", "admin", 200, _stream_events),
 )

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 
 import jwt
 import pytest
+import uuid_utils
 
 from tests.stores import Stores
+from tests.stores.waiting import eventually
 from tests.system.client import (
     TIMESTAMP,
     UUID7,
@@ -20,6 +22,7 @@ from tests.system.client import (
     new_password,
 )
 from tests.system.document import committed_document
+from tests.system.event_source import SentEvent, sent_events
 from tests.system.row_table import PROFILE, ROWS
 from tests.system.rows import Row
 from tests.system.wiring import USUAL, Place, places
@@ -69,7 +72,9 @@ def test_a_row_answers_with_its_success(world: World, row: Row) -> None:
         assert answer.content in {b"", b"{}"}
     if row.etag and row.status == 200:
         assert answer.headers["ETag"].startswith('"')
-    if answer.content and not row.path.startswith("/docs"):
+    if row.path == "/events":
+        assert answer.headers["Content-Type"].startswith("text/event-stream")
+    elif answer.content and not row.path.startswith("/docs"):
         assert answer.headers["Content-Type"].startswith("application/json")
     assert b"password" not in answer.content or row.path in {"/openapi.json", "/docs"}
 
@@ -266,6 +271,34 @@ def test_the_outbox_tells_of_what_happened(world: World) -> None:
         "user.deleted",
     ):
         assert world.mailbox.has_event(event, account.id), event
+
+
+def test_a_stream_of_events_goes_on_where_it_ended(world: World) -> None:
+    first, second = (world.shop.order(world.resident) for _ in range(2))
+    wanted = {"type": "order.created"}
+
+    def read(after: str) -> list[SentEvent]:
+        headers = world.admin.bearer | {"Last-Event-ID": after}
+        answer = world.edge.get("/events", params=wanted, headers=headers)
+        assert answer.status_code == 200, answer.text
+        return sent_events(answer.text)
+
+    # No event has this id, so what is sent begins at about its time.
+    now = str(uuid_utils.uuid7())
+    found = eventually(lambda: _of_orders(read(now), first, second), 20, "both events")
+    assert [each.document["payload"]["user_id"] for each in found] == [world.resident.id] * 2
+    assert all(each.id == each.document["id"] for each in found)
+    assert [each.type for each in found] == ["order.created"] * 2
+    rest = read(found[0].id)
+    assert [each.id for each in rest] == [found[1].id]
+
+
+def _of_orders(events: list[SentEvent], *orders: Json) -> list[SentEvent]:
+    found = [
+        next((each for each in events if each.document["aggregate_id"] == order["id"]), None)
+        for order in orders
+    ]
+    return [each for each in found if each is not None] if all(found) else []
 
 
 def test_health_names_every_tier_and_store(world: World) -> None:

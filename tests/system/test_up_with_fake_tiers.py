@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 import psutil
 import pytest
 
+from launcher.settings import SERVICES
 from launcher.tiers import START_ORDER
 from tests.stores.waiting import eventually
 from tests.system.launcher_process import LauncherProcess
@@ -284,10 +285,11 @@ def test_microservices_are_a_process_for_each_service_and_end_from_the_edge_inwa
     launcher.process.send_signal(signal.SIGINT)
 
     assert launcher.wait() == 0
-    assert sorted(services) == ["auth", "jobs", "orders", "products", "rate_limits", "users"]
+    assert sorted(services) == sorted(SERVICES)
     ends = [line.partition(" |")[0].strip() for line in launcher.lines if line.endswith("ends")]
     assert ends == [
         "controller",
+        "events",
         "jobs",
         "orders",
         "products",

@@ -20,8 +20,9 @@ from arcana.repository.v1 import (
 from tests.fakes.repository.background import FakeCleanup, FakeReports, FakeUserSyncs
 from tests.fakes.repository.channel import InPlaceChannel
 from tests.fakes.repository.jobs import FakeJobs
+from tests.fakes.repository.events import FakeEvents
 from tests.fakes.repository.orders import FakeOrders
-from tests.fakes.repository.others import FakeEvents, FakeRateLimits
+from tests.fakes.repository.others import FakeRateLimits
 from tests.fakes.repository.products import FakeProducts
 from tests.fakes.repository.sessions import CHANGES_PER_PAGE, FakeSessions
 from tests.fakes.repository.state import State

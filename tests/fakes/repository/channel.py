@@ -58,7 +58,11 @@ class InPlaceChannel(grpc.Channel):
         response_deserializer: Any = None,
         **kwargs: Any,
     ) -> Any:
-        def invoke(request: Any, timeout: float | None = None, **_: Any) -> Iterator[Any]:
+        def invoke(request: Any, timeout: float | None = None, **_: Any) -> _Stream:
+            self.timeouts[method.rpartition("/")[2]] = timeout
+            return _Stream(answers(request))
+
+        def answers(request: Any) -> Iterator[Any]:
             handler, given, context, scope = self._opened(method, request)
             with scope:
                 assert handler.unary_stream is not None
@@ -114,6 +118,26 @@ class InPlaceChannel(grpc.Channel):
         call = current_call() or Call(Actor(), "no-call", Deadline.after(5.0))
         context = RpcContext(Mock(spec=grpc.ServicerContext), call)
         return self._handlers[method], context, call_scope(call)
+
+
+class _Stream:
+    """An RPC with many answers, each made when it is asked for."""
+
+    def __init__(self, answers: Iterator[Any]) -> None:
+        self._answers = answers
+        self._is_cancelled = False
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        if self._is_cancelled:
+            raise StopIteration
+        return next(self._answers)
+
+    def cancel(self) -> bool:
+        self._is_cancelled = True
+        return True
 
 
 class _Collector(grpc.Server):

@@ -1,4 +1,4 @@
-"""The outbox and the rate limits."""
+"""The rate limits."""
 
 from __future__ import annotations
 
@@ -6,25 +6,10 @@ import grpc
 from google.protobuf.duration_pb2 import Duration
 
 from arcana.repository.v1 import (
-    event_repository_pb2,
-    event_repository_pb2_grpc,
     rate_limit_repository_pb2,
     rate_limit_repository_pb2_grpc,
 )
 from tests.fakes.repository.state import State
-
-
-class FakeEvents(event_repository_pb2_grpc.EventRepositoryServicer):
-    def __init__(self, state: State) -> None:
-        self._state = state
-
-    def AppendEvents(
-        self, request: event_repository_pb2.AppendEventsRequest, context: grpc.ServicerContext
-    ) -> event_repository_pb2.AppendEventsResponse:
-        with self._state.lock:
-            known = {event.id for event in self._state.events}
-            self._state.events.extend(event for event in request.events if event.id not in known)
-            return event_repository_pb2.AppendEventsResponse()
 
 
 class FakeRateLimits(rate_limit_repository_pb2_grpc.RateLimitRepositoryServicer):

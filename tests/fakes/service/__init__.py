@@ -5,6 +5,7 @@ from __future__ import annotations
 from controller_tier.stubs import ServiceTier
 from tests.fakes.service.auth import FakeAuth
 from tests.fakes.service.jobs import FakeJobs
+from tests.fakes.service.events import FakeEvents
 from tests.fakes.service.limits import FakeHealth, FakeRateLimits
 from tests.fakes.service.memory import FakeServiceTier
 from tests.fakes.service.orders import FakeOrders
@@ -13,6 +14,7 @@ from tests.fakes.service.users import FakeUsers
 
 __all__ = [
     "FakeAuth",
+    "FakeEvents",
     "FakeHealth",
     "FakeJobs",
     "FakeOrders",
@@ -32,6 +34,7 @@ def stubs_of(tier: FakeServiceTier) -> ServiceTier:
         products=FakeProducts(tier),
         orders=FakeOrders(tier),
         jobs=FakeJobs(tier),
+        events=FakeEvents(tier),
         rate_limits=FakeRateLimits(tier),
         health=FakeHealth(tier),
     )

@@ -10,6 +10,7 @@ from typing import Any
 
 from google.protobuf.message import Message
 
+from arcana.common.v1.domain_event_pb2 import DomainEvent
 from arcana.service.v1.auth_service_pb2 import (
     EndedSession,
     RoleChange,
@@ -58,6 +59,9 @@ class FakeServiceTier:
 
     clock: Clock
     mint: TokenMint = field(init=False)
+    # What StreamEvents sends; None is a sign of life, of which more come while `more_events` says.
+    events: list[DomainEvent | None] = field(default_factory=list)
+    more_events: Callable[[], bool] = lambda: False
     accounts: dict[str, FakeAccount] = field(default_factory=dict)
     sessions: dict[str, Session] = field(default_factory=dict)
     refresh_tokens: dict[str, str] = field(default_factory=dict)

@@ -13,6 +13,8 @@ from arcana.service.v1 import (
     auth_service_pb2_grpc,
     job_service_pb2,
     job_service_pb2_grpc,
+    event_service_pb2,
+    event_service_pb2_grpc,
     order_service_pb2,
     order_service_pb2_grpc,
     product_service_pb2,
@@ -25,6 +27,7 @@ from arcana.service.v1 import (
 from tests.fakes.service import (
     FakeAuth,
     FakeJobs,
+    FakeEvents,
     FakeOrders,
     FakeProducts,
     FakeRateLimits,
@@ -40,6 +43,7 @@ _USERS = user_service_pb2.DESCRIPTOR.services_by_name["UserService"]
 _PRODUCTS = product_service_pb2.DESCRIPTOR.services_by_name["ProductService"]
 _ORDERS = order_service_pb2.DESCRIPTOR.services_by_name["OrderService"]
 _JOBS = job_service_pb2.DESCRIPTOR.services_by_name["JobService"]
+_EVENTS = event_service_pb2.DESCRIPTOR.services_by_name["EventService"]
 _LIMITS = rate_limit_service_pb2.DESCRIPTOR.services_by_name["RateLimitService"]
 
 
@@ -75,6 +79,8 @@ def served(tier: FakeServiceTier, port: int = 0) -> Iterator[TierServer]:
             Registration(
                 _JOBS.full_name,
                 _adder(job_service_pb2_grpc.add_JobServiceServicer_to_server, FakeJobs(tier)),
+                _EVENTS.full_name,
+                _adder(event_service_pb2_grpc.add_EventServiceServicer_to_server, FakeEvents(tier)),
             ),
             Registration(
                 _LIMITS.full_name,

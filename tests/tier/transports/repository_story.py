@@ -7,7 +7,11 @@ import itertools
 from typing import Any
 
 from tests.fakes.clock import FakeClock
-from tests.tier.transports import repository_job_story, repository_shop_story
+from tests.tier.transports import (
+    repository_event_story,
+    repository_job_story,
+    repository_shop_story,
+)
 from tests.tier.transports.plans import numbered_id
 from tests.tier.transports.transcript import Transcript
 
@@ -33,6 +37,7 @@ def tell(transcript: Transcript) -> None:
     repository_job_story.tell(transcript)
     _ends(transcript)
     repository_shop_story.tell(transcript)
+    repository_event_story.tell(transcript)
 
 
 def digest(text: str) -> bytes:

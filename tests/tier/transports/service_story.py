@@ -28,6 +28,7 @@ def tell(transcript: Transcript, mailbox: Mailbox) -> None:
     _lists(transcript, ada)
     shop_story.tell(transcript, Actor(ada, frozenset({"user"})))
     job_story.tell(transcript, Actor(ada, frozenset({"user"})))
+    _events(transcript, ada)
     _ends(transcript, ada)
 
 
@@ -182,6 +183,17 @@ def _lists(transcript: Transcript, ada: str) -> None:
         call("RateLimitService/TakeRateLimit", buckets=[bucket, other])
     call("RateLimitService/TakeRateLimit", buckets=[bucket | {"limit": -1}])
     call("RateLimitService/TakeRateLimit")
+
+
+def _events(transcript: Transcript, ada: str) -> None:
+    call = transcript.call
+    call("EventService/StreamEvents", Actor(ada, frozenset({"user"})))
+    call("EventService/StreamEvents")
+    # A stream has no end of its own.
+    transcript.seconds, usual = 1.5, transcript.seconds
+    call("EventService/StreamEvents", SYSTEM, types=["none.of_this"])
+    call("EventService/StreamEvents", SYSTEM, types=["None of this"])
+    transcript.seconds = usual
 
 
 def _ends(transcript: Transcript, ada: str) -> None:

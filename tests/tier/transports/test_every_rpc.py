@@ -22,7 +22,11 @@ TOKEN_SECRET = "t" * 32
 
 # What is compared with gRPC.
 OTHERS: tuple[Wire, ...] = ("http", "inproc")
-UNREFUSED = {"AuthService/GetJwks", "CleanupRepository/DeleteExpired"}
+UNREFUSED = {
+    "AuthService/GetJwks",
+    "CleanupRepository/DeleteExpired",
+    "EventRepository/GetEventLag",
+}
 
 
 def protocol_of(wire: Wire) -> Protocol:

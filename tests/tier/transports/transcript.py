@@ -18,7 +18,19 @@ from tier_runtime.deadline import Deadline
 from tier_runtime.errors import AppError
 
 # Made of randomness or of the machine's own time, so no two tiers agree on them.
-UNEQUAL = frozenset({"refresh_token", "reset_after"})
+UNEQUAL = frozenset(
+    {
+        "refresh_token",
+        "reset_after",
+        # How far the relay has come by then, and where Redis has put an event.
+        "delivery_id",
+        "dead_time",
+        "oldest_age",
+        "oldest_unpublished_age",
+        "unpublished",
+        "unsettled",
+    }
+)
 
 SECONDS = 20.0
 
@@ -46,6 +58,8 @@ class Transcript:
         self._channel = channel
         self._methods = methods_of(package)
         self.lines: list[tuple[str, tuple[object, ...]]] = []
+        # What a call may take; a stream that has no end of its own takes it.
+        self.seconds = SECONDS
 
     def call(self, method: str, actor: Actor | None = None, /, **fields: Any) -> Any:
         """Return the answer (a list of a stream's) or the error; the fields are the request's."""
@@ -68,7 +82,7 @@ class Transcript:
             message_factory.GetMessageClass(descriptor.output_type).FromString,
         )
         try:
-            with call_scope(Call(actor or Actor(), "request-1", Deadline.after(SECONDS))):
+            with call_scope(Call(actor or Actor(), "request-1", Deadline.after(self.seconds))):
                 answer = call(sent)
                 if descriptor.server_streaming:
                     answer = list(answer)

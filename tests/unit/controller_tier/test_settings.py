@@ -38,6 +38,8 @@ def test_the_defaults_are_those_of_the_design() -> None:
         ("PUBLIC_GRPC_BIND", "50050"),
         ("PUBLIC_GRPC_MAX_STREAMS", "16"),
         ("PUBLIC_GRPC_STREAM_SECONDS", "301"),
+        ("EVENT_STREAMS", "16"),
+        ("EVENT_STREAM_SECONDS", "301"),
         ("CORS_ORIGINS", "*"),
         ("CORS_ORIGINS", "https://a.example.org/path"),
         ("CORS_ORIGINS", "https://a.example.org,null"),

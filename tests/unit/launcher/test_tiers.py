@@ -39,6 +39,7 @@ def test_a_tier_sees_its_own_secrets_only(tier: ProgramName, secrets: set[str]) 
         ("products", TOKEN),
         ("orders", TOKEN),
         ("jobs", TOKEN | MAIL),
+        ("events", set[str]()),
     ],
 )
 def test_a_microservice_sees_the_secrets_of_its_services_only(

@@ -100,6 +100,13 @@ def test_several_processes_need_stores_that_are_servers() -> None:
     assert serving.grpc.bind == "127.0.0.1:50052"
 
 
+def test_streams_of_events_have_threads_on_top_of_all_others() -> None:
+    told = {"REPOSITORY_THREADS": "6", "EVENT_MAX_CONSUMERS": "2", "EVENT_MAX_FOLLOWERS": "3"}
+    grpc = load(RepositorySettings, told).grpc()
+    assert (grpc.threads, grpc.stream_limit) == (6 + 2 + 3, 3)
+    assert sorted(grpc.max_open_streams_of.values()) == [2, 3]
+
+
 def test_every_setting_is_described() -> None:
     assert len(describe(RepositorySettings)) == len(RepositorySettings.model_fields)
 

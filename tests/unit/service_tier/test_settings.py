@@ -151,7 +151,9 @@ def test_the_token_secret_is_made_once_or_taken_from_the_settings(tmp_path: Path
 def test_whoever_hashes_waits_or_streams_has_a_thread_on_top() -> None:
     settings = ServiceSettings(hash_concurrency=3, hash_queue=5, service_threads=7)
     server = settings.server()
-    assert server.threads == 7 + 3 + 5 + settings.service_max_streams
+    assert (
+        server.threads == 7 + 3 + 5 + settings.service_max_streams + settings.service_max_followers
+    )
     assert server.max_concurrent_rpcs >= server.threads
 
 
@@ -174,7 +176,8 @@ def test_a_process_builds_only_the_services_that_it_is_told(tmp_path: Path) -> N
     assert services_of(SERVICES="orders,products", **environ) == ["ProductService", "OrderService"]
     accounts = ["AuthService", "UserService", "RateLimitService"]
     assert services_of(SERVICES="rate_limits, users, auth", **environ) == accounts
-    assert services_of(**environ) == [*accounts, "ProductService", "OrderService", "JobService"]
+    shop = ["ProductService", "OrderService"]
+    assert services_of(**environ) == [*accounts, *shop, "JobService", "EventService"]
 
 
 @pytest.mark.parametrize("name", ["products", "orders", "jobs"])
@@ -188,7 +191,7 @@ def test_what_signs_no_token_needs_no_key_but_that_of_fingerprints(
 def test_a_service_that_is_none_is_refused() -> None:
     with pytest.raises(SettingsError, match="SERVICES") as refused:
         load(ServiceSettings, {"SERVICES": "auth,mail"})
-    assert "'auth', 'users', 'rate_limits', 'products', 'orders' or 'jobs'" in str(refused.value)
+    assert "'products', 'orders', 'jobs' or 'events'" in str(refused.value)
 
 
 def test_one_process_serves_grpc_unless_it_is_told_otherwise() -> None:

@@ -24,9 +24,11 @@ _sym_db = _symbol_database.Default()
 
 from arcana.common.v1 import domain_event_pb2 as arcana_dot_common_dot_v1_dot_domain__event__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+arcana/repository/v1/event_repository.proto\x12\x14\x61rcana.repository.v1\x1a#arcana/common/v1/domain_event.proto\x1a\x1cgoogle/api/annotations.proto\"D\n\x13\x41ppendEventsRequest\x12-\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1d.arcana.common.v1.DomainEvent\"\x16\n\x14\x41ppendEventsResponse2\xa2\x01\n\x0f\x45ventRepository\x12\x8e\x01\n\x0c\x41ppendEvents\x12).arcana.repository.v1.AppendEventsRequest\x1a*.arcana.repository.v1.AppendEventsResponse\"\'\x82\xd3\xe4\x93\x02!\"\x1c/repository/v1/events:append:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+arcana/repository/v1/event_repository.proto\x12\x14\x61rcana.repository.v1\x1a#arcana/common/v1/domain_event.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"^\n\x08\x44\x65livery\x12\x13\n\x0b\x64\x65livery_id\x18\x01 \x01(\t\x12,\n\x05\x65vent\x18\x02 \x01(\x0b\x32\x1d.arcana.common.v1.DomainEvent\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\x05\"h\n\nSettlement\x12\x13\n\x0b\x64\x65livery_id\x18\x01 \x01(\t\x12\x36\n\x07outcome\x18\x02 \x01(\x0e\x32%.arcana.repository.v1.DeliveryOutcome\x12\r\n\x05\x65rror\x18\x03 \x01(\t\"\x89\x01\n\tDeadEvent\x12,\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x1d.arcana.common.v1.DomainEvent\x12\x10\n\x08\x61ttempts\x18\x02 \x01(\x05\x12\r\n\x05\x65rror\x18\x03 \x01(\t\x12-\n\tdead_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x7f\n\rEventGroupLag\x12\r\n\x05group\x18\x01 \x01(\t\x12\x11\n\tunsettled\x18\x02 \x01(\x03\x12\x0f\n\x07refused\x18\x03 \x01(\x03\x12-\n\noldest_age\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0c\n\x04\x64\x65\x61\x64\x18\x05 \x01(\x03\"D\n\x13\x41ppendEventsRequest\x12-\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1d.arcana.common.v1.DomainEvent\"\x16\n\x14\x41ppendEventsResponse\"{\n\x14\x43onsumeEventsRequest\x12\r\n\x05group\x18\x01 \x01(\t\x12\r\n\x05types\x18\x02 \x03(\t\x12\x12\n\nmax_events\x18\x03 \x01(\x05\x12\x31\n\x0elease_duration\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"K\n\x15\x43onsumeEventsResponse\x12\x32\n\ndeliveries\x18\x01 \x03(\x0b\x32\x1e.arcana.repository.v1.Delivery\"[\n\x13SettleEventsRequest\x12\r\n\x05group\x18\x01 \x01(\t\x12\x35\n\x0bsettlements\x18\x02 \x03(\x0b\x32 .arcana.repository.v1.Settlement\"\x16\n\x14SettleEventsResponse\"<\n\x13\x46ollowEventsRequest\x12\r\n\x05types\x18\x01 \x03(\t\x12\x16\n\x0e\x61\x66ter_event_id\x18\x02 \x01(\t\"D\n\x14\x46ollowEventsResponse\x12,\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x1d.arcana.common.v1.DomainEvent\"M\n\x15ListDeadEventsRequest\x12\r\n\x05group\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"g\n\x16ListDeadEventsResponse\x12\x34\n\x0b\x64\x65\x61\x64_events\x18\x01 \x03(\x0b\x32\x1f.arcana.repository.v1.DeadEvent\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x14\n\x12GetEventLagRequest\"\x9a\x01\n\x13GetEventLagResponse\x12\x13\n\x0bunpublished\x18\x01 \x01(\x03\x12\x39\n\x16oldest_unpublished_age\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x33\n\x06groups\x18\x03 \x03(\x0b\x32#.arcana.repository.v1.EventGroupLag*\x8a\x01\n\x0f\x44\x65liveryOutcome\x12 \n\x1c\x44\x45LIVERY_OUTCOME_UNSPECIFIED\x10\x00\x12\x19\n\x15\x44\x45LIVERY_OUTCOME_DONE\x10\x01\x12\x1b\n\x17\x44\x45LIVERY_OUTCOME_FAILED\x10\x02\x12\x1d\n\x19\x44\x45LIVERY_OUTCOME_RETURNED\x10\x03\x32\xa5\x07\n\x0f\x45ventRepository\x12\x8e\x01\n\x0c\x41ppendEvents\x12).arcana.repository.v1.AppendEventsRequest\x1a*.arcana.repository.v1.AppendEventsResponse\"\'\x82\xd3\xe4\x93\x02!\"\x1c/repository/v1/events:append:\x01*\x12\xa2\x01\n\rConsumeEvents\x12*.arcana.repository.v1.ConsumeEventsRequest\x1a+.arcana.repository.v1.ConsumeEventsResponse\"6\x82\xd3\xe4\x93\x02\x30\"+/repository/v1/event-groups/{group}:consume:\x01*0\x01\x12\x9c\x01\n\x0cSettleEvents\x12).arcana.repository.v1.SettleEventsRequest\x1a*.arcana.repository.v1.SettleEventsResponse\"5\x82\xd3\xe4\x93\x02/\"*/repository/v1/event-groups/{group}:settle:\x01*\x12\x8d\x01\n\x0c\x46ollowEvents\x12).arcana.repository.v1.FollowEventsRequest\x1a*.arcana.repository.v1.FollowEventsResponse\"$\x82\xd3\xe4\x93\x02\x1e\x12\x1c/repository/v1/events:follow0\x01\x12\xa4\x01\n\x0eListDeadEvents\x12+.arcana.repository.v1.ListDeadEventsRequest\x1a,.arcana.repository.v1.ListDeadEventsResponse\"7\x82\xd3\xe4\x93\x02\x31\x12//repository/v1/event-groups/{group}/dead-events\x12\x85\x01\n\x0bGetEventLag\x12(.arcana.repository.v1.GetEventLagRequest\x1a).arcana.repository.v1.GetEventLagResponse\"!\x82\xd3\xe4\x93\x02\x1b\x12\x19/repository/v1/events:lagb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,10 +37,50 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_EVENTREPOSITORY'].methods_by_name['AppendEvents']._loaded_options = None
   _globals['_EVENTREPOSITORY'].methods_by_name['AppendEvents']._serialized_options = b'\202\323\344\223\002!\"\034/repository/v1/events:append:\001*'
-  _globals['_APPENDEVENTSREQUEST']._serialized_start=136
-  _globals['_APPENDEVENTSREQUEST']._serialized_end=204
-  _globals['_APPENDEVENTSRESPONSE']._serialized_start=206
-  _globals['_APPENDEVENTSRESPONSE']._serialized_end=228
-  _globals['_EVENTREPOSITORY']._serialized_start=231
-  _globals['_EVENTREPOSITORY']._serialized_end=393
+  _globals['_EVENTREPOSITORY'].methods_by_name['ConsumeEvents']._loaded_options = None
+  _globals['_EVENTREPOSITORY'].methods_by_name['ConsumeEvents']._serialized_options = b'\202\323\344\223\0020\"+/repository/v1/event-groups/{group}:consume:\001*'
+  _globals['_EVENTREPOSITORY'].methods_by_name['SettleEvents']._loaded_options = None
+  _globals['_EVENTREPOSITORY'].methods_by_name['SettleEvents']._serialized_options = b'\202\323\344\223\002/\"*/repository/v1/event-groups/{group}:settle:\001*'
+  _globals['_EVENTREPOSITORY'].methods_by_name['FollowEvents']._loaded_options = None
+  _globals['_EVENTREPOSITORY'].methods_by_name['FollowEvents']._serialized_options = b'\202\323\344\223\002\036\022\034/repository/v1/events:follow'
+  _globals['_EVENTREPOSITORY'].methods_by_name['ListDeadEvents']._loaded_options = None
+  _globals['_EVENTREPOSITORY'].methods_by_name['ListDeadEvents']._serialized_options = b'\202\323\344\223\0021\022//repository/v1/event-groups/{group}/dead-events'
+  _globals['_EVENTREPOSITORY'].methods_by_name['GetEventLag']._loaded_options = None
+  _globals['_EVENTREPOSITORY'].methods_by_name['GetEventLag']._serialized_options = b'\202\323\344\223\002\033\022\031/repository/v1/events:lag'
+  _globals['_DELIVERYOUTCOME']._serialized_start=1581
+  _globals['_DELIVERYOUTCOME']._serialized_end=1719
+  _globals['_DELIVERY']._serialized_start=201
+  _globals['_DELIVERY']._serialized_end=295
+  _globals['_SETTLEMENT']._serialized_start=297
+  _globals['_SETTLEMENT']._serialized_end=401
+  _globals['_DEADEVENT']._serialized_start=404
+  _globals['_DEADEVENT']._serialized_end=541
+  _globals['_EVENTGROUPLAG']._serialized_start=543
+  _globals['_EVENTGROUPLAG']._serialized_end=670
+  _globals['_APPENDEVENTSREQUEST']._serialized_start=672
+  _globals['_APPENDEVENTSREQUEST']._serialized_end=740
+  _globals['_APPENDEVENTSRESPONSE']._serialized_start=742
+  _globals['_APPENDEVENTSRESPONSE']._serialized_end=764
+  _globals['_CONSUMEEVENTSREQUEST']._serialized_start=766
+  _globals['_CONSUMEEVENTSREQUEST']._serialized_end=889
+  _globals['_CONSUMEEVENTSRESPONSE']._serialized_start=891
+  _globals['_CONSUMEEVENTSRESPONSE']._serialized_end=966
+  _globals['_SETTLEEVENTSREQUEST']._serialized_start=968
+  _globals['_SETTLEEVENTSREQUEST']._serialized_end=1059
+  _globals['_SETTLEEVENTSRESPONSE']._serialized_start=1061
+  _globals['_SETTLEEVENTSRESPONSE']._serialized_end=1083
+  _globals['_FOLLOWEVENTSREQUEST']._serialized_start=1085
+  _globals['_FOLLOWEVENTSREQUEST']._serialized_end=1145
+  _globals['_FOLLOWEVENTSRESPONSE']._serialized_start=1147
+  _globals['_FOLLOWEVENTSRESPONSE']._serialized_end=1215
+  _globals['_LISTDEADEVENTSREQUEST']._serialized_start=1217
+  _globals['_LISTDEADEVENTSREQUEST']._serialized_end=1294
+  _globals['_LISTDEADEVENTSRESPONSE']._serialized_start=1296
+  _globals['_LISTDEADEVENTSRESPONSE']._serialized_end=1399
+  _globals['_GETEVENTLAGREQUEST']._serialized_start=1401
+  _globals['_GETEVENTLAGREQUEST']._serialized_end=1421
+  _globals['_GETEVENTLAGRESPONSE']._serialized_start=1424
+  _globals['_GETEVENTLAGRESPONSE']._serialized_end=1578
+  _globals['_EVENTREPOSITORY']._serialized_start=1722
+  _globals['_EVENTREPOSITORY']._serialized_end=2655
 # @@protoc_insertion_point(module_scope)

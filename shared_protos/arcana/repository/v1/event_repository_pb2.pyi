@@ -6,8 +6,11 @@ isort:skip_file
 from arcana.common.v1 import domain_event_pb2 as _domain_event_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -18,6 +21,184 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _DeliveryOutcome:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DeliveryOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DeliveryOutcome.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DELIVERY_OUTCOME_UNSPECIFIED: _DeliveryOutcome.ValueType  # 0
+    """Not given. Refused on input."""
+    DELIVERY_OUTCOME_DONE: _DeliveryOutcome.ValueType  # 1
+    """The event has been handled, and does not come to this group again."""
+    DELIVERY_OUTCOME_FAILED: _DeliveryOutcome.ValueType  # 2
+    """The event could not be handled. It comes again after a pause that doubles with each attempt,
+    or is given up after the last one.
+    """
+    DELIVERY_OUTCOME_RETURNED: _DeliveryOutcome.ValueType  # 3
+    """The event was not tried, or what it needs is away. It comes again after a short pause, and the
+    attempt does not count.
+    """
+
+class DeliveryOutcome(_DeliveryOutcome, metaclass=_DeliveryOutcomeEnumTypeWrapper):
+    """What became of a delivery."""
+
+DELIVERY_OUTCOME_UNSPECIFIED: DeliveryOutcome.ValueType  # 0
+"""Not given. Refused on input."""
+DELIVERY_OUTCOME_DONE: DeliveryOutcome.ValueType  # 1
+"""The event has been handled, and does not come to this group again."""
+DELIVERY_OUTCOME_FAILED: DeliveryOutcome.ValueType  # 2
+"""The event could not be handled. It comes again after a pause that doubles with each attempt,
+or is given up after the last one.
+"""
+DELIVERY_OUTCOME_RETURNED: DeliveryOutcome.ValueType  # 3
+"""The event was not tried, or what it needs is away. It comes again after a short pause, and the
+attempt does not count.
+"""
+Global___DeliveryOutcome: _TypeAlias = DeliveryOutcome  # noqa: Y015
+
+@_typing.final
+class Delivery(_message.Message):
+    """An event on its way to one consumer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DELIVERY_ID_FIELD_NUMBER: _builtins.int
+    EVENT_FIELD_NUMBER: _builtins.int
+    ATTEMPT_FIELD_NUMBER: _builtins.int
+    delivery_id: _builtins.str
+    """Names the delivery when it is settled. Opaque."""
+    attempt: _builtins.int
+    """Which attempt this is, from 1."""
+    @_builtins.property
+    def event(self) -> _domain_event_pb2.DomainEvent:
+        """The event."""
+
+    def __init__(
+        self,
+        *,
+        delivery_id: _builtins.str = ...,
+        event: _domain_event_pb2.DomainEvent | None = ...,
+        attempt: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "delivery_id", b"delivery_id", "event", b"event"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Delivery: _TypeAlias = Delivery  # noqa: Y015
+
+@_typing.final
+class Settlement(_message.Message):
+    """What became of one delivery."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DELIVERY_ID_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    delivery_id: _builtins.str
+    """The delivery. Required."""
+    outcome: Global___DeliveryOutcome.ValueType
+    """What became of it. Required."""
+    error: _builtins.str
+    """Why it failed, without secrets: at most 500 characters. Required where it failed."""
+    def __init__(
+        self,
+        *,
+        delivery_id: _builtins.str = ...,
+        outcome: Global___DeliveryOutcome.ValueType = ...,
+        error: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["delivery_id", b"delivery_id", "error", b"error", "outcome", b"outcome"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Settlement: _TypeAlias = Settlement  # noqa: Y015
+
+@_typing.final
+class DeadEvent(_message.Message):
+    """An event that was given up."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENT_FIELD_NUMBER: _builtins.int
+    ATTEMPTS_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    DEAD_TIME_FIELD_NUMBER: _builtins.int
+    attempts: _builtins.int
+    """How often it was tried."""
+    error: _builtins.str
+    """Why the last attempt failed."""
+    @_builtins.property
+    def event(self) -> _domain_event_pb2.DomainEvent:
+        """The event."""
+
+    @_builtins.property
+    def dead_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was given up."""
+
+    def __init__(
+        self,
+        *,
+        event: _domain_event_pb2.DomainEvent | None = ...,
+        attempts: _builtins.int = ...,
+        error: _builtins.str = ...,
+        dead_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["dead_time", b"dead_time", "event", b"event"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "dead_time", b"dead_time", "error", b"error", "event", b"event"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeadEvent: _TypeAlias = DeadEvent  # noqa: Y015
+
+@_typing.final
+class EventGroupLag(_message.Message):
+    """How far a group is behind."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GROUP_FIELD_NUMBER: _builtins.int
+    UNSETTLED_FIELD_NUMBER: _builtins.int
+    REFUSED_FIELD_NUMBER: _builtins.int
+    OLDEST_AGE_FIELD_NUMBER: _builtins.int
+    DEAD_FIELD_NUMBER: _builtins.int
+    group: _builtins.str
+    """Name of the group."""
+    unsettled: _builtins.int
+    """Published events that are not settled, those in the hands of consumers included."""
+    refused: _builtins.int
+    """How many of them wait for another attempt."""
+    dead: _builtins.int
+    """Events that were given up and are still kept."""
+    @_builtins.property
+    def oldest_age(self) -> _duration_pb2.Duration:
+        """How long the oldest of those that wait for their first attempt to end has been published.
+        Absent: there are none.
+        """
+
+    def __init__(
+        self,
+        *,
+        group: _builtins.str = ...,
+        unsettled: _builtins.int = ...,
+        refused: _builtins.int = ...,
+        oldest_age: _duration_pb2.Duration | None = ...,
+        dead: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["oldest_age", b"oldest_age"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dead", b"dead", "group", b"group", "oldest_age", b"oldest_age", "refused", b"refused", "unsettled", b"unsettled"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EventGroupLag: _TypeAlias = EventGroupLag  # noqa: Y015
 
 @_typing.final
 class AppendEventsRequest(_message.Message):
@@ -59,3 +240,275 @@ class AppendEventsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AppendEventsResponse: _TypeAlias = AppendEventsResponse  # noqa: Y015
+
+@_typing.final
+class ConsumeEventsRequest(_message.Message):
+    """Asks for a group's events."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GROUP_FIELD_NUMBER: _builtins.int
+    TYPES_FIELD_NUMBER: _builtins.int
+    MAX_EVENTS_FIELD_NUMBER: _builtins.int
+    LEASE_DURATION_FIELD_NUMBER: _builtins.int
+    group: _builtins.str
+    """Name of the group: 1..32 of a-z, 0-9, '-' and '_'. Its consumers share its events. Required."""
+    max_events: _builtins.int
+    """After so many events the stream ends, so this bounds what is in the caller's hands at a time:
+    1..1000. 0 means 100.
+    """
+    @_builtins.property
+    def types(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Types of events: 1..100. Those of other types are settled unseen. Required."""
+
+    @_builtins.property
+    def lease_duration(self) -> _duration_pb2.Duration:
+        """How long an event is the caller's before it is handed out again: 1 s to 1 h. Required."""
+
+    def __init__(
+        self,
+        *,
+        group: _builtins.str = ...,
+        types: _abc.Iterable[_builtins.str] | None = ...,
+        max_events: _builtins.int = ...,
+        lease_duration: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["lease_duration", b"lease_duration"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["group", b"group", "lease_duration", b"lease_duration", "max_events", b"max_events", "types", b"types"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConsumeEventsRequest: _TypeAlias = ConsumeEventsRequest  # noqa: Y015
+
+@_typing.final
+class ConsumeEventsResponse(_message.Message):
+    """Some events, each with its lease."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DELIVERIES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def deliveries(self) -> _containers.RepeatedCompositeFieldContainer[Global___Delivery]:
+        """The deliveries, in the order in which they were published; at least one."""
+
+    def __init__(
+        self,
+        *,
+        deliveries: _abc.Iterable[Global___Delivery] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deliveries", b"deliveries"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConsumeEventsResponse: _TypeAlias = ConsumeEventsResponse  # noqa: Y015
+
+@_typing.final
+class SettleEventsRequest(_message.Message):
+    """Tells what became of deliveries."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GROUP_FIELD_NUMBER: _builtins.int
+    SETTLEMENTS_FIELD_NUMBER: _builtins.int
+    group: _builtins.str
+    """Name of the group that they were made to. Required."""
+    @_builtins.property
+    def settlements(self) -> _containers.RepeatedCompositeFieldContainer[Global___Settlement]:
+        """What became of each: 1..1000. Required."""
+
+    def __init__(
+        self,
+        *,
+        group: _builtins.str = ...,
+        settlements: _abc.Iterable[Global___Settlement] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["group", b"group", "settlements", b"settlements"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SettleEventsRequest: _TypeAlias = SettleEventsRequest  # noqa: Y015
+
+@_typing.final
+class SettleEventsResponse(_message.Message):
+    """All of it is noted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SettleEventsResponse: _TypeAlias = SettleEventsResponse  # noqa: Y015
+
+@_typing.final
+class FollowEventsRequest(_message.Message):
+    """Asks for events from some moment on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TYPES_FIELD_NUMBER: _builtins.int
+    AFTER_EVENT_ID_FIELD_NUMBER: _builtins.int
+    after_event_id: _builtins.str
+    """Id of the event after which to begin. One that is not known any more means to begin with what
+    is kept from about its time on. Empty: to begin with what is published from now on.
+    """
+    @_builtins.property
+    def types(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only events of these types: at most 100. Empty: all."""
+
+    def __init__(
+        self,
+        *,
+        types: _abc.Iterable[_builtins.str] | None = ...,
+        after_event_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_event_id", b"after_event_id", "types", b"types"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FollowEventsRequest: _TypeAlias = FollowEventsRequest  # noqa: Y015
+
+@_typing.final
+class FollowEventsResponse(_message.Message):
+    """The next event, or a sign of life."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def event(self) -> _domain_event_pb2.DomainEvent:
+        """The event. Absent: there is none at the moment."""
+
+    def __init__(
+        self,
+        *,
+        event: _domain_event_pb2.DomainEvent | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FollowEventsResponse: _TypeAlias = FollowEventsResponse  # noqa: Y015
+
+@_typing.final
+class ListDeadEventsRequest(_message.Message):
+    """Asks for the events that a group has given up."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GROUP_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    group: _builtins.str
+    """Name of the group. Required."""
+    page_size: _builtins.int
+    """At most so many: 1..100. 0 means 10."""
+    page_token: _builtins.str
+    """The `next_page_token` of an earlier answer. Empty: begin with the newest."""
+    def __init__(
+        self,
+        *,
+        group: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["group", b"group", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListDeadEventsRequest: _TypeAlias = ListDeadEventsRequest  # noqa: Y015
+
+@_typing.final
+class ListDeadEventsResponse(_message.Message):
+    """Some of the events that a group has given up."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DEAD_EVENTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Leads to older ones. Empty: there are none."""
+    @_builtins.property
+    def dead_events(self) -> _containers.RepeatedCompositeFieldContainer[Global___DeadEvent]:
+        """The events, the newest first."""
+
+    def __init__(
+        self,
+        *,
+        dead_events: _abc.Iterable[Global___DeadEvent] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dead_events", b"dead_events", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListDeadEventsResponse: _TypeAlias = ListDeadEventsResponse  # noqa: Y015
+
+@_typing.final
+class GetEventLagRequest(_message.Message):
+    """Asks how far everything is behind."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetEventLagRequest: _TypeAlias = GetEventLagRequest  # noqa: Y015
+
+@_typing.final
+class GetEventLagResponse(_message.Message):
+    """How far everything is behind."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UNPUBLISHED_FIELD_NUMBER: _builtins.int
+    OLDEST_UNPUBLISHED_AGE_FIELD_NUMBER: _builtins.int
+    GROUPS_FIELD_NUMBER: _builtins.int
+    unpublished: _builtins.int
+    """Events in the outbox that are not published."""
+    @_builtins.property
+    def oldest_unpublished_age(self) -> _duration_pb2.Duration:
+        """How long the oldest of them has been there. Absent: there are none."""
+
+    @_builtins.property
+    def groups(self) -> _containers.RepeatedCompositeFieldContainer[Global___EventGroupLag]:
+        """Each group, in the order of the names."""
+
+    def __init__(
+        self,
+        *,
+        unpublished: _builtins.int = ...,
+        oldest_unpublished_age: _duration_pb2.Duration | None = ...,
+        groups: _abc.Iterable[Global___EventGroupLag] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["oldest_unpublished_age", b"oldest_unpublished_age"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["groups", b"groups", "oldest_unpublished_age", b"oldest_unpublished_age", "unpublished", b"unpublished"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetEventLagResponse: _TypeAlias = GetEventLagResponse  # noqa: Y015

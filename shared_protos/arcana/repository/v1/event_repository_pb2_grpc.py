@@ -26,8 +26,12 @@ if _version_not_supported:
 
 
 class EventRepositoryStub:
-    """The outbox. Most events come with the write that they tell of; this service takes those that
-    have none.
+    """Events, from the outbox to whoever reacts to them. Most are written with the change that they
+    tell of; AppendEvents takes those that have none. A relay of this tier publishes what is in the
+    outbox: in order for each aggregate, and at least once.
+
+    Errors of every RPC: INVALID_ARGUMENT/VALIDATION_FAILED; UNAVAILABLE/SERVICE_UNAVAILABLE when a
+    store is down or too busy; DEADLINE_EXCEEDED/DEADLINE_EXCEEDED.
     """
 
     def __init__(self, channel):
@@ -41,11 +45,40 @@ class EventRepositoryStub:
                 request_serializer=arcana_dot_repository_dot_v1_dot_event__repository__pb2.AppendEventsRequest.SerializeToString,
                 response_deserializer=arcana_dot_repository_dot_v1_dot_event__repository__pb2.AppendEventsResponse.FromString,
                 _registered_method=True)
+        self.ConsumeEvents = channel.unary_stream(
+                '/arcana.repository.v1.EventRepository/ConsumeEvents',
+                request_serializer=arcana_dot_repository_dot_v1_dot_event__repository__pb2.ConsumeEventsRequest.SerializeToString,
+                response_deserializer=arcana_dot_repository_dot_v1_dot_event__repository__pb2.ConsumeEventsResponse.FromString,
+                _registered_method=True)
+        self.SettleEvents = channel.unary_unary(
+                '/arcana.repository.v1.EventRepository/SettleEvents',
+                request_serializer=arcana_dot_repository_dot_v1_dot_event__repository__pb2.SettleEventsRequest.SerializeToString,
+                response_deserializer=arcana_dot_repository_dot_v1_dot_event__repository__pb2.SettleEventsResponse.FromString,
+                _registered_method=True)
+        self.FollowEvents = channel.unary_stream(
+                '/arcana.repository.v1.EventRepository/FollowEvents',
+                request_serializer=arcana_dot_repository_dot_v1_dot_event__repository__pb2.FollowEventsRequest.SerializeToString,
+                response_deserializer=arcana_dot_repository_dot_v1_dot_event__repository__pb2.FollowEventsResponse.FromString,
+                _registered_method=True)
+        self.ListDeadEvents = channel.unary_unary(
+                '/arcana.repository.v1.EventRepository/ListDeadEvents',
+                request_serializer=arcana_dot_repository_dot_v1_dot_event__repository__pb2.ListDeadEventsRequest.SerializeToString,
+                response_deserializer=arcana_dot_repository_dot_v1_dot_event__repository__pb2.ListDeadEventsResponse.FromString,
+                _registered_method=True)
+        self.GetEventLag = channel.unary_unary(
+                '/arcana.repository.v1.EventRepository/GetEventLag',
+                request_serializer=arcana_dot_repository_dot_v1_dot_event__repository__pb2.GetEventLagRequest.SerializeToString,
+                response_deserializer=arcana_dot_repository_dot_v1_dot_event__repository__pb2.GetEventLagResponse.FromString,
+                _registered_method=True)
 
 
 class EventRepositoryServicer:
-    """The outbox. Most events come with the write that they tell of; this service takes those that
-    have none.
+    """Events, from the outbox to whoever reacts to them. Most are written with the change that they
+    tell of; AppendEvents takes those that have none. A relay of this tier publishes what is in the
+    outbox: in order for each aggregate, and at least once.
+
+    Errors of every RPC: INVALID_ARGUMENT/VALIDATION_FAILED; UNAVAILABLE/SERVICE_UNAVAILABLE when a
+    store is down or too busy; DEADLINE_EXCEEDED/DEADLINE_EXCEEDED.
     """
 
     def AppendEvents(self, request, context):
@@ -53,6 +86,60 @@ class EventRepositoryServicer:
 
         Idempotent by the events' ids: one that is there already is left as it is.
         Errors: INVALID_ARGUMENT/VALIDATION_FAILED; UNAVAILABLE/SERVICE_UNAVAILABLE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ConsumeEvents(self, request, context):
+        """Hands events of a group out, each to one of the group's consumers for the time of a lease, as
+        they are published. What is not settled by then is handed out again. A group that nobody has
+        named before begins with the oldest event that is still kept.
+
+        The stream ends well after `max_events`, shortly before its deadline, and when the tier stops:
+        begin the next one then.
+        Each event comes at least once, and after another attempt no longer in its order: tell
+        repetitions by the event's id. An event is given up after its last attempt, and is kept among
+        the dead ones. Safe to repeat: what a lost answer held comes again after its lease.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SettleEvents(self, request, context):
+        """Says what became of deliveries. Those that are settled already, or were never made, are
+        passed over.
+
+        Idempotent: the second call finds them settled.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FollowEvents(self, request, context):
+        """Streams events as they are published, to a reader that settles nothing.
+
+        Read only. The first answer comes at once, and later ones at least every two seconds: without an event
+        when there is none. The stream ends well shortly before its deadline and when the tier stops.
+        An event may come more than once. Begin again after the last event that was read.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListDeadEvents(self, request, context):
+        """Lists the events that a group has given up, the newest first.
+
+        Read only.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetEventLag(self, request, context):
+        """Tells how far the relay and each group are behind.
+
+        Read only.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -66,6 +153,31 @@ def add_EventRepositoryServicer_to_server(servicer, server):
                     request_deserializer=arcana_dot_repository_dot_v1_dot_event__repository__pb2.AppendEventsRequest.FromString,
                     response_serializer=arcana_dot_repository_dot_v1_dot_event__repository__pb2.AppendEventsResponse.SerializeToString,
             ),
+            'ConsumeEvents': grpc.unary_stream_rpc_method_handler(
+                    servicer.ConsumeEvents,
+                    request_deserializer=arcana_dot_repository_dot_v1_dot_event__repository__pb2.ConsumeEventsRequest.FromString,
+                    response_serializer=arcana_dot_repository_dot_v1_dot_event__repository__pb2.ConsumeEventsResponse.SerializeToString,
+            ),
+            'SettleEvents': grpc.unary_unary_rpc_method_handler(
+                    servicer.SettleEvents,
+                    request_deserializer=arcana_dot_repository_dot_v1_dot_event__repository__pb2.SettleEventsRequest.FromString,
+                    response_serializer=arcana_dot_repository_dot_v1_dot_event__repository__pb2.SettleEventsResponse.SerializeToString,
+            ),
+            'FollowEvents': grpc.unary_stream_rpc_method_handler(
+                    servicer.FollowEvents,
+                    request_deserializer=arcana_dot_repository_dot_v1_dot_event__repository__pb2.FollowEventsRequest.FromString,
+                    response_serializer=arcana_dot_repository_dot_v1_dot_event__repository__pb2.FollowEventsResponse.SerializeToString,
+            ),
+            'ListDeadEvents': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDeadEvents,
+                    request_deserializer=arcana_dot_repository_dot_v1_dot_event__repository__pb2.ListDeadEventsRequest.FromString,
+                    response_serializer=arcana_dot_repository_dot_v1_dot_event__repository__pb2.ListDeadEventsResponse.SerializeToString,
+            ),
+            'GetEventLag': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetEventLag,
+                    request_deserializer=arcana_dot_repository_dot_v1_dot_event__repository__pb2.GetEventLagRequest.FromString,
+                    response_serializer=arcana_dot_repository_dot_v1_dot_event__repository__pb2.GetEventLagResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'arcana.repository.v1.EventRepository', rpc_method_handlers)
@@ -75,8 +187,12 @@ def add_EventRepositoryServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class EventRepository:
-    """The outbox. Most events come with the write that they tell of; this service takes those that
-    have none.
+    """Events, from the outbox to whoever reacts to them. Most are written with the change that they
+    tell of; AppendEvents takes those that have none. A relay of this tier publishes what is in the
+    outbox: in order for each aggregate, and at least once.
+
+    Errors of every RPC: INVALID_ARGUMENT/VALIDATION_FAILED; UNAVAILABLE/SERVICE_UNAVAILABLE when a
+    store is down or too busy; DEADLINE_EXCEEDED/DEADLINE_EXCEEDED.
     """
 
     @staticmethod
@@ -96,6 +212,141 @@ class EventRepository:
             '/arcana.repository.v1.EventRepository/AppendEvents',
             arcana_dot_repository_dot_v1_dot_event__repository__pb2.AppendEventsRequest.SerializeToString,
             arcana_dot_repository_dot_v1_dot_event__repository__pb2.AppendEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ConsumeEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/arcana.repository.v1.EventRepository/ConsumeEvents',
+            arcana_dot_repository_dot_v1_dot_event__repository__pb2.ConsumeEventsRequest.SerializeToString,
+            arcana_dot_repository_dot_v1_dot_event__repository__pb2.ConsumeEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SettleEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/arcana.repository.v1.EventRepository/SettleEvents',
+            arcana_dot_repository_dot_v1_dot_event__repository__pb2.SettleEventsRequest.SerializeToString,
+            arcana_dot_repository_dot_v1_dot_event__repository__pb2.SettleEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FollowEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/arcana.repository.v1.EventRepository/FollowEvents',
+            arcana_dot_repository_dot_v1_dot_event__repository__pb2.FollowEventsRequest.SerializeToString,
+            arcana_dot_repository_dot_v1_dot_event__repository__pb2.FollowEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDeadEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/arcana.repository.v1.EventRepository/ListDeadEvents',
+            arcana_dot_repository_dot_v1_dot_event__repository__pb2.ListDeadEventsRequest.SerializeToString,
+            arcana_dot_repository_dot_v1_dot_event__repository__pb2.ListDeadEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetEventLag(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/arcana.repository.v1.EventRepository/GetEventLag',
+            arcana_dot_repository_dot_v1_dot_event__repository__pb2.GetEventLagRequest.SerializeToString,
+            arcana_dot_repository_dot_v1_dot_event__repository__pb2.GetEventLagResponse.FromString,
             options,
             channel_credentials,
             insecure,

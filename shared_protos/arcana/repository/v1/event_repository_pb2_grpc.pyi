@@ -27,8 +27,12 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class EventRepositoryStub:
-    """The outbox. Most events come with the write that they tell of; this service takes those that
-    have none.
+    """Events, from the outbox to whoever reacts to them. Most are written with the change that they
+    tell of; AppendEvents takes those that have none. A relay of this tier publishes what is in the
+    outbox: in order for each aggregate, and at least once.
+
+    Errors of every RPC: INVALID_ARGUMENT/VALIDATION_FAILED; UNAVAILABLE/SERVICE_UNAVAILABLE when a
+    store is down or too busy; DEADLINE_EXCEEDED/DEADLINE_EXCEEDED.
     """
 
     @_typing.overload
@@ -41,11 +45,49 @@ class EventRepositoryStub:
     Idempotent by the events' ids: one that is there already is left as it is.
     Errors: INVALID_ARGUMENT/VALIDATION_FAILED; UNAVAILABLE/SERVICE_UNAVAILABLE.
     """
+    ConsumeEvents: _grpc.UnaryStreamMultiCallable[_event_repository_pb2.ConsumeEventsRequest, _event_repository_pb2.ConsumeEventsResponse]
+    """Hands events of a group out, each to one of the group's consumers for the time of a lease, as
+    they are published. What is not settled by then is handed out again. A group that nobody has
+    named before begins with the oldest event that is still kept.
+
+    The stream ends well after `max_events`, shortly before its deadline, and when the tier stops:
+    begin the next one then.
+    Each event comes at least once, and after another attempt no longer in its order: tell
+    repetitions by the event's id. An event is given up after its last attempt, and is kept among
+    the dead ones. Safe to repeat: what a lost answer held comes again after its lease.
+    """
+    SettleEvents: _grpc.UnaryUnaryMultiCallable[_event_repository_pb2.SettleEventsRequest, _event_repository_pb2.SettleEventsResponse]
+    """Says what became of deliveries. Those that are settled already, or were never made, are
+    passed over.
+
+    Idempotent: the second call finds them settled.
+    """
+    FollowEvents: _grpc.UnaryStreamMultiCallable[_event_repository_pb2.FollowEventsRequest, _event_repository_pb2.FollowEventsResponse]
+    """Streams events as they are published, to a reader that settles nothing.
+
+    Read only. The first answer comes at once, and later ones at least every two seconds: without an event
+    when there is none. The stream ends well shortly before its deadline and when the tier stops.
+    An event may come more than once. Begin again after the last event that was read.
+    """
+    ListDeadEvents: _grpc.UnaryUnaryMultiCallable[_event_repository_pb2.ListDeadEventsRequest, _event_repository_pb2.ListDeadEventsResponse]
+    """Lists the events that a group has given up, the newest first.
+
+    Read only.
+    """
+    GetEventLag: _grpc.UnaryUnaryMultiCallable[_event_repository_pb2.GetEventLagRequest, _event_repository_pb2.GetEventLagResponse]
+    """Tells how far the relay and each group are behind.
+
+    Read only.
+    """
 
 @_typing.type_check_only
 class EventRepositoryAsyncStub(EventRepositoryStub):
-    """The outbox. Most events come with the write that they tell of; this service takes those that
-    have none.
+    """Events, from the outbox to whoever reacts to them. Most are written with the change that they
+    tell of; AppendEvents takes those that have none. A relay of this tier publishes what is in the
+    outbox: in order for each aggregate, and at least once.
+
+    Errors of every RPC: INVALID_ARGUMENT/VALIDATION_FAILED; UNAVAILABLE/SERVICE_UNAVAILABLE when a
+    store is down or too busy; DEADLINE_EXCEEDED/DEADLINE_EXCEEDED.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -55,10 +97,48 @@ class EventRepositoryAsyncStub(EventRepositoryStub):
     Idempotent by the events' ids: one that is there already is left as it is.
     Errors: INVALID_ARGUMENT/VALIDATION_FAILED; UNAVAILABLE/SERVICE_UNAVAILABLE.
     """
+    ConsumeEvents: _aio.UnaryStreamMultiCallable[_event_repository_pb2.ConsumeEventsRequest, _event_repository_pb2.ConsumeEventsResponse]  # type: ignore[assignment]
+    """Hands events of a group out, each to one of the group's consumers for the time of a lease, as
+    they are published. What is not settled by then is handed out again. A group that nobody has
+    named before begins with the oldest event that is still kept.
+
+    The stream ends well after `max_events`, shortly before its deadline, and when the tier stops:
+    begin the next one then.
+    Each event comes at least once, and after another attempt no longer in its order: tell
+    repetitions by the event's id. An event is given up after its last attempt, and is kept among
+    the dead ones. Safe to repeat: what a lost answer held comes again after its lease.
+    """
+    SettleEvents: _aio.UnaryUnaryMultiCallable[_event_repository_pb2.SettleEventsRequest, _event_repository_pb2.SettleEventsResponse]  # type: ignore[assignment]
+    """Says what became of deliveries. Those that are settled already, or were never made, are
+    passed over.
+
+    Idempotent: the second call finds them settled.
+    """
+    FollowEvents: _aio.UnaryStreamMultiCallable[_event_repository_pb2.FollowEventsRequest, _event_repository_pb2.FollowEventsResponse]  # type: ignore[assignment]
+    """Streams events as they are published, to a reader that settles nothing.
+
+    Read only. The first answer comes at once, and later ones at least every two seconds: without an event
+    when there is none. The stream ends well shortly before its deadline and when the tier stops.
+    An event may come more than once. Begin again after the last event that was read.
+    """
+    ListDeadEvents: _aio.UnaryUnaryMultiCallable[_event_repository_pb2.ListDeadEventsRequest, _event_repository_pb2.ListDeadEventsResponse]  # type: ignore[assignment]
+    """Lists the events that a group has given up, the newest first.
+
+    Read only.
+    """
+    GetEventLag: _aio.UnaryUnaryMultiCallable[_event_repository_pb2.GetEventLagRequest, _event_repository_pb2.GetEventLagResponse]  # type: ignore[assignment]
+    """Tells how far the relay and each group are behind.
+
+    Read only.
+    """
 
 class EventRepositoryServicer(metaclass=_abc_1.ABCMeta):
-    """The outbox. Most events come with the write that they tell of; this service takes those that
-    have none.
+    """Events, from the outbox to whoever reacts to them. Most are written with the change that they
+    tell of; AppendEvents takes those that have none. A relay of this tier publishes what is in the
+    outbox: in order for each aggregate, and at least once.
+
+    Errors of every RPC: INVALID_ARGUMENT/VALIDATION_FAILED; UNAVAILABLE/SERVICE_UNAVAILABLE when a
+    store is down or too busy; DEADLINE_EXCEEDED/DEADLINE_EXCEEDED.
     """
 
     @_abc_1.abstractmethod
@@ -71,6 +151,70 @@ class EventRepositoryServicer(metaclass=_abc_1.ABCMeta):
 
         Idempotent by the events' ids: one that is there already is left as it is.
         Errors: INVALID_ARGUMENT/VALIDATION_FAILED; UNAVAILABLE/SERVICE_UNAVAILABLE.
+        """
+
+    @_abc_1.abstractmethod
+    def ConsumeEvents(
+        self,
+        request: _event_repository_pb2.ConsumeEventsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_event_repository_pb2.ConsumeEventsResponse], _abc.AsyncIterator[_event_repository_pb2.ConsumeEventsResponse]]:
+        """Hands events of a group out, each to one of the group's consumers for the time of a lease, as
+        they are published. What is not settled by then is handed out again. A group that nobody has
+        named before begins with the oldest event that is still kept.
+
+        The stream ends well after `max_events`, shortly before its deadline, and when the tier stops:
+        begin the next one then.
+        Each event comes at least once, and after another attempt no longer in its order: tell
+        repetitions by the event's id. An event is given up after its last attempt, and is kept among
+        the dead ones. Safe to repeat: what a lost answer held comes again after its lease.
+        """
+
+    @_abc_1.abstractmethod
+    def SettleEvents(
+        self,
+        request: _event_repository_pb2.SettleEventsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_event_repository_pb2.SettleEventsResponse, _abc.Awaitable[_event_repository_pb2.SettleEventsResponse]]:
+        """Says what became of deliveries. Those that are settled already, or were never made, are
+        passed over.
+
+        Idempotent: the second call finds them settled.
+        """
+
+    @_abc_1.abstractmethod
+    def FollowEvents(
+        self,
+        request: _event_repository_pb2.FollowEventsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_event_repository_pb2.FollowEventsResponse], _abc.AsyncIterator[_event_repository_pb2.FollowEventsResponse]]:
+        """Streams events as they are published, to a reader that settles nothing.
+
+        Read only. The first answer comes at once, and later ones at least every two seconds: without an event
+        when there is none. The stream ends well shortly before its deadline and when the tier stops.
+        An event may come more than once. Begin again after the last event that was read.
+        """
+
+    @_abc_1.abstractmethod
+    def ListDeadEvents(
+        self,
+        request: _event_repository_pb2.ListDeadEventsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_event_repository_pb2.ListDeadEventsResponse, _abc.Awaitable[_event_repository_pb2.ListDeadEventsResponse]]:
+        """Lists the events that a group has given up, the newest first.
+
+        Read only.
+        """
+
+    @_abc_1.abstractmethod
+    def GetEventLag(
+        self,
+        request: _event_repository_pb2.GetEventLagRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_event_repository_pb2.GetEventLagResponse, _abc.Awaitable[_event_repository_pb2.GetEventLagResponse]]:
+        """Tells how far the relay and each group are behind.
+
+        Read only.
         """
 
 def add_EventRepositoryServicer_to_server(servicer: EventRepositoryServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -117,6 +117,7 @@ def reflected(edge: PublicEdge) -> Reflected:
 def test_reflection_lists_what_is_public(reflected: Reflected) -> None:
     assert reflected.services() == [
         AUTH,
+        "arcana.service.v1.EventService",
         "arcana.service.v1.OrderService",
         "arcana.service.v1.ProductService",
         USERS,

@@ -1,0 +1,139 @@
+"""What Redis loses, the outbox still has: it is published again.
+
+Redis may come back empty, or as it was some time ago: restarted without its file, or failed over
+to a replica that was behind. So the database keeps for each group which run of Redis holds its
+unsettled events, and up to when all that was published has been settled. When another run answers,
+what was published since then is published again; what was settled already comes twice.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from redis import Redis
+from sqlalchemy import Connection, or_, select, update
+
+from repository_tier.database import Database
+from repository_tier.event_log.redis_streams import (
+    EventStreams,
+    GroupKeys,
+    GroupState,
+    moment,
+)
+from repository_tier.tables import event_groups, outbox_events
+from repository_tier.upserts import insert_new
+from tier_runtime.deadline import Deadline
+from tier_runtime.logs import get_logger
+
+# Between the moment that stands with an event as its publication and its entry in the stream lies
+# a step of the relay, which takes no longer.
+PUBLISHING = timedelta(seconds=10)
+# How much further a group must be before that is noted: each note is a write.
+NOTE = timedelta(seconds=5)
+DATABASE_SECONDS = 5.0
+
+_log = get_logger(__name__)
+
+
+class LossRecovery:
+    """Notes what each group has settled, and has published again what was lost."""
+
+    def __init__(self, streams: EventStreams, client: Redis, database: Database) -> None:
+        self._streams = streams
+        self._client = client
+        self._database = database
+
+    def make_group(self, group: str, now: datetime, deadline: Deadline) -> None:
+        """Make a group that Redis does not know; where the database does, Redis has lost it."""
+        run_id = self._streams.run_id()
+
+        def work(connection: Connection) -> None:
+            this = event_groups.c.name == group
+            known = connection.scalar(select(event_groups.c.name).where(this).with_for_update())
+            if known is not None:
+                connection.execute(update(event_groups).where(this).values(run_id=""))
+                return
+            row = {"name": group, "run_id": run_id, "settled_time": None, "created_time": now}
+            insert_new(connection, event_groups, row, key="name")
+
+        # First here: what comes about in between is a loss that never was, and no loss unseen.
+        self._database.write(deadline, work)
+        self._streams.make_group(group)
+
+    def look(self, now: datetime) -> None:
+        """Look once at every group that the database knows."""
+        deadline = Deadline.after(DATABASE_SECONDS)
+        rows = self._database.read(
+            deadline, lambda reader: reader.execute(select(event_groups)).mappings().all()
+        )
+        if not rows:
+            return
+        run_id = self._streams.run_id()
+        states = self._streams.groups()
+        for row in rows:
+            if row["run_id"] != run_id:
+                self._publish_again(row["name"], row["run_id"], run_id, deadline)
+            elif row["name"] in states:
+                settled = self._settled_until(row["name"], states[row["name"]], now)
+                known = row["settled_time"]
+                if settled is None or (known is not None and settled < known + NOTE):
+                    continue
+                # Nothing of this may have been read of a run that came in between.
+                if self._streams.run_id() == run_id:
+                    self._note(row["name"], run_id, settled, deadline)
+
+    def oldest_unsettled(self, group: str, state: GroupState) -> float | None:
+        """Return when the oldest event was published that waits for its first attempt to end."""
+        held = self._streams.first_in_hand(group) if state.in_hand else None
+        waits = self._streams.first_after(state.last_given) if state.waiting else None
+        return min((each.published for each in (held, waits) if each is not None), default=None)
+
+    def _settled_until(self, group: str, state: GroupState, now: datetime) -> datetime | None:
+        if self._client.zcard(GroupKeys.of(group).again):
+            # It may be of any age. It is settled, or given up, before long.
+            return None
+        oldest = self.oldest_unsettled(group, state)
+        return now - PUBLISHING if oldest is None else min(moment(oldest), now - PUBLISHING)
+
+    def _note(self, group: str, run_id: str, settled: datetime, deadline: Deadline) -> None:
+        columns = event_groups.c
+        statement = (
+            update(event_groups)
+            .where(
+                columns.name == group,
+                columns.run_id == run_id,
+                or_(columns.settled_time.is_(None), columns.settled_time < settled),
+            )
+            .values(settled_time=settled)
+        )
+        self._database.write(deadline, lambda connection: connection.execute(statement))
+
+    def _publish_again(self, group: str, lost_run: str, run_id: str, deadline: Deadline) -> None:
+        columns = event_groups.c
+
+        def work(connection: Connection) -> int:
+            row = (
+                connection.execute(
+                    select(event_groups)
+                    .where(columns.name == group, columns.run_id == lost_run)
+                    .with_for_update()
+                )
+                .mappings()
+                .first()
+            )
+            # Another relay was quicker.
+            if row is None:
+                return 0
+            since = row["settled_time"]
+            published = outbox_events.c.published_time
+            lost = published.is_not(None) if since is None else published >= since
+            found = connection.execute(
+                update(outbox_events).where(lost).values(published_time=None)
+            )
+            connection.execute(
+                update(event_groups).where(columns.name == group).values(run_id=run_id)
+            )
+            return found.rowcount
+
+        again = self._database.write(deadline, work)
+        _log.warning("redis_lost_events", group=group, published_again=again)

@@ -1,0 +1,230 @@
+"""What the consumer does with events, in no time and without a socket."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+import grpc
+import pytest
+
+from arcana.common.v1.domain_event_pb2 import DomainEvent
+from arcana.repository.v1 import event_repository_pb2 as pb
+from arcana.repository.v1 import job_repository_pb2 as jobs_pb
+from service_tier.event_consumer import GROUP, EventConsumer, Reaction
+from service_tier.repository import Repository
+from tests.fakes.clock import FakeClock
+from tests.fakes.repository import FakeRepository, InPlaceChannel
+from tests.stores.waiting import eventually
+from tier_runtime.call import current_call
+from tier_runtime.errors import AppError, Kind
+from tier_runtime.ids import Uuid7Source
+from tier_runtime.server import Registration
+from tier_runtime.validation import invalid
+
+_IDS = Uuid7Source()
+JOBS = "arcana.repository.v1.JobRepository"
+
+
+class JobsByKey:
+    """Keeps jobs by their unique keys."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, jobs_pb.NewJob] = {}
+        self.calls = 0
+        self.refused: set[str] = set()
+
+    def EnqueueJobs(
+        self, request: jobs_pb.EnqueueJobsRequest, context: grpc.ServicerContext
+    ) -> jobs_pb.EnqueueJobsResponse:
+        self.calls += 1
+        if any(job.unique_key in self.refused for job in request.jobs):
+            raise invalid({"jobs": ["Not one that can be kept."]})
+        for job in request.jobs:
+            self.kept.setdefault(job.unique_key, job)
+        return jobs_pb.EnqueueJobsResponse()
+
+    def add_to(self, server: grpc.Server) -> None:
+        handler = grpc.unary_unary_rpc_method_handler(
+            self.EnqueueJobs,
+            jobs_pb.EnqueueJobsRequest.FromString,
+            jobs_pb.EnqueueJobsResponse.SerializeToString,
+        )
+        server.add_registered_method_handlers(JOBS, {"EnqueueJobs": handler})
+
+
+class World:
+    """A consumer, and what stands behind it."""
+
+    def __init__(self) -> None:
+        self.fake = FakeRepository(FakeClock())
+        self.jobs = JobsByKey()
+        self.channel = InPlaceChannel(
+            [
+                *self.fake.registrations(),
+                Registration(JOBS, self.jobs.add_to),
+            ]
+        )
+        self.repository = Repository.over(self.channel)
+
+    def consumer(self, **reactions: Reaction) -> EventConsumer:
+        return EventConsumer(self.repository, reactions)
+
+    def append(self, *types: str) -> list[str]:
+        events = [
+            DomainEvent(id=_IDS.new_id(), type=each, request_id=f"r-{number}")
+            for number, each in enumerate(types)
+        ]
+        self.fake.state.events.extend(events)
+        return [event.id for event in events]
+
+    def dead(self) -> list[pb.DeadEvent]:
+        request = pb.ListDeadEventsRequest(group=GROUP)
+        return list(self.repository.events.ListDeadEvents(request).dead_events)
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def one_job(event: DomainEvent) -> Sequence[jobs_pb.NewJob]:
+    return [jobs_pb.NewJob(id=_IDS.new_id(), name="send", unique_key=f"event:{event.id}")]
+
+
+def test_the_jobs_of_a_batch_are_enqueued_by_one_call(world: World) -> None:
+    wanted = world.append("made", "made", "other", "made")
+    consumer = world.consumer(made=one_job)
+    assert consumer.consume() == 3
+    assert list(world.jobs.kept) == [f"event:{wanted[place]}" for place in (0, 1, 3)]
+    assert world.jobs.calls == 1
+    assert consumer.consume() == 0
+
+
+def test_an_event_that_comes_twice_is_one_job(world: World) -> None:
+    (wanted,) = world.append("made")
+
+    def fail(_request: object) -> None:
+        raise AppError(Kind.UNAVAILABLE, "SERVICE_UNAVAILABLE", "Away.")
+
+    # The job is there, and its event is not settled: the crash in between.
+    world.channel.before["SettleEvents"] = fail
+    consumer = world.consumer(made=one_job)
+    with pytest.raises(AppError):
+        consumer.consume()
+    del world.channel.before["SettleEvents"]
+    assert consumer.consume() == 1
+    assert list(world.jobs.kept) == [f"event:{wanted}"]
+
+
+def test_a_reaction_runs_in_the_name_of_the_request_that_caused_the_event(world: World) -> None:
+    seen: list[str] = []
+
+    def reaction(_event: DomainEvent) -> Sequence[jobs_pb.NewJob]:
+        call = current_call()
+        assert call is not None
+        seen.append(call.request_id)
+        return []
+
+    world.append("made", "made")
+    world.consumer(made=reaction).consume()
+    assert seen == ["r-0", "r-1"]
+    assert world.jobs.calls == 0
+
+
+def test_a_poison_event_dies_after_its_attempts_and_blocks_nothing(world: World) -> None:
+    poison, good = world.append("poison", "made")
+
+    def reaction(_event: DomainEvent) -> Sequence[jobs_pb.NewJob]:
+        raise LookupError("a secret")
+
+    consumer = world.consumer(poison=reaction, made=one_job)
+    assert [consumer.consume() for _ in range(4)] == [2, 1, 1, 0]
+    assert list(world.jobs.kept) == [f"event:{good}"]
+    (letter,) = world.dead()
+    # No text of a stranger's exception: it may quote what it stumbled over.
+    assert (letter.event.id, letter.error) == (poison, "LookupError")
+
+
+def test_a_job_that_is_refused_fails_its_event_only(world: World) -> None:
+    bad, good = world.append("made", "made")
+    world.jobs.refused = {f"event:{bad}"}
+    consumer = world.consumer(made=one_job)
+    for _ in range(4):
+        consumer.consume()
+    assert list(world.jobs.kept) == [f"event:{good}"]
+    (letter,) = world.dead()
+    assert (letter.event.id, letter.error.partition(":")[0]) == (bad, "VALIDATION_FAILED")
+
+
+def test_while_jobs_cannot_be_enqueued_no_attempt_counts(world: World) -> None:
+    (wanted,) = world.append("made")
+
+    def fail(_request: object) -> None:
+        raise AppError(Kind.UNAVAILABLE, "SERVICE_UNAVAILABLE", "Away.")
+
+    world.channel.before["EnqueueJobs"] = fail
+    consumer = world.consumer(made=one_job)
+    assert [consumer.consume() for _ in range(10)] == [1] * 10
+    del world.channel.before["EnqueueJobs"]
+    consumer.consume()
+    assert list(world.jobs.kept) == [f"event:{wanted}"]
+    assert world.dead() == []
+
+
+def test_what_a_reaction_finds_away_comes_again(world: World) -> None:
+    world.append("made")
+    tries = []
+
+    def reaction(event: DomainEvent) -> Sequence[jobs_pb.NewJob]:
+        tries.append(event.id)
+        if len(tries) < 6:
+            raise AppError(Kind.DEADLINE, "DEADLINE_EXCEEDED", "Late.")
+        return one_job(event)
+
+    consumer = world.consumer(made=reaction)
+    for _ in range(6):
+        consumer.consume()
+    assert len(world.jobs.kept) == 1
+
+
+def test_an_event_may_call_for_more_jobs_than_one_call_takes(world: World) -> None:
+    (wanted,) = world.append("many")
+
+    def reaction(event: DomainEvent) -> Sequence[jobs_pb.NewJob]:
+        return [jobs_pb.NewJob(unique_key=f"{event.id}:{number}") for number in range(2500)]
+
+    world.consumer(many=reaction).consume()
+    assert len(world.jobs.kept) == 2500
+    assert world.jobs.calls == 3
+    assert f"{wanted}:2499" in world.jobs.kept
+
+
+def test_the_thread_goes_on_when_the_repository_tier_is_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service_tier.event_consumer.PAUSE_SECONDS", 0.01)
+    failures = iter(range(3))
+    failed = threading.Event()
+
+    def fail(_request: object) -> None:
+        if next(failures, None) is not None:
+            raise AppError(Kind.UNAVAILABLE, "SERVICE_UNAVAILABLE", "Away.")
+        failed.set()
+
+    world.channel.before["ConsumeEvents"] = fail
+    consumer = world.consumer(made=one_job)
+    consumer.start()
+    consumer.start()
+    try:
+        assert failed.wait(5)
+        world.append("made")
+        eventually(lambda: world.jobs.kept)
+    finally:
+        consumer.stop()
+    world.append("made")
+    assert len(world.jobs.kept) == 1
+
+
+def test_a_consumer_that_never_began_can_be_stopped(world: World) -> None:
+    world.consumer(made=one_job).stop()
