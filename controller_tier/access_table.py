@@ -115,6 +115,7 @@ def access_table(settings: ControllerSettings) -> AccessTable:
             *_user_rpcs(),
             *_product_rpcs(),
             *_order_rpcs(),
+            *_file_rpcs(),
         )
     )
 
@@ -193,6 +194,14 @@ def _order_rpcs() -> Iterator[PublicRpc]:
     yield _orders("UpdateOrderStatus", Access.ADMIN)
 
 
+def _file_rpcs() -> Iterator[PublicRpc]:
+    # A file of somebody else does not exist, says the service tier.
+    for method in ("UploadFile", "DownloadFile"):
+        yield _files(method, unbounded=True)
+    for method in ("GetFile", "ListFiles", "GetDownload", "DeleteFile"):
+        yield _files(method)
+
+
 def _auth(method: str, access: Access, *limits: LimitRule) -> PublicRpc:
     return PublicRpc(f"{PACKAGE}.AuthService/{method}", access, limits)
 
@@ -207,6 +216,10 @@ def _products(method: str, access: Access, *, unbounded: bool = False) -> Public
 
 def _orders(method: str, access: Access) -> PublicRpc:
     return PublicRpc(f"{PACKAGE}.OrderService/{method}", access)
+
+
+def _files(method: str, *, unbounded: bool = False) -> PublicRpc:
+    return PublicRpc(f"{PACKAGE}.FileService/{method}", Access.SIGNED_IN, unbounded=unbounded)
 
 
 def _rule(name: str, rate: str, holder: Holder = Holder.ADDRESS) -> LimitRule:

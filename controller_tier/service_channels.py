@@ -11,6 +11,7 @@ import grpc
 
 from arcana.service.v1 import (
     auth_service_pb2,
+    file_service_pb2,
     order_service_pb2,
     product_service_pb2,
     rate_limit_service_pb2,
@@ -32,6 +33,7 @@ SERVICE_NAMES: Mapping[str, str] = MappingProxyType(
         ].full_name,
         "products": product_service_pb2.DESCRIPTOR.services_by_name["ProductService"].full_name,
         "orders": order_service_pb2.DESCRIPTOR.services_by_name["OrderService"].full_name,
+        "files": file_service_pb2.DESCRIPTOR.services_by_name["FileService"].full_name,
     }
 )
 
@@ -41,6 +43,10 @@ READ_METHODS = (
     "arcana.service.v1.AuthService/CheckSession",
     "arcana.service.v1.AuthService/GetJwks",
     "arcana.service.v1.AuthService/ListSessions",
+    "arcana.service.v1.FileService/DownloadFile",
+    "arcana.service.v1.FileService/GetDownload",
+    "arcana.service.v1.FileService/GetFile",
+    "arcana.service.v1.FileService/ListFiles",
     "arcana.service.v1.OrderService/GetOrder",
     "arcana.service.v1.OrderService/ListOrders",
     "arcana.service.v1.ProductService/BatchGetProducts",

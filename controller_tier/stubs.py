@@ -20,10 +20,14 @@ from arcana.service.v1 import (
 )
 from arcana.service.v1 import (
     auth_service_pb2_grpc,
+    file_service_pb2_grpc,
     order_service_pb2_grpc,
     product_service_pb2_grpc,
     rate_limit_service_pb2_grpc,
     user_service_pb2_grpc,
+)
+from arcana.service.v1 import (
+    file_service_pb2 as files_pb2,
 )
 from arcana.service.v1 import (
     order_service_pb2 as orders_pb2,
@@ -39,6 +43,7 @@ from arcana.service.v1 import (
 )
 from controller_tier.service_channels import SERVICE_NAMES, ServiceChannels
 from tier_runtime.errors import AppError
+from tier_runtime.upstream import TakesStream
 
 
 class AuthStub(Protocol):
@@ -151,6 +156,30 @@ class OrderStub(Protocol):
     ) -> orders_pb2.UpdateOrderStatusResponse: ...
 
 
+class Downloading(Protocol):
+    """The bytes of a file on their way. Iterating raises AppError."""
+
+    def __next__(self) -> files_pb2.DownloadFileResponse: ...
+    def __iter__(self) -> Iterator[files_pb2.DownloadFileResponse]: ...
+    def cancel(self) -> bool: ...
+
+
+class FileStub(Protocol):
+    """The methods of arcana.service.v1.FileService. All raise AppError."""
+
+    @property
+    def UploadFile(
+        self,
+    ) -> TakesStream[files_pb2.UploadFileRequest, files_pb2.UploadFileResponse]: ...
+    def GetFile(self, request: files_pb2.GetFileRequest) -> files_pb2.GetFileResponse: ...
+    def ListFiles(self, request: files_pb2.ListFilesRequest) -> files_pb2.ListFilesResponse: ...
+    def GetDownload(
+        self, request: files_pb2.GetDownloadRequest
+    ) -> files_pb2.GetDownloadResponse: ...
+    def DownloadFile(self, request: files_pb2.DownloadFileRequest) -> Downloading: ...
+    def DeleteFile(self, request: files_pb2.DeleteFileRequest) -> files_pb2.DeleteFileResponse: ...
+
+
 class RateLimitStub(Protocol):
     """The methods of arcana.service.v1.RateLimitService. All raise AppError."""
 
@@ -179,6 +208,7 @@ class ServiceTier:
     users: UserStub
     products: ProductStub
     orders: OrderStub
+    files: FileStub
     rate_limits: RateLimitStub
     health: HealthStub
     breakers: Callable[[], Mapping[str, str]] = dict
@@ -212,6 +242,7 @@ def stubs_of(channels: ServiceChannels) -> ServiceTier:
             channels.of(SERVICE_NAMES["products"])
         ),
         orders=order_service_pb2_grpc.OrderServiceStub(channels.of(SERVICE_NAMES["orders"])),
+        files=file_service_pb2_grpc.FileServiceStub(channels.of(SERVICE_NAMES["files"])),
         rate_limits=rate_limit_service_pb2_grpc.RateLimitServiceStub(
             channels.of(SERVICE_NAMES["rate_limits"])
         ),

@@ -18,7 +18,7 @@ Mode = Literal["monolithic", "layered", "microservices"]
 Protocol = Literal["grpc", "http"]
 
 # The services of the service tier, as SERVICES and SERVICE_URLS call them.
-SERVICES = ("auth", "users", "rate_limits", "products", "orders")
+SERVICES = ("auth", "users", "rate_limits", "products", "orders", "files")
 # The one that accounts are made by.
 ACCOUNTS_SERVICE = "users"
 # In microservices each service listens so many ports after the one before. The workers of a server

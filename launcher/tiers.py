@@ -28,7 +28,9 @@ _SETTINGS: Mapping[TierName, str] = {
 # changes accounts makes one-time tokens, and whoever makes anything keys its fingerprint.
 _NEEDED_BY: Mapping[tuple[str, ...], frozenset[str]] = {
     ("JWT_SECRET", "JWT_SECRET_FILE", "JWT_SIGNING_KEY_FILE"): frozenset({"auth"}),
-    ("TOKEN_SECRET", "TOKEN_SECRET_FILE"): frozenset({"auth", "users", "products", "orders"}),
+    ("TOKEN_SECRET", "TOKEN_SECRET_FILE"): frozenset(
+        {"auth", "users", "products", "orders", "files"}
+    ),
 }
 
 

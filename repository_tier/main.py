@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from arcana.repository.v1 import product_pb2, user_pb2
 from arcana.repository.v1.event_repository_pb2_grpc import add_EventRepositoryServicer_to_server
+from arcana.repository.v1.file_repository_pb2_grpc import add_FileRepositoryServicer_to_server
 from arcana.repository.v1.order_repository_pb2_grpc import add_OrderRepositoryServicer_to_server
 from arcana.repository.v1.product_repository_pb2_grpc import (
     add_ProductRepositoryServicer_to_server,
@@ -23,6 +24,8 @@ from arcana.repository.v1.session_repository_pb2_grpc import (
     add_SessionRepositoryServicer_to_server,
 )
 from arcana.repository.v1.user_repository_pb2_grpc import add_UserRepositoryServicer_to_server
+from repository_tier.blobs.folder import FolderBlobs
+from repository_tier.blobs.store import BlobStore
 from repository_tier.cache.entry import CacheStore
 from repository_tier.cache.memory_store import MemoryStore
 from repository_tier.cache.message_cache import CacheTimes, MessageCache
@@ -31,6 +34,9 @@ from repository_tier.cached_reads import CachedReads
 from repository_tier.database import Database
 from repository_tier.embedded_file import own
 from repository_tier.engine import PoolSettings, make_engines, sqlite_file
+from repository_tier.file_lists import FileLists
+from repository_tier.file_removal import FileRemoval
+from repository_tier.file_uploads import FileUploads
 from repository_tier.migrate import (
     current_revision,
     is_known,
@@ -50,6 +56,7 @@ from repository_tier.product_search import ProductSearch
 from repository_tier.profiles import Profiles
 from repository_tier.rate_limits import RateLimits, redis_counters
 from repository_tier.servicers.event_servicer import EventServicer
+from repository_tier.servicers.file_servicer import FileServicer
 from repository_tier.servicers.order_servicer import OrderServicer
 from repository_tier.servicers.product_servicer import ProductServicer
 from repository_tier.servicers.rate_limit_servicer import RateLimitServicer
@@ -57,7 +64,7 @@ from repository_tier.servicers.session_servicer import SessionServicer
 from repository_tier.servicers.user_servicer import UserServicer
 from repository_tier.session_lists import SessionLists
 from repository_tier.sessions import Sessions
-from repository_tier.settings import RepositorySettings
+from repository_tier.settings import BucketPlace, RepositorySettings
 from repository_tier.stock import Stock
 from repository_tier.totals import Totals
 from repository_tier.user_accounts import UserAccounts
@@ -117,6 +124,7 @@ def assemble(settings: RepositorySettings, clock: Clock, random: Random, ids: Id
         connect_seconds=settings.database_connect_timeout_seconds,
         io_seconds=settings.database_io_timeout_seconds,
     )
+    blobs = open_blobs(settings)
     engines = make_engines(settings.database(), pool)
     require_revision(engines.readers, settings.database())
     database = Database(engines, clock, random)
@@ -168,6 +176,12 @@ def assemble(settings: RepositorySettings, clock: Clock, random: Random, ids: Id
         OrderLists(database, totals), Orders(database, product_cache, clock, ids)
     )
     events = EventServicer(Outbox(database, clock))
+    removal = FileRemoval(database, blobs, clock)
+    files = FileServicer(
+        FileLists(database, blobs, totals, clock),
+        FileUploads(database, blobs, removal, clock),
+        removal,
+    )
 
     health = HealthBoard()
     health.add_probe("store.database", database.is_up, settings.store_probe_seconds)
@@ -195,6 +209,10 @@ def assemble(settings: RepositorySettings, clock: Clock, random: Random, ids: Id
             partial(add_OrderRepositoryServicer_to_server, orders),
         ),
         Registration(
+            "arcana.repository.v1.FileRepository",
+            partial(add_FileRepositoryServicer_to_server, files),
+        ),
+        Registration(
             "arcana.repository.v1.EventRepository",
             partial(add_EventRepositoryServicer_to_server, events),
         ),
@@ -203,7 +221,25 @@ def assemble(settings: RepositorySettings, clock: Clock, random: Random, ids: Id
             partial(add_RateLimitRepositoryServicer_to_server, RateLimitServicer(limits)),
         ),
     ]
-    return Tier(registrations, health, [store.close, database.close])
+    return Tier(registrations, health, [store.close, blobs.close, database.close])
+
+
+def open_blobs(settings: RepositorySettings) -> BlobStore:
+    """Return the place of the files' bytes.
+
+    Raises:
+        StartupError: it is a folder that cannot be written to.
+    """
+    place = settings.blobs()
+    if not isinstance(place, BucketPlace):
+        return FolderBlobs.open(place.path)
+    # An extra that most installations do without.
+    from repository_tier.blobs.s3 import S3Blobs, connect_s3  # noqa: PLC0415 - see above.
+
+    client = connect_s3(
+        place.endpoint_url, settings.repository_threads + settings.repository_max_streams
+    )
+    return S3Blobs(client, place.bucket, place.prefix)
 
 
 def require_revision(engine: Engine, database_url: str) -> None:

@@ -12,6 +12,7 @@ import grpc
 
 from arcana.service.v1 import (
     auth_service_pb2_grpc,
+    file_service_pb2_grpc,
     order_service_pb2_grpc,
     product_service_pb2_grpc,
     rate_limit_service_pb2_grpc,
@@ -28,12 +29,14 @@ from service_tier.neighbours import add_repository_probes
 from service_tier.one_time_tokens import OneTimeTokens
 from service_tier.repository import Repository, channel_settings
 from service_tier.servicers.auth import AuthServicer
+from service_tier.servicers.files import FileServicer
 from service_tier.servicers.orders import OrderServicer
 from service_tier.servicers.products import ProductServicer
 from service_tier.servicers.rate_limits import RateLimitServicer
 from service_tier.servicers.users import UserServicer
 from service_tier.settings import MAX_ACCESS_TOKEN_EXPIRES, ServiceSettings
 from service_tier.usecases.access_changes import AccessFeed
+from service_tier.usecases.files import Files
 from service_tier.usecases.orders import Orders
 from service_tier.usecases.passwords import Passwords
 from service_tier.usecases.placing import OrderPlacing
@@ -45,6 +48,7 @@ from service_tier.usecases.registration import Registration as AccountRegistrati
 from service_tier.usecases.sessions import Sessions
 from service_tier.usecases.sign_in import SignIn
 from service_tier.usecases.stock import Stock
+from service_tier.usecases.uploads import Uploads
 from service_tier.usecases.user_changes import UserChanges
 from service_tier.usecases.users import Users
 from service_tier.usecases.verification import Verification
@@ -120,12 +124,17 @@ def make_services(
             registrations.append(_user_service(parts))
     if "rate_limits" in wanted:
         registrations.append(_rate_limit_service(repository))
-    if wanted & {"products", "orders"}:
+    if wanted & {"products", "orders", "files"}:
         idempotency = IdempotencyKeys(read_token_secret(settings))
         if "products" in wanted:
             registrations.append(_product_service(repository, events, ids, idempotency))
         if "orders" in wanted:
             registrations.append(_order_service(repository, events, ids, idempotency))
+        if "files" in wanted:
+            uploads = Uploads(
+                repository, events, ids, idempotency, quota_bytes=settings.file_quota_bytes
+            )
+            registrations.append(_file_service(settings, repository, events, uploads))
     return registrations
 
 
@@ -282,6 +291,17 @@ def _order_service(
     return Registration(
         "arcana.service.v1.OrderService",
         partial(order_service_pb2_grpc.add_OrderServiceServicer_to_server, orders),
+    )
+
+
+def _file_service(
+    settings: ServiceSettings, repository: Repository, events: Events, uploads: Uploads
+) -> Registration:
+    lifetime = timedelta(seconds=settings.download_url_expires)
+    files = FileServicer(Files(repository, events, download_lifetime=lifetime), uploads)
+    return Registration(
+        "arcana.service.v1.FileService",
+        partial(file_service_pb2_grpc.add_FileServiceServicer_to_server, files),
     )
 
 

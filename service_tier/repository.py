@@ -8,6 +8,7 @@ import grpc
 
 from arcana.repository.v1 import (
     event_repository_pb2_grpc,
+    file_repository_pb2_grpc,
     order_repository_pb2_grpc,
     product_repository_pb2_grpc,
     rate_limit_repository_pb2_grpc,
@@ -24,6 +25,7 @@ _USERS = "arcana.repository.v1.UserRepository"
 _SESSIONS = "arcana.repository.v1.SessionRepository"
 _PRODUCTS = "arcana.repository.v1.ProductRepository"
 _ORDERS = "arcana.repository.v1.OrderRepository"
+_FILES = "arcana.repository.v1.FileRepository"
 
 # Reads, and writes that are the same when sent twice, by the comments of their contract. What is
 # bound to an idempotency key only sometimes is not among them, and neither is what refuses the
@@ -49,6 +51,10 @@ SAFE_TO_REPEAT = (
     f"{_PRODUCTS}/ListStockMovements",
     f"{_ORDERS}/GetOrder",
     f"{_ORDERS}/ListOrders",
+    f"{_FILES}/GetFile",
+    f"{_FILES}/ListFiles",
+    f"{_FILES}/ReadFile",
+    f"{_FILES}/SignDownloadUrl",
     "arcana.repository.v1.EventRepository/AppendEvents",
 )
 
@@ -64,6 +70,7 @@ class Repository:
     product_reads: ProductReads
     orders: order_repository_pb2_grpc.OrderRepositoryStub
     order_reads: OrderReads
+    files: file_repository_pb2_grpc.FileRepositoryStub
     events: event_repository_pb2_grpc.EventRepositoryStub
     rate_limits: rate_limit_repository_pb2_grpc.RateLimitRepositoryStub
 
@@ -82,6 +89,7 @@ class Repository:
             ProductReads(channel, max_batch=max_batch),
             order_repository_pb2_grpc.OrderRepositoryStub(channel),
             OrderReads(channel),
+            file_repository_pb2_grpc.FileRepositoryStub(channel),
             event_repository_pb2_grpc.EventRepositoryStub(channel),
             rate_limit_repository_pb2_grpc.RateLimitRepositoryStub(channel),
         )

@@ -28,7 +28,7 @@ _SCRYPT = re.compile(r"scrypt:([1-9][0-9]*):([1-9][0-9]*):([1-9][0-9]*)")
 _MAX_HASH_BYTES = 1 << 30
 
 
-ServiceName = Literal["auth", "users", "rate_limits", "products", "orders"]
+ServiceName = Literal["auth", "users", "rate_limits", "products", "orders", "files"]
 
 
 class ServiceSettings(ServedSettings):
@@ -38,10 +38,10 @@ class ServiceSettings(ServedSettings):
         default="127.0.0.1:50051", description="Where the tier listens, as host:port."
     )
     services: tuple[ServiceName, ...] = Field(
-        default=("auth", "users", "rate_limits", "products", "orders"),
+        default=("auth", "users", "rate_limits", "products", "orders", "files"),
         min_length=1,
         description="The services that this process serves, of auth, users, rate_limits, "
-        "products and orders.",
+        "products, orders and files.",
     )
     repository_url: TierUrl = Field(
         default="grpc://127.0.0.1:50052",
@@ -118,7 +118,21 @@ class ServiceSettings(ServedSettings):
         "have threads of their own.",
     )
     service_max_streams: int = Field(
-        default=8, ge=1, le=256, description="Streams open at the same time."
+        default=32,
+        ge=1,
+        le=256,
+        description="Streams open at the same time, those of files that come or go among them.",
+    )
+    file_quota_bytes: int = Field(
+        default=1_073_741_824,
+        ge=1,
+        description="How large all files of one user may be together, in bytes.",
+    )
+    download_url_expires: int = Field(
+        default=300,
+        ge=1,
+        le=604_800,
+        description="How long a link to download a file is good.",
     )
     service_max_concurrent_rpcs: int = Field(
         default=256,

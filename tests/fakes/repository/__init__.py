@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from arcana.repository.v1 import (
     event_repository_pb2_grpc,
+    file_repository_pb2_grpc,
     order_repository_pb2_grpc,
     product_repository_pb2_grpc,
     rate_limit_repository_pb2_grpc,
@@ -14,6 +15,7 @@ from arcana.repository.v1 import (
     user_repository_pb2_grpc,
 )
 from tests.fakes.repository.channel import InPlaceChannel
+from tests.fakes.repository.files import FakeFiles
 from tests.fakes.repository.orders import FakeOrders
 from tests.fakes.repository.others import FakeEvents, FakeRateLimits
 from tests.fakes.repository.products import FakeProducts
@@ -35,6 +37,7 @@ class FakeRepository:
         self.sessions = FakeSessions(self.state, changes_per_page)
         self.products = FakeProducts(self.state)
         self.orders = FakeOrders(self.state)
+        self.files = FakeFiles(self.state)
         self.events = FakeEvents(self.state)
         self.rate_limits = FakeRateLimits(self.state)
 
@@ -64,6 +67,12 @@ class FakeRepository:
                 f"{package}.OrderRepository",
                 lambda server: order_repository_pb2_grpc.add_OrderRepositoryServicer_to_server(
                     self.orders, server
+                ),
+            ),
+            Registration(
+                f"{package}.FileRepository",
+                lambda server: file_repository_pb2_grpc.add_FileRepositoryServicer_to_server(
+                    self.files, server
                 ),
             ),
             Registration(

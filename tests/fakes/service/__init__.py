@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from controller_tier.stubs import ServiceTier
 from tests.fakes.service.auth import FakeAuth
+from tests.fakes.service.files import FakeFiles
 from tests.fakes.service.limits import FakeHealth, FakeRateLimits
 from tests.fakes.service.memory import FakeServiceTier
 from tests.fakes.service.orders import FakeOrders
@@ -12,6 +13,7 @@ from tests.fakes.service.users import FakeUsers
 
 __all__ = [
     "FakeAuth",
+    "FakeFiles",
     "FakeHealth",
     "FakeOrders",
     "FakeProducts",
@@ -29,6 +31,7 @@ def stubs_of(tier: FakeServiceTier) -> ServiceTier:
         users=FakeUsers(tier),
         products=FakeProducts(tier),
         orders=FakeOrders(tier),
+        files=FakeFiles(tier),
         rate_limits=FakeRateLimits(tier),
         health=FakeHealth(tier),
     )

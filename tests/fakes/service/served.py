@@ -11,6 +11,8 @@ import grpc
 from arcana.service.v1 import (
     auth_service_pb2,
     auth_service_pb2_grpc,
+    file_service_pb2,
+    file_service_pb2_grpc,
     order_service_pb2,
     order_service_pb2_grpc,
     product_service_pb2,
@@ -22,6 +24,7 @@ from arcana.service.v1 import (
 )
 from tests.fakes.service import (
     FakeAuth,
+    FakeFiles,
     FakeOrders,
     FakeProducts,
     FakeRateLimits,
@@ -36,6 +39,7 @@ _AUTH = auth_service_pb2.DESCRIPTOR.services_by_name["AuthService"]
 _USERS = user_service_pb2.DESCRIPTOR.services_by_name["UserService"]
 _PRODUCTS = product_service_pb2.DESCRIPTOR.services_by_name["ProductService"]
 _ORDERS = order_service_pb2.DESCRIPTOR.services_by_name["OrderService"]
+_FILES = file_service_pb2.DESCRIPTOR.services_by_name["FileService"]
 _LIMITS = rate_limit_service_pb2.DESCRIPTOR.services_by_name["RateLimitService"]
 
 
@@ -67,6 +71,10 @@ def served(tier: FakeServiceTier, port: int = 0) -> Iterator[TierServer]:
             Registration(
                 _ORDERS.full_name,
                 _adder(order_service_pb2_grpc.add_OrderServiceServicer_to_server, FakeOrders(tier)),
+            ),
+            Registration(
+                _FILES.full_name,
+                _adder(file_service_pb2_grpc.add_FileServiceServicer_to_server, FakeFiles(tier)),
             ),
             Registration(
                 _LIMITS.full_name,

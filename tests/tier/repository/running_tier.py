@@ -15,6 +15,7 @@ import pytest
 from sqlalchemy import Engine, Executable, RowMapping
 
 from arcana.repository.v1.event_repository_pb2_grpc import EventRepositoryStub
+from arcana.repository.v1.file_repository_pb2_grpc import FileRepositoryStub
 from arcana.repository.v1.order_repository_pb2_grpc import OrderRepositoryStub
 from arcana.repository.v1.product_repository_pb2_grpc import ProductRepositoryStub
 from arcana.repository.v1.rate_limit_repository_pb2_grpc import RateLimitRepositoryStub
@@ -44,6 +45,7 @@ class RunningTier:
     sessions: SessionRepositoryStub
     products: ProductRepositoryStub
     orders: OrderRepositoryStub
+    files: FileRepositoryStub
     events: EventRepositoryStub
     limits: RateLimitRepositoryStub
     health: HealthBoard
@@ -92,6 +94,7 @@ def running_tier(
             SessionRepositoryStub(channel),
             ProductRepositoryStub(channel),
             OrderRepositoryStub(channel),
+            FileRepositoryStub(channel),
             EventRepositoryStub(channel),
             RateLimitRepositoryStub(channel),
             server.health,

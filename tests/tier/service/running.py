@@ -14,6 +14,7 @@ from sqlalchemy import delete
 from arcana.service.v1 import (
     auth_service_pb2,
     auth_service_pb2_grpc,
+    file_service_pb2_grpc,
     order_service_pb2_grpc,
     product_service_pb2_grpc,
     rate_limit_service_pb2_grpc,
@@ -97,6 +98,7 @@ class RunningService:
     rate_limits: rate_limit_service_pb2_grpc.RateLimitServiceStub
     products: product_service_pb2_grpc.ProductServiceStub
     orders: order_service_pb2_grpc.OrderServiceStub
+    files: file_service_pb2_grpc.FileServiceStub
     channel: grpc.Channel
     server: TierServer
 
@@ -149,6 +151,7 @@ def service_on(repository_url: str, home: Path, **settings: object) -> Iterator[
             rate_limit_service_pb2_grpc.RateLimitServiceStub(up),
             product_service_pb2_grpc.ProductServiceStub(up),
             order_service_pb2_grpc.OrderServiceStub(up),
+            file_service_pb2_grpc.FileServiceStub(up),
             up,
             server,
         )

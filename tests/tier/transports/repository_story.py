@@ -7,7 +7,7 @@ import itertools
 from typing import Any
 
 from tests.fakes.clock import FakeClock
-from tests.tier.transports import repository_shop_story
+from tests.tier.transports import repository_file_story, repository_shop_story
 from tests.tier.transports.plans import numbered_id
 from tests.tier.transports.transcript import Transcript
 
@@ -32,6 +32,7 @@ def tell(transcript: Transcript) -> None:
     _lists(transcript)
     _ends(transcript)
     repository_shop_story.tell(transcript)
+    repository_file_story.tell(transcript, (_event("file.uploaded") for _ in itertools.count()))
 
 
 def digest(text: str) -> bytes:

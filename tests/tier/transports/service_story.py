@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.system.mailbox import Mailbox
-from tests.tier.transports import shop_story
+from tests.tier.transports import file_story, shop_story
 from tests.tier.transports.plans import numbered_id
 from tests.tier.transports.transcript import Transcript
 from tier_runtime.call import Actor
@@ -27,6 +27,7 @@ def tell(transcript: Transcript, mailbox: Mailbox) -> None:
     _accounts(transcript, ada)
     _lists(transcript, ada)
     shop_story.tell(transcript, Actor(ada, frozenset({"user"})))
+    file_story.tell(transcript, Actor(ada, frozenset({"user"})))
     _ends(transcript, ada)
 
 

@@ -28,7 +28,7 @@ def test_the_defaults_are_those_of_the_design() -> None:
         ("SERVICE_URL", "grpc://127.0.0.1"),
         ("SERVICE_URL", "inproc:service"),
         ("SERVICE_URLS", "grpc://127.0.0.1:1"),
-        ("SERVICE_URLS", "files=grpc://127.0.0.1:1"),
+        ("SERVICE_URLS", "people=grpc://127.0.0.1:1"),
         ("SERVICE_URLS", "auth=127.0.0.1:1"),
         ("SERVICE_URLS", "auth=inproc:service"),
         ("SERVICE_URLS", "auth=grpc://127.0.0.1:1,users=pigeon://x"),

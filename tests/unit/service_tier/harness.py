@@ -15,6 +15,7 @@ from arcana.repository.v1 import product_pb2 as kept_product_pb2
 from arcana.service.v1 import (
     auth_service_pb2,
     auth_service_pb2_grpc,
+    file_service_pb2_grpc,
     order_service_pb2_grpc,
     product_pb2,
     product_service_pb2,
@@ -92,6 +93,7 @@ class Harness:
         self.rate_limits = rate_limit_service_pb2_grpc.RateLimitServiceStub(face)
         self.products = product_service_pb2_grpc.ProductServiceStub(face)
         self.orders = order_service_pb2_grpc.OrderServiceStub(face)
+        self.files = file_service_pb2_grpc.FileServiceStub(face)
 
     @contextmanager
     def acting(self, actor: Actor, seconds: float = 5.0) -> Iterator[None]:
