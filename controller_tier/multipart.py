@@ -21,8 +21,9 @@ from tier_runtime.wsgi_environ import TAKE_INPUT
 FORM_TYPE = "multipart/form-data"
 # RFC 2046, section 5.1.1.
 MAX_BOUNDARY_BYTES = 70
-# What is read of the body at a time, and what the decoder, and the next tier, get of it.
-BLOCK_BYTES = 256 * 1024
+# What is read of the body first, which is enough for what stands before the file: who waits for an
+# answer before it sends more must not be waited for. Then so much at a time.
+FIRST_BYTES = 1024
 PIECE_BYTES = 64 * 1024
 # What a form may have besides its file: boundaries, headers, an epilogue.
 MAX_FRAME_BYTES = 64 * 1024
@@ -155,7 +156,7 @@ def _blocks(environ: dict[str, Any], length: int | None) -> Iterator[bytes]:
     Raises:
         AppError: MALFORMED_BODY, when it is shorter than was announced.
     """
-    left = length or 0
+    left, is_begun = length or 0, False
     take: Callable[[], bytes]
     if length is None and TAKE_INPUT in environ:
         take = environ[TAKE_INPUT]
@@ -167,7 +168,8 @@ def _blocks(environ: dict[str, Any], length: int | None) -> Iterator[bytes]:
 
         def take() -> bytes:
             # Never beyond what was announced: not every server ends a body there.
-            part: bytes = body.read(BLOCK_BYTES if length is None else min(BLOCK_BYTES, left))
+            size = PIECE_BYTES if is_begun else FIRST_BYTES
+            part: bytes = body.read(size if length is None else min(size, left))
             return part
 
     while True:
@@ -178,7 +180,7 @@ def _blocks(environ: dict[str, Any], length: int | None) -> Iterator[bytes]:
             raise _malformed("The body could not be read to its end.") from error
         if not block:
             break
-        left -= len(block)
+        left, is_begun = left - len(block), True
         for start in range(0, len(block), PIECE_BYTES):
             yield block[start : start + PIECE_BYTES]
     if left > 0:

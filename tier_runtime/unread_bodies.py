@@ -22,6 +22,9 @@ DRAINED_BYTES = 256 * 1024
 # In so much time altogether: a client may send its body byte by byte.
 DRAIN_SECONDS = 1.0
 _STEP = 16 * 1024
+# Of a body, so much is taken from the socket at a time: gunicorn would take a megabyte, and have
+# several copies of it in memory for each body that comes.
+RECEIVED_BYTES = 64 * 1024
 
 
 class ClosesWhatIsUnread:
@@ -48,6 +51,7 @@ class ClosesWhatIsUnread:
                 serving.request.force_close()
             return start_response(status, headers, exc_info)
 
+        serving.connection.parser.unreader.max_body_chunk = RECEIVED_BYTES
         environ[WAITED_SECONDS] = serving.waited
         environ[TAKE_INPUT] = partial(_take, environ["wsgi.input"])
         return self._app(environ, start)

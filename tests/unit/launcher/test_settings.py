@@ -54,6 +54,7 @@ def test_in_microservices_each_service_has_a_port_of_its_own() -> None:
         "grpc://127.0.0.1:50071",
         "grpc://127.0.0.1:50081",
         "grpc://127.0.0.1:50091",
+        "grpc://127.0.0.1:50101",
     ]
 
 

@@ -174,7 +174,12 @@ def test_a_process_builds_only_the_services_that_it_is_told(tmp_path: Path) -> N
     assert services_of(SERVICES="orders,products", **environ) == ["ProductService", "OrderService"]
     accounts = ["AuthService", "UserService", "RateLimitService"]
     assert services_of(SERVICES="rate_limits, users, auth", **environ) == accounts
-    assert services_of(**environ) == [*accounts, "ProductService", "OrderService"]
+    assert services_of(**environ) == [
+        *accounts,
+        "ProductService",
+        "OrderService",
+        "FileService",
+    ]
 
 
 @pytest.mark.parametrize("name", ["products", "orders"])
@@ -188,7 +193,7 @@ def test_what_signs_no_token_needs_no_key_but_that_of_fingerprints(
 def test_a_service_that_is_none_is_refused() -> None:
     with pytest.raises(SettingsError, match="SERVICES") as refused:
         load(ServiceSettings, {"SERVICES": "auth,mail"})
-    assert "'auth', 'users', 'rate_limits', 'products' or 'orders'" in str(refused.value)
+    assert "'auth', 'users', 'rate_limits', 'products', 'orders' or 'files'" in str(refused.value)
 
 
 def test_one_process_serves_grpc_unless_it_is_told_otherwise() -> None:
