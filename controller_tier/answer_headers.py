@@ -25,6 +25,9 @@ _EVERYWHERE = tuple(
 )
 
 EXPOSED = (
+    "Accept-Ranges",
+    "Content-Disposition",
+    "Content-Range",
     "ETag",
     "Idempotent-Replay",
     "Location",
@@ -40,6 +43,8 @@ ALLOWED = (
     "Idempotency-Key",
     "If-Match",
     "If-None-Match",
+    "If-Range",
+    "Range",
     "X-Request-ID",
     "traceparent",
 )

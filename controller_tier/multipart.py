@@ -15,15 +15,14 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.sansio.multipart import Data, Epilogue, Event, Field, File, MultipartDecoder, NeedData
 
 from controller_tier.problems import FieldsError
+from tier_runtime.deadline import Deadline
 from tier_runtime.errors import AppError, Kind
 from tier_runtime.wsgi_environ import TAKE_INPUT
 
 FORM_TYPE = "multipart/form-data"
 # RFC 2046, section 5.1.1.
 MAX_BOUNDARY_BYTES = 70
-# What is read of the body first, which is enough for what stands before the file: who waits for an
-# answer before it sends more must not be waited for. Then so much at a time.
-FIRST_BYTES = 1024
+# What the decoder, and the next tier, get of the body at a time.
 PIECE_BYTES = 64 * 1024
 # What a form may have besides its file: boundaries, headers, an epilogue.
 MAX_FRAME_BYTES = 64 * 1024
@@ -43,18 +42,18 @@ class SentFile:
     chunks: Iterator[bytes]
 
 
-def sent_file(request: Request, field: str, max_bytes: int) -> SentFile:
+def sent_file(request: Request, field: str, max_bytes: int, deadline: Deadline) -> SentFile:
     """Return the file of a form that has nothing but this field.
 
     Raises:
         AppError: UNSUPPORTED_MEDIA_TYPE for no form; MALFORMED_BODY for one that is none, or
-            breaks off; VALIDATION_FAILED for other fields; BODY_TOO_LARGE.
+            breaks off; VALIDATION_FAILED for other fields; BODY_TOO_LARGE; DEADLINE_EXCEEDED.
     """
     boundary = _boundary_of(request)
     length = request.content_length
     if length is not None and length > max_bytes + MAX_FRAME_BYTES:
         raise too_large(max_bytes)
-    form = _Form(_blocks(request.environ, length), boundary)
+    form = _Form(_blocks(request.environ, length, deadline), boundary)
     filename = _first_part(form, field)
     # The file is at least what is left but for the closing boundary and a line's end after it.
     if length is not None and length - form.taken - len(boundary) - 10 > max_bytes:
@@ -150,29 +149,24 @@ def _filename_of(event: File | Field, field: str) -> str:
     return event.filename
 
 
-def _blocks(environ: dict[str, Any], length: int | None) -> Iterator[bytes]:
+def _blocks(environ: dict[str, Any], length: int | None, deadline: Deadline) -> Iterator[bytes]:
     """Yield a request's body in pieces, as it comes.
 
     Raises:
-        AppError: MALFORMED_BODY, when it is shorter than was announced.
+        AppError: MALFORMED_BODY, when it is shorter than was announced; DEADLINE_EXCEEDED.
     """
-    left, is_begun = length or 0, False
-    take: Callable[[], bytes]
-    if length is None and TAKE_INPUT in environ:
-        take = environ[TAKE_INPUT]
-    elif length is None and "HTTP_TRANSFER_ENCODING" not in environ:
+    if length is None and "HTTP_TRANSFER_ENCODING" not in environ:
         # There is none.
         return
-    else:
-        body = environ["wsgi.input"]
-
-        def take() -> bytes:
-            # Never beyond what was announced: not every server ends a body there.
-            size = PIECE_BYTES if is_begun else FIRST_BYTES
-            part: bytes = body.read(size if length is None else min(size, left))
-            return part
-
+    left = length or 0
+    body = environ["wsgi.input"]
+    # Servers other than ours may wait until all that was asked for is there.
+    take: Callable[[], bytes] = environ.get(TAKE_INPUT) or (
+        lambda: body.read(PIECE_BYTES if length is None else min(PIECE_BYTES, left))
+    )
     while True:
+        # Whoever sends a byte now and then is never silent for long.
+        deadline.check()
         try:
             block = take()
         except OSError as error:
@@ -180,7 +174,7 @@ def _blocks(environ: dict[str, Any], length: int | None) -> Iterator[bytes]:
             raise _malformed("The body could not be read to its end.") from error
         if not block:
             break
-        left, is_begun = left - len(block), True
+        left -= len(block)
         for start in range(0, len(block), PIECE_BYTES):
             yield block[start : start + PIECE_BYTES]
     if left > 0:

@@ -76,6 +76,8 @@ class _ImpatientSocket:
 def _take(body: Any) -> bytes:
     reader = body.reader
     try:
+        if isinstance(reader, LengthReader):
+            return _received(reader)
         if not isinstance(reader, ChunkedReader):
             part: bytes = reader.read(_STEP)
             return part
@@ -86,6 +88,19 @@ def _take(body: Any) -> bytes:
         # Where the next request begins is not known any more.
         body.failed = True
         raise
+
+
+def _received(reader: Any) -> bytes:
+    """Return what has come of a body of known length; its own reading waits for all it is asked."""
+    if not reader.length:
+        return b""
+    received: bytes = reader.unreader.read(None, read_ahead=reader.length)
+    part, rest = received[: reader.length], received[reader.length :]
+    if rest:
+        # The beginning of the connection's next request.
+        reader.unreader.unread(rest)
+    reader.length -= len(part)
+    return part
 
 
 def _is_drained(body: Any, unreader: Any) -> bool:

@@ -70,7 +70,7 @@ class FileViews:
         transfer = self._transfers.begin()
         try:
             with transfer.scope() as call:
-                sent = sent_file(request, FILE_FIELD, MAX_FILE_BYTES)
+                sent = sent_file(request, FILE_FIELD, MAX_FILE_BYTES, call.deadline)
                 made = self._passed_on(sent, key, call)
         finally:
             transfer.end()

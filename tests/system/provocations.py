@@ -294,6 +294,7 @@ PROVOCATIONS: dict[str, Provocation] = {
     "USER_NOT_FOUND": _missing,
     "PRODUCT_NOT_FOUND": _missing,
     "ORDER_NOT_FOUND": _missing,
+    "FILE_NOT_FOUND": _missing,
     "NOT_FOUND": _not_found,
     "EMAIL_EXISTS": _email_exists,
     "INVALID_STATE": _invalid_state,

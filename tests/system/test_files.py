@@ -31,11 +31,11 @@ from tier_runtime.channel import open_channel
 
 AT_A_TIME = 8
 MANY = sized(16, 200)
+TIERS: tuple[Tier, ...] = ("repository", "service", "controller")
 # REST hops, and the two tiers that are killed besides, have their turn under stress.
 WIRINGS = [default_wiring(), Wiring("layered", "http")][: sized(1, 2)]
-KILLED: list[Tier] = ["repository", "service", "controller"][: sized(1, 3)]  # type: ignore[list-item]  # each is one
+KILLED = TIERS[: sized(1, 3)]
 MAX_GROWTH = 64 * 1024 * 1024
-TIERS: tuple[Tier, ...] = ("controller", "service", "repository")
 
 
 @pytest.fixture(scope="module", params=WIRINGS, ids=str)
@@ -52,7 +52,7 @@ def place(
         FILE_QUOTA_BYTES=str(1 << 34),
     ) as world:
         # Who waits for a tier to be back asks in this one's name.
-        assert world.resident
+        assert world.resident.id
         yield world, Path(urlsplit(store.blob_url).path)
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from flask import Request
 
-from controller_tier.multipart import MAX_FRAME_BYTES, PIECE_BYTES, sent_file
+from controller_tier.multipart import MAX_FRAME_BYTES, PIECE_BYTES, SentFile, sent_file
+from tier_runtime.deadline import Deadline
 from tier_runtime.errors import AppError
 from tier_runtime.wsgi_environ import TAKE_INPUT
 
@@ -61,9 +62,13 @@ def chunked(body: bytes, size: int = 1000) -> tuple[Request, Iterator[bytes]]:
     return request_of(body, **environ)[0], pieces
 
 
+def read(request: Request, seconds: float = 5.0) -> SentFile:
+    return sent_file(request, "file", MOST, Deadline.after(seconds))
+
+
 def failure(request: Request) -> AppError:
     with pytest.raises(AppError) as caught:
-        list(sent_file(request, "file", MOST).chunks)
+        list(read(request).chunks)
     return caught.value
 
 
@@ -74,7 +79,7 @@ def test_the_file_comes_as_it_was_sent(content: bytes) -> None:
         chunked(form(part("file", content)))[0],
         chunked(form(part("file", content)), size=7)[0],
     ):
-        sent = sent_file(request, "file", MOST)
+        sent = read(request)
         assert sent.filename == "photo.png"
         chunks = list(sent.chunks)
         assert b"".join(chunks) == content
@@ -85,13 +90,13 @@ def test_a_body_that_says_nothing_of_its_length_is_read_to_its_end() -> None:
     request, _ = request_of(
         form(part("file", CONTENT)), CONTENT_LENGTH=None, HTTP_TRANSFER_ENCODING="chunked"
     )
-    assert b"".join(sent_file(request, "file", MOST).chunks) == CONTENT
+    assert b"".join(read(request).chunks) == CONTENT
 
 
 def test_the_last_chunk_comes_only_when_the_form_has_come_to_a_good_end() -> None:
     second = part("file", b"two")
     request, _ = request_of(form(part("file", b"one"), second))
-    sent = sent_file(request, "file", MOST)
+    sent = read(request)
     with pytest.raises(AppError) as caught:
         next(sent.chunks)
     assert caught.value.field_errors == {"file": ("Give it once.",)}
@@ -174,10 +179,10 @@ def test_headers_and_epilogue_without_end_are_malformed() -> None:
 
 def test_one_byte_too_many_is_refused_before_the_file_is_read() -> None:
     request, body = request_of(form(part("file", b"x" * MOST)))
-    assert len(b"".join(sent_file(request, "file", MOST).chunks)) == MOST
+    assert len(b"".join(read(request).chunks)) == MOST
     request, body = request_of(form(part("file", b"x" * (MOST + 1))))
     with pytest.raises(AppError) as caught:
-        sent_file(request, "file", MOST)
+        read(request)
     assert caught.value.code == "BODY_TOO_LARGE"
     assert body.taken < MOST
 
@@ -194,3 +199,10 @@ def test_one_byte_too_many_of_an_unknown_length_is_refused_when_it_comes() -> No
     assert failure(request).code == "BODY_TOO_LARGE"
     # The rest was left where it was.
     assert len(list(pieces)) >= 49
+
+
+def test_a_sender_that_is_never_silent_for_long_has_no_more_time_than_others() -> None:
+    request, _ = chunked(form(part("file", CONTENT)), size=1)
+    with pytest.raises(AppError) as caught:
+        read(request, seconds=0)
+    assert caught.value.code == "DEADLINE_EXCEEDED"
