@@ -31,10 +31,9 @@ from benchmarks.plan import StoreKind
 from benchmarks.ports import free_ports
 from benchmarks.processes import Program, Stack, environment
 from benchmarks.ratios import percentile
-from benchmarks.stores import BenchmarkStore, real_stores
+from benchmarks.stores import BenchmarkStore, migrate_store, real_stores
 from benchmarks.worker import ROOT, BenchmarkError
 from launcher.health import inner_tier_is_well
-from repository_tier.migrate import migrate
 from service_tier.event_consumer import EventConsumer
 from service_tier.repository import Repository, channel_settings
 from tier_runtime.channel import open_channel
@@ -178,7 +177,7 @@ def _append(plan: LagPlan, repository: Repository, lags: Lags) -> None:
 @contextmanager
 def _repository(store: BenchmarkStore, folder: Path) -> Iterator[Repository]:
     """Run a repository tier on the store, and give the service tier's way to it."""
-    migrate(store.database_url)
+    migrate_store(store, folder)
     (port,) = free_ports(1)
     url = f"grpc://127.0.0.1:{port}"
     settings = {

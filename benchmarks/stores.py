@@ -88,11 +88,12 @@ def populated(kind: StoreKind, count: int, folder: Path) -> Iterator[Populated]:
         yield Populated(kind, made, file, make, notes, pids)
 
 
-def _fill(store: BenchmarkStore, count: int, folder: Path) -> list[Person]:
-    # Here, because it names programs, which need a store.
-    from benchmarks.stacks import hop_layout  # noqa: PLC0415
+def migrate_store(store: BenchmarkStore, folder: Path) -> None:
+    """Make the tables of a store.
 
-    layout = hop_layout("grpc", store, folder)
+    Raises:
+        BenchmarkError: they cannot be made.
+    """
     migrated = subprocess.run(
         [sys.executable, "-m", "launcher.cli", "migrate"],
         env=environment({**store.environ(), "ARCANA_HOME": str(folder)}),
@@ -103,6 +104,14 @@ def _fill(store: BenchmarkStore, count: int, folder: Path) -> list[Person]:
     )
     if migrated.returncode != 0:
         raise BenchmarkError(f"the store cannot be migrated: {migrated.stdout}{migrated.stderr}")
+
+
+def _fill(store: BenchmarkStore, count: int, folder: Path) -> list[Person]:
+    # Here, because it names programs, which need a store.
+    from benchmarks.stacks import hop_layout  # noqa: PLC0415
+
+    layout = hop_layout("grpc", store, folder)
+    migrate_store(store, folder)
     with Stack("filling", layout.programs, folder):
         return people.create(layout.repository_url, count)
 

@@ -119,6 +119,7 @@ def access_table(settings: ControllerSettings) -> AccessTable:
             *_order_rpcs(),
             *_job_rpcs(),
             *_event_rpcs(),
+            *_file_rpcs(),
         )
     )
 
@@ -209,8 +210,18 @@ def _job_rpcs() -> Iterator[PublicRpc]:
         "GetDailyReport",
     ):
         yield PublicRpc(f"{PACKAGE}.JobService/{method}", Access.ADMIN)
+
+
 def _event_rpcs() -> Iterator[PublicRpc]:
     yield PublicRpc(f"{PACKAGE}.EventService/StreamEvents", Access.ADMIN, unbounded=True)
+
+
+def _file_rpcs() -> Iterator[PublicRpc]:
+    # A file of somebody else does not exist, says the service tier.
+    for method in ("UploadFile", "DownloadFile"):
+        yield _files(method, unbounded=True)
+    for method in ("GetFile", "ListFiles", "GetDownload", "DeleteFile"):
+        yield _files(method)
 
 
 def _auth(method: str, access: Access, *limits: LimitRule) -> PublicRpc:
@@ -227,6 +238,10 @@ def _products(method: str, access: Access, *, unbounded: bool = False) -> Public
 
 def _orders(method: str, access: Access) -> PublicRpc:
     return PublicRpc(f"{PACKAGE}.OrderService/{method}", access)
+
+
+def _files(method: str, *, unbounded: bool = False) -> PublicRpc:
+    return PublicRpc(f"{PACKAGE}.FileService/{method}", Access.SIGNED_IN, unbounded=unbounded)
 
 
 def _rule(name: str, rate: str, holder: Holder = Holder.ADDRESS) -> LimitRule:

@@ -25,6 +25,9 @@ _EVERYWHERE = tuple(
 )
 
 EXPOSED = (
+    "Accept-Ranges",
+    "Content-Disposition",
+    "Content-Range",
     "ETag",
     "Idempotent-Replay",
     "Location",
@@ -41,6 +44,8 @@ ALLOWED = (
     "If-Match",
     "If-None-Match",
     "Last-Event-ID",
+    "If-Range",
+    "Range",
     "X-Request-ID",
     "traceparent",
 )

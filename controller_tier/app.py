@@ -11,6 +11,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from controller_tier.answer_headers import install_cors, install_security_headers
 from controller_tier.authentication import Authentication
+from controller_tier.download_links import DownloadLinks
 from controller_tier.entrance import Entrance, make_access_feed, make_entrance
 from controller_tier.error_answers import ErrorAnswers
 from controller_tier.event_feeds import EventFeeds
@@ -25,6 +26,8 @@ from controller_tier.resources.auth_routes import (
 )
 from controller_tier.resources.docs import DocsViews, docs_resource, install_assets
 from controller_tier.resources.events import EventViews, events_resource
+from controller_tier.resources.file_routes import files_resource
+from controller_tier.resources.files import FileViews
 from controller_tier.resources.health import HealthViews, health_resource
 from controller_tier.resources.job_routes import jobs_resource, reports_resource
 from controller_tier.resources.jobs import JobViews
@@ -38,6 +41,7 @@ from controller_tier.routing import DayConverter, IdConverter, Router
 from controller_tier.service_channels import ServiceChannels
 from controller_tier.settings import ControllerSettings
 from controller_tier.stubs import ServiceTier, stubs_of
+from controller_tier.transfers import Transfers
 from tier_runtime.channel import open_channel
 from tier_runtime.clock import Clock, SystemClock
 from tier_runtime.ids import IdSource, Uuid7Source
@@ -51,10 +55,12 @@ def create_app(
     service: ServiceTier,
     *,
     entrance: Entrance,
+    download_secret: bytes,
     clock: Clock,
     ids: IdSource,
 ) -> Flask:
     """Return the application over a service tier. It starts nothing."""
+    links = DownloadLinks(download_secret, clock)
     router = Router(Authentication(entrance.admission), entrance.limits)
     app = _bare_app(settings)
     RequestScope(clock, ids, timeout_seconds=settings.request_timeout_seconds).install(app)
@@ -71,7 +77,9 @@ def create_app(
         longest_seconds=settings.event_stream_seconds,
     )
     app.extensions[CLOSE_FEEDS] = feeds.close
-    for resource in _resources(settings, service, entrance, docs, clock, feeds=feeds):
+    for resource in _resources(
+        settings, service, entrance, docs, links=links, feeds=feeds, clock=clock
+    ):
         api.register_blueprint(router.blueprint(resource))
     install_assets(app, docs)
     app.extensions["arcana.document"] = api.document
@@ -87,7 +95,14 @@ def unconnected_document() -> dict[str, Any]:
         entrance = make_entrance(
             settings, service, make_access_feed(settings, service, clock), clock
         )
-        app = create_app(settings, service, entrance=entrance, clock=clock, ids=Uuid7Source())
+        app = create_app(
+            settings,
+            service,
+            entrance=entrance,
+            download_secret=b"",
+            clock=clock,
+            ids=Uuid7Source(),
+        )
         document: dict[str, Any] = app.extensions["arcana.document"]()
     return document
 
@@ -120,15 +135,23 @@ def _resources(
     service: ServiceTier,
     entrance: Entrance,
     docs: DocsViews,
-    clock: Clock,
     *,
+    links: DownloadLinks,
     feeds: EventFeeds,
+    clock: Clock,
 ) -> tuple[Resource, ...]:
     auth = AuthViews(service.auth, service.users, entrance.keys)
     users = UserViews(service.users, require_if_match=settings.require_if_match)
     products = ProductViews(service.products, require_if_match=settings.require_if_match)
     orders = OrderViews(service.orders, require_if_match=settings.require_if_match)
     jobs = JobViews(service.jobs)
+    files = FileViews(
+        service.files,
+        links,
+        Transfers(clock, seconds=settings.transfer_timeout_seconds, most=settings.transfers),
+        clock,
+        require_if_match=settings.require_if_match,
+    )
     health = HealthViews(service.health, service.breakers, clock, version=_version())
     rpcs = entrance.rpcs
     return (
@@ -141,6 +164,7 @@ def _resources(
         jobs_resource(jobs, rpcs),
         reports_resource(jobs, rpcs),
         events_resource(EventViews(feeds, entrance.admission), rpcs),
+        files_resource(files, rpcs),
         account_settings_resource(auth, rpcs),
         keys_resource(auth, rpcs),
         health_resource(health),

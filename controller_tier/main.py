@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -22,6 +23,7 @@ from tier_runtime.clock import SystemClock
 from tier_runtime.http_server import WebServerSettings, WorkerApp, serve_http
 from tier_runtime.ids import Uuid7Source
 from tier_runtime.logs import configure_logging, get_logger
+from tier_runtime.secrets import read_or_create_secret
 from tier_runtime.settings import load
 from tier_runtime.startup import run_main
 
@@ -71,7 +73,7 @@ def make_worker_app(
     With an address it serves the public gRPC API there as well, from now on until it is closed.
 
     Raises:
-        StartupError: the address cannot be listened on.
+        StartupError: the address cannot be listened on, or the secret of links not be kept.
     """
     clock, ids = SystemClock(), Uuid7Source()
     with ExitStack() as closing:
@@ -85,7 +87,14 @@ def make_worker_app(
         )
         feed = make_access_feed(settings, service, clock)
         entrance = make_entrance(settings, service, feed, clock)
-        app = create_app(settings, service, entrance=entrance, clock=clock, ids=ids)
+        app = create_app(
+            settings,
+            service,
+            entrance=entrance,
+            download_secret=read_download_secret(settings),
+            clock=clock,
+            ids=ids,
+        )
         feed.start()
         closing.callback(feed.stop)
         # A stream of events would hold the stop up for minutes.
@@ -103,6 +112,21 @@ def make_worker_app(
             server.begin_stop(settings.drain_seconds)
 
         return WorkerApp(app, closing.pop_all().close, begin_stop)
+
+
+def read_download_secret(settings: ControllerSettings) -> bytes:
+    """Return the secret that signs links to download files, made first where none is set.
+
+    Raises:
+        StartupError: it cannot be read or made.
+    """
+    if settings.download_secret is not None:
+        return settings.download_secret.get_secret_value().encode()
+    return read_or_create_secret(
+        settings.arcana_home / "keys" / "download_secret",
+        # Text, so that the file can also be named by DOWNLOAD_SECRET_FILE.
+        lambda: secrets.token_urlsafe(48).encode(),
+    )
 
 
 if __name__ == "__main__":

@@ -26,6 +26,20 @@ lists the codes that it can have. Sign in by `POST /api/v1/auth/login` and send 
 _TEXT = {"type": "string"}
 
 HEADERS: dict[str, dict[str, Any]] = {
+    "Accept-Ranges": {
+        "description": "`bytes`: a part can be asked for by Range.",
+        "schema": {"type": "string", "enum": ["bytes"]},
+    },
+    "Content-Disposition": {
+        "description": "`attachment`, with the file's name (RFC 6266).",
+        "schema": _TEXT,
+        "example": "attachment; filename=invoice.pdf",
+    },
+    "Content-Range": {
+        "description": "Which part this is of how many bytes (RFC 9110, section 14.4).",
+        "schema": _TEXT,
+        "example": "bytes 0-99/2048",
+    },
     "ETag": {
         "description": "The version of the resource, for If-Match and If-None-Match.",
         "schema": _TEXT,

@@ -7,6 +7,7 @@ from typing import Any
 
 from controller_tier.access_table import Access
 from controller_tier.json_body import MERGE_PATCH_TYPE
+from controller_tier.multipart import FORM_TYPE
 from controller_tier.operations import Answer, Operation
 from controller_tier.problems import PROBLEM_TYPE, phrase_of, problem_type, status_of
 from tier_runtime.catalogue import CATALOGUE
@@ -63,6 +64,9 @@ def complete(document: dict[str, Any], operation: Operation) -> dict[str, Any]:
         document["requestBody"]["required"] = False
     if operation.method == "PATCH" and content:
         content[MERGE_PATCH_TYPE] = dict(content["application/json"])
+    if operation.form is not None:
+        form = {"schema": dict(operation.form)}
+        described["requestBody"] = {"required": True, "content": {FORM_TYPE: form}}
     return {**document, **described, "parameters": parameters}
 
 
@@ -88,7 +92,7 @@ def problem_codes(operation: Operation) -> list[str]:
     """Return every code that the operation can answer with, in the catalogue's order."""
     # Any request may have waited too long for a thread.
     codes = {*operation.problems, "INTERNAL_ERROR", "SERVICE_UNAVAILABLE"}
-    if operation.body is not None:
+    if operation.takes_body:
         codes.update(_BODY_PROBLEMS)
     if operation.query is not None or operation.parameters or _takes_headers(operation):
         codes.add("VALIDATION_FAILED")
@@ -151,7 +155,7 @@ def _responses(operation: Operation) -> dict[str, Any]:
 def _uncounted_codes(operation: Operation) -> set[str]:
     """Return the codes that may come before a request is counted against its limits."""
     codes = {"INTERNAL_ERROR", "SERVICE_UNAVAILABLE"}
-    if operation.body is not None:
+    if operation.takes_body:
         codes.update(_BODY_PROBLEMS)
     if operation.query is not None or operation.parameters:
         codes.add("VALIDATION_FAILED")
@@ -169,7 +173,7 @@ def _answer(answer: Answer, general: list[str]) -> dict[str, Any]:
         content: dict[str, Any] = {"schema": answer.schema}
         if answer.example is not None:
             content["example"] = answer.example
-        document["content"] = {answer.content_type: content}
+        document["content"] = {each: dict(content) for each in answer.content_types}
     return document
 
 

@@ -28,7 +28,7 @@ class Answer:
     schema: type[Schema] | Mapping[str, Any] | None = None
     example: Any = None
     headers: tuple[str, ...] = ()
-    content_type: str = "application/json"
+    content_types: tuple[str, ...] = ("application/json",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,8 @@ class Operation:
     rpc: PublicRpc | None = None
     body: type[Schema] | None = None
     body_example: Any = None
+    # The schema of a form that the view reads itself, as it comes; then there is no `body`.
+    form: Mapping[str, Any] | None = None
     query: type[Schema] | None = None
     problems: tuple[str, ...] = ()
     # Takes Idempotency-Key.
@@ -60,13 +62,15 @@ class Operation:
     # Takes If-None-Match, or If-Match.
     conditional_read: bool = False
     conditional_write: bool = False
+    # Lets everyone in who follows a link of ours, which says on whose behalf: the view reads it.
+    by_link: bool = False
     # Asks the service tier, so it can be unavailable or late.
     hops: bool = True
 
     @property
     def access(self) -> Access:
         """Who may call."""
-        return Access.EVERYONE if self.rpc is None else self.rpc.access
+        return Access.EVERYONE if self.rpc is None or self.by_link else self.rpc.access
 
     @property
     def limits(self) -> tuple[LimitRule, ...]:
@@ -77,6 +81,11 @@ class Operation:
     def days(self) -> frozenset[str]:
         """The names of those parameters that are days, and no ids."""
         return frozenset(_DAY.findall(self.path))
+
+    @property
+    def takes_body(self) -> bool:
+        """Whether a request of it has a body."""
+        return self.body is not None or self.form is not None
 
     @property
     def parameters(self) -> tuple[str, ...]:

@@ -49,6 +49,7 @@ CODE_STATUS: Mapping[str, int] = MappingProxyType(
         "NOT_ACCEPTABLE": 406,
         "BODY_TOO_LARGE": 413,
         "UNSUPPORTED_MEDIA_TYPE": 415,
+        "RANGE_NOT_SATISFIABLE": 416,
         "IDEMPOTENCY_KEY_REUSED": 422,
         "PRECONDITION_REQUIRED": 428,
     }
@@ -66,7 +67,7 @@ _FRAMEWORK_CODES: Mapping[int, str] = MappingProxyType(
         406: "NOT_ACCEPTABLE",
         413: "BODY_TOO_LARGE",
         415: "UNSUPPORTED_MEDIA_TYPE",
-        416: MALFORMED_REQUEST,
+        416: "RANGE_NOT_SATISFIABLE",
         500: "INTERNAL_ERROR",
         503: "SERVICE_UNAVAILABLE",
         504: "DEADLINE_EXCEEDED",
@@ -90,6 +91,8 @@ _EDGE_NAMES: Mapping[str, str] = MappingProxyType(
         "created_before_time": "created_before",
         "currency_code": "currency",
         # As a filter it is a parameter of its own, and elsewhere the id in the path.
+        "file_id": "id",
+        "filename": "file",
         "filter.user_id": "user_id",
         "max_price_minor": "max_price",
         "min_price_minor": "min_price",

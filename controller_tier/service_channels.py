@@ -11,8 +11,9 @@ import grpc
 
 from arcana.service.v1 import (
     auth_service_pb2,
-    job_service_pb2,
     event_service_pb2,
+    file_service_pb2,
+    job_service_pb2,
     order_service_pb2,
     product_service_pb2,
     rate_limit_service_pb2,
@@ -36,6 +37,7 @@ SERVICE_NAMES: Mapping[str, str] = MappingProxyType(
         "orders": order_service_pb2.DESCRIPTOR.services_by_name["OrderService"].full_name,
         "jobs": job_service_pb2.DESCRIPTOR.services_by_name["JobService"].full_name,
         "events": event_service_pb2.DESCRIPTOR.services_by_name["EventService"].full_name,
+        "files": file_service_pb2.DESCRIPTOR.services_by_name["FileService"].full_name,
     }
 )
 
@@ -49,6 +51,10 @@ READ_METHODS = (
     "arcana.service.v1.JobService/GetJob",
     "arcana.service.v1.JobService/ListJobs",
     "arcana.service.v1.EventService/StreamEvents",
+    "arcana.service.v1.FileService/DownloadFile",
+    "arcana.service.v1.FileService/GetDownload",
+    "arcana.service.v1.FileService/GetFile",
+    "arcana.service.v1.FileService/ListFiles",
     "arcana.service.v1.OrderService/GetOrder",
     "arcana.service.v1.OrderService/ListOrders",
     "arcana.service.v1.ProductService/BatchGetProducts",

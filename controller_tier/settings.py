@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import ClassVar, Literal
 
 from pydantic import Field, SecretStr, field_validator
@@ -21,7 +22,7 @@ MAX_WINDOW_SECONDS = 86_400
 # What the address of SERVICE_URL is called beside the single services.
 DEFAULT_NEIGHBOUR = "service"
 # The services that can have an address of their own.
-_SERVICES = ("auth", "users", "rate_limits", "products", "orders", "jobs", "events")
+_SERVICES = ("auth", "users", "rate_limits", "products", "orders", "jobs", "events", "files")
 
 
 class ControllerSettings(TierSettings):
@@ -135,7 +136,32 @@ class ControllerSettings(TierSettings):
         description="The deadline of a request, set at the edge, in seconds.",
     )
     max_body_bytes: int = Field(
-        default=1_048_576, ge=1, description="Largest body of a request, in bytes."
+        default=1_048_576,
+        ge=1,
+        description="Largest body of a request, in bytes; a file may be larger than that.",
+    )
+    transfer_timeout_seconds: float = Field(
+        default=300.0,
+        gt=0,
+        # Connections between the tiers give what is in flight a little more than that.
+        le=300,
+        description="How long the upload or the download of a file may take, in seconds.",
+    )
+    web_max_transfers: int = Field(
+        default=0,
+        ge=0,
+        le=512,
+        description="Uploads and downloads that one worker serves at the same time; 0 means half "
+        "of WEB_THREADS.",
+    )
+    arcana_home: Path = Field(
+        default=Path(".arcana"),
+        description="The folder in which a secret is kept that is made on first start.",
+    )
+    download_secret: SecretStr | None = Field(
+        default=None,
+        description="Signs links to download files, 32 bytes or more; when not set, it is made "
+        "under ARCANA_HOME/keys. All replicas need the same.",
     )
     trusted_proxies: int = Field(
         default=0,
@@ -252,6 +278,18 @@ class ControllerSettings(TierSettings):
         if match is None or int(match[2]) > MAX_WINDOW_SECONDS:
             raise ValueError("is not count/seconds, such as 30/60, with at most 86400 seconds")
         return text
+
+    @property
+    def transfers(self) -> int:
+        """How many uploads and downloads one worker serves at the same time."""
+        return self.web_max_transfers or max(self.web_threads // 2, 1)
+
+    @field_validator("download_secret")
+    @classmethod
+    def _is_long_enough(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret is not None and len(secret.get_secret_value().encode()) < MIN_SECRET_BYTES:
+            raise ValueError(f"must have {MIN_SECRET_BYTES} bytes or more")
+        return secret
 
     def neighbour_of(self, service: str) -> tuple[str, str]:
         """Return what the address of a service is called, and its URL.

@@ -20,16 +20,22 @@ from arcana.service.v1 import (
 )
 from arcana.service.v1 import (
     auth_service_pb2_grpc,
-    job_service_pb2_grpc,
     event_service_pb2_grpc,
+    file_service_pb2_grpc,
+    job_service_pb2_grpc,
     order_service_pb2_grpc,
     product_service_pb2_grpc,
     rate_limit_service_pb2_grpc,
     user_service_pb2_grpc,
 )
 from arcana.service.v1 import (
-    job_service_pb2 as jobs_pb2,
     event_service_pb2 as events_pb2,
+)
+from arcana.service.v1 import (
+    file_service_pb2 as files_pb2,
+)
+from arcana.service.v1 import (
+    job_service_pb2 as jobs_pb2,
 )
 from arcana.service.v1 import (
     order_service_pb2 as orders_pb2,
@@ -45,6 +51,7 @@ from arcana.service.v1 import (
 )
 from controller_tier.service_channels import SERVICE_NAMES, ServiceChannels
 from tier_runtime.errors import AppError
+from tier_runtime.upstream import TakesStream
 
 
 class AuthStub(Protocol):
@@ -178,12 +185,38 @@ class JobStub(Protocol):
     def GetDailyReport(
         self, request: jobs_pb2.GetDailyReportRequest
     ) -> jobs_pb2.GetDailyReportResponse: ...
+
+
 class EventStub(Protocol):
     """The methods of arcana.service.v1.EventService. All raise AppError."""
 
     def StreamEvents(
         self, request: events_pb2.StreamEventsRequest
     ) -> Iterator[events_pb2.StreamEventsResponse]: ...
+
+
+class Downloading(Protocol):
+    """The bytes of a file on their way. Iterating raises AppError."""
+
+    def __next__(self) -> files_pb2.DownloadFileResponse: ...
+    def __iter__(self) -> Iterator[files_pb2.DownloadFileResponse]: ...
+    def cancel(self) -> bool: ...
+
+
+class FileStub(Protocol):
+    """The methods of arcana.service.v1.FileService. All raise AppError."""
+
+    @property
+    def UploadFile(
+        self,
+    ) -> TakesStream[files_pb2.UploadFileRequest, files_pb2.UploadFileResponse]: ...
+    def GetFile(self, request: files_pb2.GetFileRequest) -> files_pb2.GetFileResponse: ...
+    def ListFiles(self, request: files_pb2.ListFilesRequest) -> files_pb2.ListFilesResponse: ...
+    def GetDownload(
+        self, request: files_pb2.GetDownloadRequest
+    ) -> files_pb2.GetDownloadResponse: ...
+    def DownloadFile(self, request: files_pb2.DownloadFileRequest) -> Downloading: ...
+    def DeleteFile(self, request: files_pb2.DeleteFileRequest) -> files_pb2.DeleteFileResponse: ...
 
 
 class RateLimitStub(Protocol):
@@ -216,6 +249,7 @@ class ServiceTier:
     orders: OrderStub
     jobs: JobStub
     events: EventStub
+    files: FileStub
     rate_limits: RateLimitStub
     health: HealthStub
     breakers: Callable[[], Mapping[str, str]] = dict
@@ -251,6 +285,7 @@ def stubs_of(channels: ServiceChannels) -> ServiceTier:
         orders=order_service_pb2_grpc.OrderServiceStub(channels.of(SERVICE_NAMES["orders"])),
         jobs=job_service_pb2_grpc.JobServiceStub(channels.of(SERVICE_NAMES["jobs"])),
         events=event_service_pb2_grpc.EventServiceStub(channels.of(SERVICE_NAMES["events"])),
+        files=file_service_pb2_grpc.FileServiceStub(channels.of(SERVICE_NAMES["files"])),
         rate_limits=rate_limit_service_pb2_grpc.RateLimitServiceStub(
             channels.of(SERVICE_NAMES["rate_limits"])
         ),

@@ -18,7 +18,7 @@ Mode = Literal["monolithic", "layered", "microservices"]
 Protocol = Literal["grpc", "http"]
 
 # The services of the service tier, as SERVICES and SERVICE_URLS call them.
-SERVICES = ("auth", "users", "rate_limits", "products", "orders", "jobs", "events")
+SERVICES = ("auth", "users", "rate_limits", "products", "orders", "jobs", "events", "files")
 # The one that accounts are made by, and the one that the worker hands jobs to.
 ACCOUNTS_SERVICE = "users"
 JOBS_SERVICE = "jobs"

@@ -44,7 +44,7 @@ _PLACES: Mapping[ProgramName, _Place] = {
 _NEEDED_BY: Mapping[tuple[str, ...], frozenset[str]] = {
     ("JWT_SECRET", "JWT_SECRET_FILE", "JWT_SIGNING_KEY_FILE"): frozenset({"auth"}),
     ("TOKEN_SECRET", "TOKEN_SECRET_FILE"): frozenset(
-        {"auth", "users", "products", "orders", "jobs"}
+        {"auth", "users", "products", "orders", "jobs", "files"}
     ),
     ("SMTP_URL", "SMTP_URL_FILE", "USER_SYNC_TOKEN", "USER_SYNC_TOKEN_FILE"): frozenset({"jobs"}),
 }

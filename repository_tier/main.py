@@ -15,6 +15,7 @@ from arcana.repository.v1.cleanup_repository_pb2_grpc import (
     add_CleanupRepositoryServicer_to_server,
 )
 from arcana.repository.v1.event_repository_pb2_grpc import add_EventRepositoryServicer_to_server
+from arcana.repository.v1.file_repository_pb2_grpc import add_FileRepositoryServicer_to_server
 from arcana.repository.v1.job_repository_pb2_grpc import add_JobRepositoryServicer_to_server
 from arcana.repository.v1.order_repository_pb2_grpc import add_OrderRepositoryServicer_to_server
 from arcana.repository.v1.product_repository_pb2_grpc import (
@@ -33,6 +34,8 @@ from arcana.repository.v1.user_repository_pb2_grpc import add_UserRepositoryServ
 from arcana.repository.v1.user_sync_repository_pb2_grpc import (
     add_UserSyncRepositoryServicer_to_server,
 )
+from repository_tier.blobs.folder import FolderBlobs
+from repository_tier.blobs.store import BlobStore
 from repository_tier.cache.entry import CacheStore
 from repository_tier.cache.memory_store import MemoryStore
 from repository_tier.cache.message_cache import CacheTimes, MessageCache
@@ -42,17 +45,20 @@ from repository_tier.daily_reports import DailyReports
 from repository_tier.database import Database
 from repository_tier.embedded_file import own
 from repository_tier.engine import PoolSettings, make_engines, sqlite_file
-from repository_tier.expired import Expired
-from repository_tier.jobs.attempts import Attempts
-from repository_tier.jobs.broker import Broker, BrokerAddress
-from repository_tier.jobs.enqueueing import Enqueueing
-from repository_tier.jobs.lists import JobLists
-from repository_tier.jobs.publishing import Publisher, Sweep
 from repository_tier.event_lag import EventLag
 from repository_tier.event_log.log import EventLog, RetryRule
 from repository_tier.event_log.redis_log import RedisLog
 from repository_tier.event_log.table_log import TableLog
 from repository_tier.event_streams import EventStreams
+from repository_tier.expired import Expired
+from repository_tier.file_lists import FileLists
+from repository_tier.file_removal import FileRemoval
+from repository_tier.file_uploads import FileUploads
+from repository_tier.jobs.attempts import Attempts
+from repository_tier.jobs.broker import Broker, BrokerAddress
+from repository_tier.jobs.enqueueing import Enqueueing
+from repository_tier.jobs.lists import JobLists
+from repository_tier.jobs.publishing import Publisher, Sweep
 from repository_tier.one_time_tokens import OneTimeTokens
 from repository_tier.order_lists import OrderLists
 from repository_tier.orders import Orders
@@ -63,6 +69,7 @@ from repository_tier.product_directory import PRODUCTS, ProductDirectory
 from repository_tier.product_search import ProductSearch
 from repository_tier.profiles import Profiles
 from repository_tier.rate_limits import RateLimits, redis_counters
+from repository_tier.relay import Relay, RelaySettings
 from repository_tier.revisions import (
     current_revision,
     is_known,
@@ -75,8 +82,8 @@ from repository_tier.servicers.background_servicers import (
     ReportServicer,
     UserSyncServicer,
 )
-from repository_tier.relay import Relay, RelaySettings
 from repository_tier.servicers.event_servicer import EventServicer
+from repository_tier.servicers.file_servicer import FileServicer
 from repository_tier.servicers.job_servicer import JobServicer
 from repository_tier.servicers.order_servicer import OrderServicer
 from repository_tier.servicers.product_servicer import ProductServicer
@@ -85,7 +92,7 @@ from repository_tier.servicers.session_servicer import SessionServicer
 from repository_tier.servicers.user_servicer import UserServicer
 from repository_tier.session_lists import SessionLists
 from repository_tier.sessions import Sessions
-from repository_tier.settings import RepositorySettings
+from repository_tier.settings import BucketPlace, RepositorySettings
 from repository_tier.stock import Stock
 from repository_tier.totals import Totals
 from repository_tier.user_accounts import UserAccounts
@@ -148,6 +155,7 @@ def assemble(settings: RepositorySettings, clock: Clock, random: Random, ids: Id
         connect_seconds=settings.database_connect_timeout_seconds,
         io_seconds=settings.database_io_timeout_seconds,
     )
+    blobs = open_blobs(settings)
     engines = make_engines(settings.database(), pool)
     require_revision(engines.readers, settings.database())
     database = Database(engines, clock, random)
@@ -205,6 +213,12 @@ def assemble(settings: RepositorySettings, clock: Clock, random: Random, ids: Id
         JobLists(database, totals),
         Attempts(database, clock, random, publisher.tell),
     )
+    removal = FileRemoval(database, blobs, clock)
+    files = FileServicer(
+        FileLists(database, blobs, totals, clock),
+        FileUploads(database, blobs, removal, clock),
+        removal,
+    )
 
     health = HealthBoard()
     event_log = make_event_log(settings, database, clock, random)
@@ -248,6 +262,10 @@ def assemble(settings: RepositorySettings, clock: Clock, random: Random, ids: Id
             partial(add_OrderRepositoryServicer_to_server, orders),
         ),
         Registration(
+            "arcana.repository.v1.FileRepository",
+            partial(add_FileRepositoryServicer_to_server, files),
+        ),
+        Registration(
             "arcana.repository.v1.EventRepository",
             partial(add_EventRepositoryServicer_to_server, events),
         ),
@@ -282,7 +300,15 @@ def assemble(settings: RepositorySettings, clock: Clock, random: Random, ids: Id
     return Tier(
         registrations,
         health,
-        [publisher.stop, relay.stop, broker.close, event_log.close, store.close, database.close],
+        [
+            publisher.stop,
+            relay.stop,
+            broker.close,
+            event_log.close,
+            store.close,
+            blobs.close,
+            database.close,
+        ],
         [publisher.start, relay.start],
     )
 
@@ -303,6 +329,22 @@ def make_event_log(
     return RedisLog(
         client, database, clock, random, retry=retry, max_length=settings.event_stream_length
     )
+
+
+def open_blobs(settings: RepositorySettings) -> BlobStore:
+    """Return the place of the files' bytes.
+
+    Raises:
+        StartupError: it is a folder that cannot be written to.
+    """
+    place = settings.blobs()
+    if not isinstance(place, BucketPlace):
+        return FolderBlobs.open(place.path)
+    # An extra that most installations do without.
+    from repository_tier.blobs.s3 import S3Blobs, connect_s3  # noqa: PLC0415 - see above.
+
+    client = connect_s3(place.endpoint_url, settings.threads() + settings.repository_max_streams)
+    return S3Blobs(client, place.bucket, place.prefix)
 
 
 def require_revision(engine: Engine, database_url: str) -> None:

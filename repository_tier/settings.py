@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import ClassVar
+from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 from sqlalchemy.engine import URL, make_url
@@ -21,6 +23,24 @@ SQLITE_THREADS = 4
 SERVER_THREADS = 16
 _RESERVED = frozenset("@:/")
 _CACHES = ("redis", "rediss", "unix")
+_S3 = "s3"
+_BLOB_SCHEMES = ("file", _S3)
+
+
+@dataclass(frozen=True, slots=True)
+class FolderPlace:
+    """A folder of this machine."""
+
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class BucketPlace:
+    """A part of a bucket of an object store; an empty endpoint is Amazon's own."""
+
+    endpoint_url: str
+    bucket: str
+    prefix: str
 
 
 class RepositorySettings(ServedSettings):
@@ -43,13 +63,31 @@ class RepositorySettings(ServedSettings):
         description="`redis://host:port/number` of the cache; inside this process when unset.",
     )
 
+    blob_url: str = Field(
+        default="",
+        description="Where the bytes of uploaded files lie: `file:///path` or "
+        "`s3://bucket/prefix`; the folder `files` under ARCANA_HOME when unset. Processes of "
+        "several machines need an object store or a shared folder.",
+    )
+    s3_endpoint_url: str = Field(
+        default="",
+        description="The object store of an `s3://` BLOB_URL, such as `https://minio.example.org`; "
+        "Amazon's own when unset. Region and credentials are found as AWS's tools find theirs.",
+    )
+
     repository_threads: int = Field(
         default=0,
         ge=0,
         le=256,
-        description="RPCs that are worked on at the same time, at least 4; 0 means 4 on SQLite, "
-        "where more of them only take turns at one interpreter's lock, and 16 on a server, which "
-        "they wait for.",
+        description="RPCs that are worked on at the same time, at least 4, besides streams: these "
+        "have threads of their own. 0 means 4 on SQLite, where more of them only take turns at one "
+        "interpreter's lock, and 16 on a server, which they wait for.",
+    )
+    repository_max_streams: int = Field(
+        default=32,
+        ge=1,
+        le=256,
+        description="Streams open at the same time: files that come or go.",
     )
     repository_max_concurrent_rpcs: int = Field(
         default=256, ge=1, le=10_000, description="RPCs beyond which new ones are refused at once."
@@ -193,6 +231,30 @@ class RepositorySettings(ServedSettings):
                 raise ValueError(f"must be a URL with one of {', '.join(_CACHES)}")
         return url
 
+    @field_validator("blob_url")
+    @classmethod
+    def _is_a_place(cls, url: str) -> str:
+        if not url:
+            return url
+        parts = urlsplit(url)
+        if parts.scheme not in _BLOB_SCHEMES or parts.query or parts.fragment:
+            raise ValueError("must be file:///path or s3://bucket/prefix")
+        if parts.scheme == _S3:
+            if not parts.hostname:
+                raise ValueError("must name a bucket, as in s3://bucket/prefix")
+            if find_spec("boto3") is None:
+                raise ValueError("needs boto3: install arcana[s3]")
+        elif parts.netloc or not parts.path.strip("/"):
+            raise ValueError("must name a folder of this machine, as in file:///var/lib/arcana")
+        return url
+
+    @field_validator("s3_endpoint_url")
+    @classmethod
+    def _is_an_endpoint(cls, url: str) -> str:
+        if url and (urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname):
+            raise ValueError("must be http://host[:port] or https://host[:port]")
+        return url
+
     def _pools_starve_threads(self) -> str | None:
         if self.database_pool_size >= self.threads():
             return None
@@ -234,11 +296,20 @@ class RepositorySettings(ServedSettings):
         """Return the URL of Redis, with its password; empty for the cache in this process."""
         return "" if self.redis_url is None else self.redis_url.get_secret_value()
 
+    def blobs(self) -> FolderPlace | BucketPlace:
+        """Return where the bytes of files lie."""
+        parts = urlsplit(self.blob_url)
+        if parts.scheme == _S3:
+            return BucketPlace(self.s3_endpoint_url, parts.netloc, parts.path)
+        if parts.scheme:
+            return FolderPlace(Path(unquote(parts.path)))
+        return FolderPlace(self.arcana_home.absolute() / "files")
+
     def grpc(self) -> GrpcServerSettings:
         """Return how the server is built.
 
-        Streams of events stay open for minutes and hardly use the database, so they have threads
-        of their own on top of those for everything else.
+        Streams of events stay open for minutes and hardly use the database, and those of files
+        are as slow as who reads them: all have threads on top of those for everything else.
         """
         streams = {
             "/arcana.repository.v1.EventRepository/ConsumeEvents": self.event_max_consumers,
@@ -246,10 +317,10 @@ class RepositorySettings(ServedSettings):
         }
         return GrpcServerSettings(
             bind=self.repository_bind,
-            threads=self.threads() + sum(streams.values()),
-            max_open_streams=self.threads() // 2,
-            max_open_streams_of=streams,
+            threads=self.threads() + self.repository_max_streams + sum(streams.values()),
             max_concurrent_rpcs=self.repository_max_concurrent_rpcs,
+            max_open_streams=self.repository_max_streams,
+            max_open_streams_of=streams,
             drain_seconds=self.repository_drain_seconds,
             default_deadline_seconds=self.repository_default_deadline_seconds,
             reflection=self.grpc_reflection,

@@ -14,6 +14,7 @@ from tier_runtime.timestamps import timestamp_from
 USER = "user"
 PRODUCT = "product"
 ORDER = "order"
+FILE = "file"
 # A sign-in that belongs to no account is a thing of its own.
 LOGIN_ATTEMPT = "login_attempt"
 
@@ -134,6 +135,19 @@ class Events:
         """An order was paid, shipped, delivered or cancelled, and the event is called so."""
         return self._of_order(call, f"order.{to}", order_id, user_id)
 
+    def file_uploaded(
+        self, call: Call, *, file_id: str, user_id: str, size_bytes: int
+    ) -> domain_event_pb2.DomainEvent:
+        """A file is there."""
+        facts = {"size_bytes": str(size_bytes)}
+        return self._of_file(call, "file.uploaded", file_id, user_id, **facts)
+
+    def file_deleted(
+        self, call: Call, *, file_id: str, user_id: str
+    ) -> domain_event_pb2.DomainEvent:
+        """A file is gone; `user_id` is who uploaded it."""
+        return self._of_file(call, "file.deleted", file_id, user_id)
+
     def _of_user(
         self, call: Call, event_type: str, user_id: str, **facts: str
     ) -> domain_event_pb2.DomainEvent:
@@ -150,6 +164,12 @@ class Events:
     ) -> domain_event_pb2.DomainEvent:
         payload = {"order_id": order_id, "user_id": user_id, **facts}
         return self._made(call, event_type, ORDER, order_id, payload)
+
+    def _of_file(
+        self, call: Call, event_type: str, file_id: str, user_id: str, **facts: str
+    ) -> domain_event_pb2.DomainEvent:
+        payload = {"file_id": file_id, "user_id": user_id, **facts}
+        return self._made(call, event_type, FILE, file_id, payload)
 
     def _made(
         self,

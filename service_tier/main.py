@@ -7,14 +7,15 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
+from functools import cache, partial
 
 import grpc
 
 from arcana.service.v1 import (
     auth_service_pb2_grpc,
-    job_service_pb2_grpc,
     event_service_pb2_grpc,
+    file_service_pb2_grpc,
+    job_service_pb2_grpc,
     order_service_pb2_grpc,
     product_service_pb2_grpc,
     rate_limit_service_pb2_grpc,
@@ -31,6 +32,7 @@ from service_tier.external_directory import DirectoryAddress, HttpDirectory
 from service_tier.hashing import HashSlots, PasswordFunction, PasswordHasher, WerkzeugFunction
 from service_tier.idempotency import IdempotencyKeys
 from service_tier.jobs.bulk_email import BulkEmail
+from service_tier.jobs.cleanup_files import CleanupFiles
 from service_tier.jobs.cleanup_tokens import CleanupTokens
 from service_tier.jobs.daily_report import DailyReport
 from service_tier.jobs.running import JobRunner
@@ -47,16 +49,18 @@ from service_tier.neighbours import add_repository_probes
 from service_tier.one_time_tokens import OneTimeTokens
 from service_tier.repository import Repository, channel_settings
 from service_tier.servicers.auth import AuthServicer
-from service_tier.servicers.jobs import JobServicer
 from service_tier.servicers.events import EventServicer
+from service_tier.servicers.files import FileServicer
+from service_tier.servicers.jobs import JobServicer
 from service_tier.servicers.orders import OrderServicer
 from service_tier.servicers.products import ProductServicer
 from service_tier.servicers.rate_limits import RateLimitServicer
 from service_tier.servicers.users import UserServicer
-from service_tier.settings import MAX_ACCESS_TOKEN_EXPIRES, ServiceSettings
+from service_tier.settings import MAX_ACCESS_TOKEN_EXPIRES, ServiceName, ServiceSettings
 from service_tier.usecases.access_changes import AccessFeed
-from service_tier.usecases.jobs import Jobs
 from service_tier.usecases.event_stream import EventStream
+from service_tier.usecases.files import Files
+from service_tier.usecases.jobs import Jobs
 from service_tier.usecases.orders import Orders
 from service_tier.usecases.passwords import Passwords
 from service_tier.usecases.placing import OrderPlacing
@@ -68,6 +72,7 @@ from service_tier.usecases.registration import Registration as AccountRegistrati
 from service_tier.usecases.sessions import Sessions
 from service_tier.usecases.sign_in import SignIn
 from service_tier.usecases.stock import Stock
+from service_tier.usecases.uploads import Uploads
 from service_tier.usecases.user_changes import UserChanges
 from service_tier.usecases.users import Users
 from service_tier.usecases.verification import Verification
@@ -138,30 +143,29 @@ def make_services(
     Raises:
         StartupError: keys or secrets cannot be read or made.
     """
-    registrations = []
-    wanted = set(settings.services)
     events = Events(clock, ids)
-    if wanted & {"auth", "users"}:
-        parts = _AccountParts.of(
+
+    @cache
+    def accounts() -> _AccountParts:
+        return _AccountParts.of(
             settings, repository, password_function, events=events, clock=clock, ids=ids
         )
-        if "auth" in wanted:
-            registrations.append(_auth_service(settings, parts))
-        if "users" in wanted:
-            registrations.append(_user_service(parts))
-    if "rate_limits" in wanted:
-        registrations.append(_rate_limit_service(repository))
-    if wanted & {"products", "orders"}:
-        idempotency = IdempotencyKeys(read_token_secret(settings))
-        if "products" in wanted:
-            registrations.append(_product_service(repository, events, ids, idempotency))
-        if "orders" in wanted:
-            registrations.append(_order_service(repository, events, ids, idempotency))
-    if "jobs" in wanted:
-        registrations.append(_job_service(settings, repository, clock, ids))
-    if "events" in wanted:
-        registrations.append(_event_service(EventStream(repository, is_draining)))
-    return registrations
+
+    @cache
+    def idempotency() -> IdempotencyKeys:
+        return IdempotencyKeys(read_token_secret(settings))
+
+    makers: dict[ServiceName, Callable[[], Registration]] = {
+        "auth": lambda: _auth_service(settings, accounts()),
+        "users": lambda: _user_service(accounts()),
+        "rate_limits": lambda: _rate_limit_service(repository),
+        "products": lambda: _product_service(repository, events, ids, idempotency()),
+        "orders": lambda: _order_service(repository, events, ids, idempotency()),
+        "jobs": lambda: _job_service(settings, repository, clock, ids),
+        "events": lambda: _event_service(EventStream(repository, is_draining)),
+        "files": lambda: _file_service(settings, repository, events, ids, idempotency()),
+    }
+    return [make() for name, make in makers.items() if name in settings.services]
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,6 +361,7 @@ def _job_handlers(
         JobName.BULK_EMAIL: BulkEmail(repository, MailJobs(ids)),
         JobName.SYNC_USERS: SyncUsers(repository, make_directory(settings)),
         JobName.CLEANUP_TOKENS: CleanupTokens(repository),
+        JobName.CLEANUP_FILES: CleanupFiles(repository),
         JobName.DAILY_REPORT: DailyReport(repository),
     }
 
@@ -382,6 +387,22 @@ def _event_service(stream: EventStream) -> Registration:
     return Registration(
         "arcana.service.v1.EventService",
         partial(event_service_pb2_grpc.add_EventServiceServicer_to_server, EventServicer(stream)),
+    )
+
+
+def _file_service(
+    settings: ServiceSettings,
+    repository: Repository,
+    events: Events,
+    ids: IdSource,
+    idempotency: IdempotencyKeys,
+) -> Registration:
+    uploads = Uploads(repository, events, ids, idempotency, quota_bytes=settings.file_quota_bytes)
+    lifetime = timedelta(seconds=settings.download_url_expires)
+    files = FileServicer(Files(repository, events, download_lifetime=lifetime), uploads)
+    return Registration(
+        "arcana.service.v1.FileService",
+        partial(file_service_pb2_grpc.add_FileServiceServicer_to_server, files),
     )
 
 

@@ -9,6 +9,7 @@ import grpc
 from arcana.repository.v1 import (
     cleanup_repository_pb2_grpc,
     event_repository_pb2_grpc,
+    file_repository_pb2_grpc,
     job_repository_pb2_grpc,
     order_repository_pb2_grpc,
     product_repository_pb2_grpc,
@@ -31,6 +32,7 @@ _PRODUCTS = "arcana.repository.v1.ProductRepository"
 _ORDERS = "arcana.repository.v1.OrderRepository"
 _EVENTS = "arcana.repository.v1.EventRepository"
 _JOBS = "arcana.repository.v1.JobRepository"
+_FILES = "arcana.repository.v1.FileRepository"
 
 # Reads, and writes that are the same when sent twice, by the comments of their contract. What is
 # bound to an idempotency key only sometimes is not among them, and neither is what refuses the
@@ -72,6 +74,10 @@ SAFE_TO_REPEAT = (
     "arcana.repository.v1.CleanupRepository/DeleteExpired",
     "arcana.repository.v1.UserSyncRepository/ListPendingUsers",
     "arcana.repository.v1.UserSyncRepository/RecordUserSyncs",
+    f"{_FILES}/GetFile",
+    f"{_FILES}/ListFiles",
+    f"{_FILES}/ReadFile",
+    f"{_FILES}/SignDownloadUrl",
 )
 
 
@@ -86,6 +92,7 @@ class Repository:
     product_reads: ProductReads
     orders: order_repository_pb2_grpc.OrderRepositoryStub
     order_reads: OrderReads
+    files: file_repository_pb2_grpc.FileRepositoryStub
     events: event_repository_pb2_grpc.EventRepositoryStub
     rate_limits: rate_limit_repository_pb2_grpc.RateLimitRepositoryStub
     jobs: job_repository_pb2_grpc.JobRepositoryStub
@@ -109,6 +116,7 @@ class Repository:
             ProductReads(channel, max_batch=max_batch),
             order_repository_pb2_grpc.OrderRepositoryStub(channel),
             OrderReads(channel),
+            file_repository_pb2_grpc.FileRepositoryStub(channel),
             event_repository_pb2_grpc.EventRepositoryStub(channel),
             rate_limit_repository_pb2_grpc.RateLimitRepositoryStub(channel),
             job_repository_pb2_grpc.JobRepositoryStub(channel),

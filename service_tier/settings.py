@@ -34,7 +34,9 @@ _MAIL_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9.-]+")
 _BASE_URL = re.compile(r"https?://[A-Za-z0-9.:\[\]_~/%-]+")
 
 
-ServiceName = Literal["auth", "users", "rate_limits", "products", "orders", "jobs", "events"]
+ServiceName = Literal[
+    "auth", "users", "rate_limits", "products", "orders", "jobs", "events", "files"
+]
 
 
 class ServiceSettings(ServedSettings):
@@ -44,10 +46,20 @@ class ServiceSettings(ServedSettings):
         default="127.0.0.1:50051", description="Where the tier listens, as host:port."
     )
     services: tuple[ServiceName, ...] = Field(
-        default=("auth", "users", "rate_limits", "products", "orders", "jobs", "events"),
+        default=(
+            "auth",
+            "users",
+            "rate_limits",
+            "products",
+            "orders",
+            "jobs",
+            "events",
+            "files",
+        ),
         min_length=1,
         description="The services that this process serves, of auth, users, rate_limits, "
-        "products, orders, jobs and events; where events is, what they call for is done as well.",
+        "products, orders, jobs, events and files; where events is, what they call for is done as "
+        "well.",
     )
     repository_url: TierUrl = Field(
         default="grpc://127.0.0.1:50052",
@@ -124,7 +136,21 @@ class ServiceSettings(ServedSettings):
         "have threads of their own.",
     )
     service_max_streams: int = Field(
-        default=8, ge=1, le=256, description="Streams open at the same time."
+        default=32,
+        ge=1,
+        le=256,
+        description="Streams open at the same time, those of files that come or go among them.",
+    )
+    file_quota_bytes: int = Field(
+        default=1_073_741_824,
+        ge=1,
+        description="How large all files of one user may be together, in bytes.",
+    )
+    download_url_expires: int = Field(
+        default=300,
+        ge=1,
+        le=604_800,
+        description="How long a link to download a file is good.",
     )
     service_max_followers: int = Field(
         default=16,

@@ -33,7 +33,8 @@ _ENTRIES = (
         (Kind.INVALID,),
         "Malformed body",
         "The body is not well-formed JSON, or JSON that this API refuses: duplicate keys, NaN, "
-        "too deep a nesting, broken Unicode. Over gRPC: bytes that are no message of the RPC.",
+        "too deep a nesting, broken Unicode; or a form that breaks off. Over gRPC: bytes that are "
+        "no message of the RPC, or a stream without its end.",
     ),
     ErrorCode(
         "MALFORMED_REQUEST",
@@ -53,6 +54,12 @@ _ENTRIES = (
         (Kind.INVALID,),
         "Body too large",
         "The body is larger than this route takes.",
+    ),
+    ErrorCode(
+        "RANGE_NOT_SATISFIABLE",
+        (Kind.INVALID,),
+        "Range not satisfiable",
+        "No part of the file is within the range asked for; its size is told in Content-Range.",
     ),
     ErrorCode(
         "METHOD_NOT_ALLOWED",
@@ -176,6 +183,12 @@ _ENTRIES = (
         (Kind.CONFLICT,),
         "State does not allow it",
         "The thing is in a state that does not allow this, such as the last admin's removal.",
+    ),
+    ErrorCode(
+        "QUOTA_EXCEEDED",
+        (Kind.CONFLICT,),
+        "Quota exceeded",
+        "All files of a user may have so many bytes together; delete one to make room.",
     ),
     ErrorCode(
         "IDEMPOTENCY_IN_PROGRESS",

@@ -14,6 +14,7 @@ import grpc
 from pydantic import AfterValidator
 
 from tier_runtime.breaking import BreakingInterceptor
+from tier_runtime.channel_settings import FLOW_OPTIONS
 from tier_runtime.channel_settings import ChannelSettings as ChannelSettings  # noqa: PLC0414 - given with every URL, so it is offered here too.
 from tier_runtime.client_interceptors import CallClientInterceptor
 from tier_runtime.inproc import InprocChannel, LocalServer
@@ -222,6 +223,7 @@ def _options(
         ("grpc.enable_http_proxy", 0),
         # A name server must not decide about retries.
         ("grpc.service_config_disable_resolution", 1),
+        *FLOW_OPTIONS,
         ("grpc.max_receive_message_length", settings.max_message_bytes),
         ("grpc.max_send_message_length", settings.max_message_bytes),
         ("grpc.service_config", json.dumps(config)),

@@ -7,6 +7,13 @@ from dataclasses import dataclass
 from tier_runtime.breaker import Breaker
 from tier_runtime.startup import StartupError
 
+# How far the sender of a stream may be ahead of its reader, in both directions. By default gRPC
+# guesses it from round trips, which are long where the reader is busy: of all readers the one that
+# cannot keep up would be given megabytes of each stream to keep.
+FLOW_OPTIONS = (
+    ("grpc.http2.bdp_probe", 0),
+    ("grpc.http2.lookahead_bytes", 256 * 1024),
+)
 # gRPC's own bound: it takes a larger number for this one.
 MOST_ATTEMPTS = 5
 

@@ -18,6 +18,7 @@ import structlog
 from grpc_reflection.v1alpha import reflection  # type: ignore[import-untyped]  # ships no types
 
 from tier_runtime.addresses import Address
+from tier_runtime.channel_settings import FLOW_OPTIONS
 from tier_runtime.clock import Clock, SystemClock
 from tier_runtime.handlers import Registration as Registration  # noqa: PLC0414 - given to every server, so it is offered here too.
 from tier_runtime.health import HEALTH_SERVICE, THIS_TIER, HealthBoard
@@ -167,6 +168,7 @@ def build_server(
         options=(
             # Two servers would share a port without a word otherwise.
             ("grpc.so_reuseport", 0),
+            *FLOW_OPTIONS,
             ("grpc.max_receive_message_length", settings.max_message_bytes),
             ("grpc.max_send_message_length", settings.max_message_bytes),
             ("grpc.max_connection_age_ms", int(settings.max_connection_age_seconds * 1000)),

@@ -22,6 +22,9 @@ DRAINED_BYTES = 256 * 1024
 # In so much time altogether: a client may send its body byte by byte.
 DRAIN_SECONDS = 1.0
 _STEP = 16 * 1024
+# Of a body, so much is taken from the socket at a time: gunicorn would take a megabyte, and have
+# several copies of it in memory for each body that comes.
+RECEIVED_BYTES = 64 * 1024
 
 
 class ClosesWhatIsUnread:
@@ -48,6 +51,7 @@ class ClosesWhatIsUnread:
                 serving.request.force_close()
             return start_response(status, headers, exc_info)
 
+        serving.connection.parser.unreader.max_body_chunk = RECEIVED_BYTES
         environ[WAITED_SECONDS] = serving.waited
         environ[TAKE_INPUT] = partial(_take, environ["wsgi.input"])
         return self._app(environ, start)
@@ -72,6 +76,8 @@ class _ImpatientSocket:
 def _take(body: Any) -> bytes:
     reader = body.reader
     try:
+        if isinstance(reader, LengthReader):
+            return _received(reader)
         if not isinstance(reader, ChunkedReader):
             part: bytes = reader.read(_STEP)
             return part
@@ -82,6 +88,19 @@ def _take(body: Any) -> bytes:
         # Where the next request begins is not known any more.
         body.failed = True
         raise
+
+
+def _received(reader: Any) -> bytes:
+    """Return what has come of a body of known length; its own reading waits for all it is asked."""
+    if not reader.length:
+        return b""
+    received: bytes = reader.unreader.read(None, read_ahead=reader.length)
+    part, rest = received[: reader.length], received[reader.length :]
+    if rest:
+        # The beginning of the connection's next request.
+        reader.unreader.unread(rest)
+    reader.length -= len(part)
+    return part
 
 
 def _is_drained(body: Any, unreader: Any) -> bool:

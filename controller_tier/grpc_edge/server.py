@@ -20,6 +20,7 @@ from controller_tier.service_channels import ServiceChannels
 from controller_tier.settings import ControllerSettings
 from controller_tier.stubs import GrpcHealth
 from tier_runtime.addresses import Address
+from tier_runtime.channel_settings import FLOW_OPTIONS
 from tier_runtime.clock import Clock
 from tier_runtime.health import HEALTH_SERVICE, THIS_TIER, HealthBoard
 from tier_runtime.ids import IdSource
@@ -101,6 +102,7 @@ def build_public_server(
         options=(
             # The workers share the port on purpose; that nobody else has it was seen to before.
             ("grpc.so_reuseport", 1),
+            *FLOW_OPTIONS,
             ("grpc.max_receive_message_length", settings.max_body_bytes),
             ("grpc.max_connection_age_ms", 300_000),
             # Without it a connection lives on for as long as one of its RPCs does; and an answer

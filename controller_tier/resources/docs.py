@@ -88,7 +88,7 @@ def docs_resource(views: DocsViews) -> Resource:
                 "getDocs",
                 views.page,
                 "Show Swagger UI.",
-                (Answer(200, "A page.", {"type": "string"}, content_type="text/html"),),
+                (Answer(200, "A page.", {"type": "string"}, content_types=("text/html",)),),
                 hops=False,
             ),
         ),

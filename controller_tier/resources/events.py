@@ -63,7 +63,7 @@ def events_resource(views: EventViews, rpcs: AccessTable) -> Resource:
                         "event as JSON. Comments come now and then as a sign of life.",
                         {"type": "string"},
                         EVENT_STREAM,
-                        content_type=EVENT_STREAM_TYPE,
+                        content_types=(EVENT_STREAM_TYPE,),
                     ),
                 ),
                 description="The stream ends after some minutes, and when the server stops; come "

@@ -10,6 +10,7 @@ PRODUCT_ID = "019adf5e-a1b2-7f3d-8c4e-5a6b7c8d9e0f"
 _ORDER_ID = "019adf5e-b3c4-7a5e-9d6f-0a1b2c3d4e5f"
 _MOVEMENT_ID = "019adf5e-b3c5-7012-8e7f-1a2b3c4d5e6f"
 _JOB_ID = "019adf5e-c4d5-7b6e-8f70-2a3b4c5d6e7f"
+_FILE_ID = "019adf5e-c5d6-7b23-8a4f-2b3c4d5e6f70"
 
 USER: dict[str, Any] = {
     "id": USER_ID,
@@ -127,6 +128,24 @@ ORDER: dict[str, Any] = {
 
 ORDER_PAGE: dict[str, Any] = {"data": [ORDER], **_PAGE}
 
+FILE: dict[str, Any] = {
+    "id": _FILE_ID,
+    "filename": "invoice.pdf",
+    "content_type": "application/pdf",
+    "size": 2048,
+    "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    "url": f"/api/v1/files/{_FILE_ID}/download",
+    "uploaded_by": USER_ID,
+    "created_at": "2026-11-21T04:00:00.000000Z",
+}
+
+FILE_PAGE: dict[str, Any] = {"data": [FILE], **_PAGE}
+
+DOWNLOAD: dict[str, Any] = {
+    "download_url": f"http://127.0.0.1:5000/api/v1/files/{_FILE_ID}/content?token=AAAAAGkf5MABkv",
+    "expires_in": 300,
+}
+
 TOKENS: dict[str, Any] = {
     "access_token": "<header>.<claims>.<signature>",
     "refresh_token": "R2f0c3RhbmQtaW4tZm9yLWEtcmVmcmVzaC10b2tlbg",
@@ -195,5 +214,5 @@ EVENT_STREAM = (
     "event: order.created\n"
     f'data: {{"id":"{_MOVEMENT_ID}","type":"order.created","aggregate_type":"order",'
     f'"aggregate_id":"{_ORDER_ID}","payload":{{"order_id":"{_ORDER_ID}"}},'
-    f'"occurred_at":"2026-11-21T04:00:00.000000Z","request_id":"r-1","actor_id":"{_USER_ID}"}}\n\n'
+    f'"occurred_at":"2026-11-21T04:00:00.000000Z","request_id":"r-1","actor_id":"{USER_ID}"}}\n\n'
 )

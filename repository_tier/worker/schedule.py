@@ -48,6 +48,7 @@ SCHEDULE: Mapping[str, Ticks] = MappingProxyType(
     {
         "sync-users": Ticks(timedelta(seconds=300)),
         "cleanup-tokens": Ticks(timedelta(hours=1)),
+        "cleanup-files": Ticks(timedelta(hours=1)),
         "daily-report": Ticks(timedelta(days=1), offset=timedelta(hours=2)),
     }
 )

@@ -15,11 +15,14 @@ class JobName(StrEnum):
     BULK_EMAIL = "bulk-email"
     SYNC_USERS = "sync-users"
     CLEANUP_TOKENS = "cleanup-tokens"
+    CLEANUP_FILES = "cleanup-files"
     DAILY_REPORT = "daily-report"
 
 
 # Those that the worker's schedule may ask for.
-SCHEDULED = frozenset({JobName.SYNC_USERS, JobName.CLEANUP_TOKENS, JobName.DAILY_REPORT})
+SCHEDULED = frozenset(
+    {JobName.SYNC_USERS, JobName.CLEANUP_TOKENS, JobName.CLEANUP_FILES, JobName.DAILY_REPORT}
+)
 
 
 def scheduled_name(name: str) -> JobName:

@@ -27,17 +27,21 @@ class Store:
 
     Attributes:
         redis_url: empty for the embedded cache, which lives in the repository tier's process.
+        blob_url: a folder of its own for the bytes of files; empty where no test looks for any.
     """
 
     kind: StoreKind
     database_url: str
     redis_url: str
+    blob_url: str = ""
 
     def environ(self) -> dict[str, str]:
         """Give the settings that make a tier use this store."""
         settings = {"DATABASE_URL": self.database_url}
         if self.redis_url:
             settings["REDIS_URL"] = self.redis_url
+        if self.blob_url:
+            settings["BLOB_URL"] = self.blob_url
         return settings
 
 
@@ -78,7 +82,8 @@ class Stores:
         Raises:
             NoRealStoreError: for the kind "real".
         """
-        return Store(kind, self.database_url(kind), self.redis_url(kind))
+        blobs = self._make_folder("blobs").as_uri()
+        return Store(kind, self.database_url(kind), self.redis_url(kind), blobs)
 
     def database_url(self, kind: StoreKind) -> str:
         """Make a new database without tables."""

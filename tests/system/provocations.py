@@ -305,6 +305,7 @@ PROVOCATIONS: dict[str, Provocation] = {
     "PRODUCT_NOT_FOUND": _missing,
     "ORDER_NOT_FOUND": _missing,
     "JOB_NOT_FOUND": _missing,
+    "FILE_NOT_FOUND": _missing,
     "NOT_FOUND": _not_found,
     "EMAIL_EXISTS": _email_exists,
     "INVALID_STATE": _invalid_state,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.system.client import Json, new_email, new_password
+from tests.system.file_rows import FILE_ROWS
 from tests.system.job_rows import JOB_ROWS
 from tests.system.rows import Prepare, Row
 from tests.system.shop_rows import SHOP_ROWS
@@ -201,6 +202,7 @@ ROWS: tuple[Row, ...] = (
     ),
     *SHOP_ROWS,
     *JOB_ROWS,
+    *FILE_ROWS,
     Row(
         "GET",
         "/settings/account-info",

@@ -32,14 +32,17 @@ STATUS_OF = {
     "PRODUCT_NOT_FOUND": 404,
     "ORDER_NOT_FOUND": 404,
     "JOB_NOT_FOUND": 404,
+    "FILE_NOT_FOUND": 404,
     "NOT_FOUND": 404,
     "METHOD_NOT_ALLOWED": 405,
     "EMAIL_EXISTS": 409,
     "INVALID_STATE": 409,
     "INSUFFICIENT_STOCK": 409,
+    "QUOTA_EXCEEDED": 409,
     "IDEMPOTENCY_IN_PROGRESS": 409,
     "IDEMPOTENCY_KEY_REUSED": 422,
     "PRECONDITION_FAILED": 412,
+    "RANGE_NOT_SATISFIABLE": 416,
     "PRECONDITION_REQUIRED": 428,
     "RATE_LIMITED": 429,
     "INTERNAL_ERROR": 500,
@@ -126,7 +129,7 @@ class Row:
     @property
     def missing_code(self) -> str:
         """What there is none of where the path's id is unknown; "" where it names nothing."""
-        for kind in ("user", "product", "order", "job"):
+        for kind in ("user", "product", "order", "job", "file"):
             if f"/{kind}s/{{id}}" in self.path:
                 return f"{kind.upper()}_NOT_FOUND"
         return ""

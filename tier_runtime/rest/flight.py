@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import struct
 import threading
@@ -50,6 +51,18 @@ class Flight:
         """Say that the connection is somebody else's from here on."""
         with self._lock:
             self._socket = None
+
+    def is_answered(self) -> bool:
+        """True when something of the peer is there to be read, be it that it has left."""
+        with self._lock:
+            connection = self._socket
+        if connection is None:
+            return False
+        poll = select.poll()
+        with contextlib.suppress(ValueError):
+            # One that is closed meanwhile has no descriptor.
+            poll.register(connection, select.POLLIN)
+        return bool(poll.poll(0))
 
     def cancel(self) -> None:
         """End the request where it is; a thread that waits for its answer wakes up."""

@@ -150,6 +150,10 @@ class RestMethod:
                 raise late()
             if message is remaining:
                 return
+            if call.flight.is_answered():
+                # The handler wants no more: what it answers would be lost when the peer closes a
+                # connection on which more and more comes.
+                return
             try:
                 message = self._message(route, message)
                 line = route.request.encode(message)

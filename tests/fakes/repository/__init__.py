@@ -8,6 +8,7 @@ from __future__ import annotations
 from arcana.repository.v1 import (
     cleanup_repository_pb2_grpc,
     event_repository_pb2_grpc,
+    file_repository_pb2_grpc,
     job_repository_pb2_grpc,
     order_repository_pb2_grpc,
     product_repository_pb2_grpc,
@@ -19,8 +20,9 @@ from arcana.repository.v1 import (
 )
 from tests.fakes.repository.background import FakeCleanup, FakeReports, FakeUserSyncs
 from tests.fakes.repository.channel import InPlaceChannel
-from tests.fakes.repository.jobs import FakeJobs
 from tests.fakes.repository.events import FakeEvents
+from tests.fakes.repository.files import FakeFiles
+from tests.fakes.repository.jobs import FakeJobs
 from tests.fakes.repository.orders import FakeOrders
 from tests.fakes.repository.others import FakeRateLimits
 from tests.fakes.repository.products import FakeProducts
@@ -42,6 +44,7 @@ class FakeRepository:
         self.sessions = FakeSessions(self.state, changes_per_page)
         self.products = FakeProducts(self.state)
         self.orders = FakeOrders(self.state)
+        self.files = FakeFiles(self.state)
         self.events = FakeEvents(self.state)
         self.rate_limits = FakeRateLimits(self.state)
         self.jobs = FakeJobs(self.state)
@@ -75,6 +78,12 @@ class FakeRepository:
                 f"{package}.OrderRepository",
                 lambda server: order_repository_pb2_grpc.add_OrderRepositoryServicer_to_server(
                     self.orders, server
+                ),
+            ),
+            Registration(
+                f"{package}.FileRepository",
+                lambda server: file_repository_pb2_grpc.add_FileRepositoryServicer_to_server(
+                    self.files, server
                 ),
             ),
             Registration(

@@ -8,6 +8,7 @@ from unittest.mock import Mock
 
 import grpc
 
+from tests.fakes.streams import Receiving, Sending
 from tier_runtime.call import Actor, Call, call_scope, current_call
 from tier_runtime.context import RpcContext
 from tier_runtime.deadline import Deadline
@@ -69,7 +70,7 @@ class InPlaceChannel(grpc.Channel):
                 for answer in handler.unary_stream(given, context):
                     yield _read(answer, response_deserializer)
 
-        return invoke
+        return lambda *given, **options: Receiving(invoke(*given, **options))
 
     def stream_unary(
         self,
@@ -78,7 +79,7 @@ class InPlaceChannel(grpc.Channel):
         response_deserializer: Any = None,
         **kwargs: Any,
     ) -> Any:
-        def invoke(requests: Iterable[Any], timeout: float | None = None, **_: Any) -> Any:
+        def invoke(requests: Iterable[Any]) -> Any:
             # No hook sees a stream, which is there only when the servicer has asked for it.
             handler, context, scope = self._found(method)
             with scope:
@@ -86,7 +87,7 @@ class InPlaceChannel(grpc.Channel):
                 answer = handler.stream_unary((_copied(request) for request in requests), context)
             return _read(answer, response_deserializer)
 
-        return invoke
+        return Sending(invoke)
 
     def stream_stream(self, *args: Any, **kwargs: Any) -> Any:
         raise NotImplementedError

@@ -13,6 +13,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from arcana.common.v1 import domain_event_pb2
 from arcana.repository.v1 import (
+    file_pb2,
     idempotency_pb2,
     one_time_token_pb2,
     order_pb2,
@@ -101,6 +102,7 @@ class State:
     products: dict[str, product_pb2.Product] = field(default_factory=dict)
     movements: dict[str, list[product_pb2.StockMovement]] = field(default_factory=dict)
     orders: dict[str, order_pb2.Order] = field(default_factory=dict)
+    files: dict[str, tuple[file_pb2.File, bytes]] = field(default_factory=dict)
     ids: IdSource = field(default_factory=Uuid7Source)
 
     def now(self) -> Timestamp:

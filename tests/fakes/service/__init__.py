@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from controller_tier.stubs import ServiceTier
 from tests.fakes.service.auth import FakeAuth
-from tests.fakes.service.jobs import FakeJobs
 from tests.fakes.service.events import FakeEvents
+from tests.fakes.service.files import FakeFiles
+from tests.fakes.service.jobs import FakeJobs
 from tests.fakes.service.limits import FakeHealth, FakeRateLimits
 from tests.fakes.service.memory import FakeServiceTier
 from tests.fakes.service.orders import FakeOrders
@@ -15,6 +16,7 @@ from tests.fakes.service.users import FakeUsers
 __all__ = [
     "FakeAuth",
     "FakeEvents",
+    "FakeFiles",
     "FakeHealth",
     "FakeJobs",
     "FakeOrders",
@@ -35,6 +37,7 @@ def stubs_of(tier: FakeServiceTier) -> ServiceTier:
         orders=FakeOrders(tier),
         jobs=FakeJobs(tier),
         events=FakeEvents(tier),
+        files=FakeFiles(tier),
         rate_limits=FakeRateLimits(tier),
         health=FakeHealth(tier),
     )

@@ -17,6 +17,7 @@ from arcana.service.v1.auth_service_pb2 import (
     Session,
     TokenPair,
 )
+from arcana.service.v1.file_pb2 import File
 from arcana.service.v1.job_pb2 import Job
 from arcana.service.v1.order_pb2 import Order
 from arcana.service.v1.product_pb2 import PRODUCT_STATUS_ACTIVE, Product, StockMovement
@@ -74,6 +75,9 @@ class FakeServiceTier:
     orders: dict[str, Order] = field(default_factory=dict)
     jobs: dict[str, Job] = field(default_factory=dict)
     reports: dict[str, DailyReport] = field(default_factory=dict)
+    files: dict[str, tuple[File, bytes]] = field(default_factory=dict)
+    # What GetDownload tells; "" as where the files lie with the repository tier.
+    download_url: str = ""
     replays: dict[tuple[str, str, str], tuple[bytes, Message]] = field(default_factory=dict)
     buckets: dict[str, int] = field(default_factory=dict)
     serving: dict[str, bool] = field(default_factory=dict)

@@ -11,10 +11,12 @@ import grpc
 from arcana.service.v1 import (
     auth_service_pb2,
     auth_service_pb2_grpc,
-    job_service_pb2,
-    job_service_pb2_grpc,
     event_service_pb2,
     event_service_pb2_grpc,
+    file_service_pb2,
+    file_service_pb2_grpc,
+    job_service_pb2,
+    job_service_pb2_grpc,
     order_service_pb2,
     order_service_pb2_grpc,
     product_service_pb2,
@@ -26,8 +28,9 @@ from arcana.service.v1 import (
 )
 from tests.fakes.service import (
     FakeAuth,
-    FakeJobs,
     FakeEvents,
+    FakeFiles,
+    FakeJobs,
     FakeOrders,
     FakeProducts,
     FakeRateLimits,
@@ -44,6 +47,7 @@ _PRODUCTS = product_service_pb2.DESCRIPTOR.services_by_name["ProductService"]
 _ORDERS = order_service_pb2.DESCRIPTOR.services_by_name["OrderService"]
 _JOBS = job_service_pb2.DESCRIPTOR.services_by_name["JobService"]
 _EVENTS = event_service_pb2.DESCRIPTOR.services_by_name["EventService"]
+_FILES = file_service_pb2.DESCRIPTOR.services_by_name["FileService"]
 _LIMITS = rate_limit_service_pb2.DESCRIPTOR.services_by_name["RateLimitService"]
 
 
@@ -79,8 +83,14 @@ def served(tier: FakeServiceTier, port: int = 0) -> Iterator[TierServer]:
             Registration(
                 _JOBS.full_name,
                 _adder(job_service_pb2_grpc.add_JobServiceServicer_to_server, FakeJobs(tier)),
+            ),
+            Registration(
                 _EVENTS.full_name,
                 _adder(event_service_pb2_grpc.add_EventServiceServicer_to_server, FakeEvents(tier)),
+            ),
+            Registration(
+                _FILES.full_name,
+                _adder(file_service_pb2_grpc.add_FileServiceServicer_to_server, FakeFiles(tier)),
             ),
             Registration(
                 _LIMITS.full_name,

@@ -32,6 +32,7 @@ class ControllerProcess:
             "CONTROLLER_BIND": "127.0.0.1:0",
             "PUBLIC_GRPC_BIND": "127.0.0.1:0",
             "SERVICE_URL": service_url,
+            "DOWNLOAD_SECRET": "d" * 32,
             "WEB_WORKERS": "2",
             "WEB_THREADS": "4",
             **{name.upper(): value for name, value in settings.items()},

@@ -15,6 +15,7 @@ import pytest
 from sqlalchemy import Engine, Executable, RowMapping
 
 from arcana.repository.v1.event_repository_pb2_grpc import EventRepositoryStub
+from arcana.repository.v1.file_repository_pb2_grpc import FileRepositoryStub
 from arcana.repository.v1.job_repository_pb2_grpc import JobRepositoryStub
 from arcana.repository.v1.order_repository_pb2_grpc import OrderRepositoryStub
 from arcana.repository.v1.product_repository_pb2_grpc import ProductRepositoryStub
@@ -46,6 +47,7 @@ class RunningTier:
     products: ProductRepositoryStub
     orders: OrderRepositoryStub
     jobs: JobRepositoryStub
+    files: FileRepositoryStub
     events: EventRepositoryStub
     limits: RateLimitRepositoryStub
     health: HealthBoard
@@ -95,6 +97,7 @@ def running_tier(
             ProductRepositoryStub(channel),
             OrderRepositoryStub(channel),
             JobRepositoryStub(channel),
+            FileRepositoryStub(channel),
             EventRepositoryStub(channel),
             RateLimitRepositoryStub(channel),
             server.health,

@@ -49,6 +49,7 @@ class Kept:
     def __init__(self, repository: Repository, clock: FakeClock) -> None:
         self.users = repository.users
         self.sessions = repository.sessions
+        self.files = repository.files
         self.events = repository.events
         self.rate_limits = repository.rate_limits
         self.clock = clock

@@ -14,6 +14,7 @@ from sqlalchemy import delete
 from arcana.service.v1 import (
     auth_service_pb2,
     auth_service_pb2_grpc,
+    file_service_pb2_grpc,
     job_service_pb2_grpc,
     order_service_pb2_grpc,
     product_service_pb2_grpc,
@@ -99,6 +100,7 @@ class RunningService:
     products: product_service_pb2_grpc.ProductServiceStub
     orders: order_service_pb2_grpc.OrderServiceStub
     jobs: job_service_pb2_grpc.JobServiceStub
+    files: file_service_pb2_grpc.FileServiceStub
     channel: grpc.Channel
     server: TierServer
 
@@ -152,6 +154,7 @@ def service_on(repository_url: str, home: Path, **settings: object) -> Iterator[
             product_service_pb2_grpc.ProductServiceStub(up),
             order_service_pb2_grpc.OrderServiceStub(up),
             job_service_pb2_grpc.JobServiceStub(up),
+            file_service_pb2_grpc.FileServiceStub(up),
             up,
             server,
         )

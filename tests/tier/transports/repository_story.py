@@ -9,6 +9,7 @@ from typing import Any
 from tests.fakes.clock import FakeClock
 from tests.tier.transports import (
     repository_event_story,
+    repository_file_story,
     repository_job_story,
     repository_shop_story,
 )
@@ -38,6 +39,7 @@ def tell(transcript: Transcript) -> None:
     _ends(transcript)
     repository_shop_story.tell(transcript)
     repository_event_story.tell(transcript)
+    repository_file_story.tell(transcript, (_event("file.uploaded") for _ in itertools.count()))
 
 
 def digest(text: str) -> bytes:

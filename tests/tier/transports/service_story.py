@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.system.mailbox import Mailbox
-from tests.tier.transports import job_story, shop_story
+from tests.tier.transports import file_story, job_story, shop_story
 from tests.tier.transports.plans import numbered_id
 from tests.tier.transports.transcript import Transcript
 from tier_runtime.call import Actor
@@ -29,6 +29,7 @@ def tell(transcript: Transcript, mailbox: Mailbox) -> None:
     shop_story.tell(transcript, Actor(ada, frozenset({"user"})))
     job_story.tell(transcript, Actor(ada, frozenset({"user"})))
     _events(transcript, ada)
+    file_story.tell(transcript, Actor(ada, frozenset({"user"})))
     _ends(transcript, ada)
 
 

@@ -46,7 +46,14 @@ class Edge:
         service = stubs_of(tier)
         feed = make_access_feed(known, service, clock)
         entrance = make_entrance(known, service, feed, clock)
-        app = create_app(known, service, entrance=entrance, clock=clock, ids=Uuid7Source())
+        app = create_app(
+            known,
+            service,
+            entrance=entrance,
+            download_secret=b"s" * 32,
+            clock=clock,
+            ids=Uuid7Source(),
+        )
         feed.poll()
         return cls(app, tier, feed, clock)
 

@@ -10,6 +10,7 @@ import pytest
 from arcana.service import v1
 from controller_tier.access_table import INTERNAL_RPCS, PACKAGE, Access, access_table
 from controller_tier.app import _resources
+from controller_tier.download_links import DownloadLinks
 from controller_tier.entrance import make_access_feed, make_entrance
 from controller_tier.event_feeds import EventFeeds
 from controller_tier.grpc_edge.gate import Gate
@@ -104,11 +105,13 @@ def test_every_route_that_asks_the_service_tier_stands_on_a_row() -> None:
     settings = ControllerSettings()
     feed = make_access_feed(settings, service, clock)
     entrance = make_entrance(settings, service, feed, clock)
-    docs = DocsViews(dict)
+    docs, links = DocsViews(dict), DownloadLinks(b"", clock)
     feeds = EventFeeds(service.events, clock, max_open=1, longest_seconds=1.0)
     operations = [
         operation
-        for resource in _resources(settings, service, entrance, docs, clock, feeds=feeds)
+        for resource in _resources(
+            settings, service, entrance, docs, links=links, feeds=feeds, clock=clock
+        )
         for operation in resource.operations
     ]
     assert len(operations) > 20
@@ -128,6 +131,8 @@ def test_only_streams_of_any_length_may_take_longer_than_a_request() -> None:
         f"{PACKAGE}.UserService/StreamUsers",
         f"{PACKAGE}.ProductService/BatchUpdateStock",
         f"{PACKAGE}.EventService/StreamEvents",
+        f"{PACKAGE}.FileService/UploadFile",
+        f"{PACKAGE}.FileService/DownloadFile",
     }
 
 

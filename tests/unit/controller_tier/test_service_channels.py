@@ -113,4 +113,4 @@ def test_the_tiers_of_this_process_end_after_the_channels_to_them(log: list[str]
 
 def test_a_service_that_there_is_not_has_no_channel() -> None:
     with open_channel("grpc://127.0.0.1:1") as channel, pytest.raises(KeyError):
-        ServiceChannels.single(channel).of("arcana.service.v1.FileService")
+        ServiceChannels.single(channel).of("arcana.service.v1.PeopleService")

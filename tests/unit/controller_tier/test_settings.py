@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from controller_tier.main import read_download_secret
 from controller_tier.settings import ControllerSettings
 from tier_runtime.settings import SettingsError, describe, load
 
@@ -18,9 +21,27 @@ def test_the_defaults_are_those_of_the_design() -> None:
     assert not settings.require_if_match
 
 
+def test_transfers_take_half_of_the_threads_unless_told() -> None:
+    assert load(ControllerSettings, {}).transfers == 8
+    assert load(ControllerSettings, {"WEB_THREADS": "1"}).transfers == 1
+    assert load(ControllerSettings, {"WEB_MAX_TRANSFERS": "3"}).transfers == 3
+
+
+def test_the_secret_of_links_is_the_one_told_or_one_that_is_kept(tmp_path: Path) -> None:
+    told = load(ControllerSettings, {"DOWNLOAD_SECRET": "d" * 32})
+    assert read_download_secret(told) == b"d" * 32
+    made = load(ControllerSettings, {"ARCANA_HOME": str(tmp_path / "home")})
+    secret = read_download_secret(made)
+    assert len(secret) >= 32
+    assert read_download_secret(made) == secret
+    assert (tmp_path / "home" / "keys" / "download_secret").read_bytes() == secret
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
+        ("DOWNLOAD_SECRET", "short"),
+        ("TRANSFER_TIMEOUT_SECONDS", "301"),
         ("CONTROLLER_BIND", "5000"),
         ("CONTROLLER_BIND", "127.0.0.1:70000"),
         ("CONTROLLER_BIND", "::1:5000"),
@@ -28,7 +49,7 @@ def test_the_defaults_are_those_of_the_design() -> None:
         ("SERVICE_URL", "grpc://127.0.0.1"),
         ("SERVICE_URL", "inproc:service"),
         ("SERVICE_URLS", "grpc://127.0.0.1:1"),
-        ("SERVICE_URLS", "files=grpc://127.0.0.1:1"),
+        ("SERVICE_URLS", "people=grpc://127.0.0.1:1"),
         ("SERVICE_URLS", "auth=127.0.0.1:1"),
         ("SERVICE_URLS", "auth=inproc:service"),
         ("SERVICE_URLS", "auth=grpc://127.0.0.1:1,users=pigeon://x"),

@@ -21,7 +21,7 @@ def test_layered_is_a_process_for_each_tier_from_the_store_outwards() -> None:
     assert parts["service"].settings == {
         "REPOSITORY_URL": "grpc://127.0.0.1:50052",
         "SERVICE_BIND": "127.0.0.1:50051",
-        "SERVICES": "auth,users,rate_limits,products,orders,jobs,events",
+        "SERVICES": "auth,users,rate_limits,products,orders,jobs,events,files",
         "WORKERS": "1",
     }
     assert parts["controller"].settings == {"SERVICE_URL": "grpc://127.0.0.1:50051"}
@@ -38,7 +38,7 @@ def test_microservices_are_a_process_for_each_service_and_an_address_for_each() 
         "SERVICE_URLS": "auth=http://127.0.0.1:50051,users=http://127.0.0.1:50061,"
         "rate_limits=http://127.0.0.1:50071,products=http://127.0.0.1:50081,"
         "orders=http://127.0.0.1:50091,jobs=http://127.0.0.1:50101,"
-        "events=http://127.0.0.1:50111"
+        "events=http://127.0.0.1:50111,files=http://127.0.0.1:50121"
     }
     assert parts["worker"].settings == {"SERVICE_URL": "http://127.0.0.1:50101"}
     assert parts["users"].urls == ("http://127.0.0.1:50061",)

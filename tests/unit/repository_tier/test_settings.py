@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from repository_tier.settings import RepositorySettings
+from repository_tier.settings import BucketPlace, FolderPlace, RepositorySettings
 from tier_runtime.settings import SettingsError, describe, load
 
 
@@ -57,6 +57,40 @@ def test_another_cache_is_refused() -> None:
     assert faults(REDIS_URL="memcached://x").startswith("REDIS_URL: must be a URL")
     assert faults(REDIS_URL="x").startswith("REDIS_URL: must be a URL")
     assert load(RepositorySettings, {"REDIS_URL": "redis://r:6379/1"}).redis() == "redis://r:6379/1"
+
+
+def test_files_lie_in_a_folder_or_in_a_bucket() -> None:
+    at_home = load(RepositorySettings, {"ARCANA_HOME": "/srv/arcana"})
+    assert at_home.blobs() == FolderPlace(Path("/srv/arcana/files"))
+    elsewhere = load(RepositorySettings, {"BLOB_URL": "file:///srv/my%20files"})
+    assert elsewhere.blobs() == FolderPlace(Path("/srv/my files"))
+    environ = {"BLOB_URL": "s3://bucket/some/prefix", "S3_ENDPOINT_URL": "https://store:9000"}
+    bucket = load(RepositorySettings, environ)
+    assert bucket.blobs() == BucketPlace("https://store:9000", "bucket", "/some/prefix")
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["/srv/files", "ftp://h/x", "file://host/x", "file:///", "s3:///x", "s3://b/x?y", "s3://"],
+)
+def test_another_place_for_files_is_refused(url: str) -> None:
+    assert faults(BLOB_URL=url).startswith("BLOB_URL: ")
+
+
+def test_an_object_store_needs_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("repository_tier.settings.find_spec", lambda _name: None)
+    assert "needs boto3" in faults(BLOB_URL="s3://bucket")
+
+
+@pytest.mark.parametrize("url", ["store:9000", "s3://store", "http://"])
+def test_an_endpoint_is_a_web_address(url: str) -> None:
+    assert faults(S3_ENDPOINT_URL=url).startswith("S3_ENDPOINT_URL: must be http")
+
+
+def test_streams_have_threads_of_their_own() -> None:
+    environ = {"REPOSITORY_THREADS": "5", "REPOSITORY_MAX_STREAMS": "3"}
+    grpc = load(RepositorySettings, environ).grpc()
+    assert (grpc.threads, grpc.stream_limit) == (8, 3)
 
 
 def test_a_pool_that_starves_threads_is_refused() -> None:

@@ -99,7 +99,8 @@ def test_pauses_double_up_to_a_bound_and_are_shortened_by_chance() -> None:
 def test_ticks_are_the_same_for_everybody() -> None:
     now = datetime(2026, 11, 21, 1, 59, 59, tzinfo=UTC)
     assert SCHEDULE["sync-users"].latest(now) == datetime(2026, 11, 21, 1, 55, tzinfo=UTC)
-    assert SCHEDULE["cleanup-tokens"].latest(now) == datetime(2026, 11, 21, 1, tzinfo=UTC)
+    for name in ("cleanup-tokens", "cleanup-files"):
+        assert SCHEDULE[name].latest(now) == datetime(2026, 11, 21, 1, tzinfo=UTC)
     assert SCHEDULE["daily-report"].latest(now) == datetime(2026, 11, 20, 2, tzinfo=UTC)
     later = now + timedelta(seconds=1)
     assert SCHEDULE["daily-report"].latest(later) == datetime(2026, 11, 21, 2, tzinfo=UTC)

@@ -15,6 +15,7 @@ from arcana.repository.v1 import product_pb2 as kept_product_pb2
 from arcana.service.v1 import (
     auth_service_pb2,
     auth_service_pb2_grpc,
+    file_service_pb2_grpc,
     job_service_pb2_grpc,
     order_service_pb2_grpc,
     product_pb2,
@@ -94,6 +95,7 @@ class Harness:
         self.products = product_service_pb2_grpc.ProductServiceStub(face)
         self.orders = order_service_pb2_grpc.OrderServiceStub(face)
         self.jobs = job_service_pb2_grpc.JobServiceStub(face)
+        self.files = file_service_pb2_grpc.FileServiceStub(face)
 
     @contextmanager
     def acting(self, actor: Actor, seconds: float = 5.0) -> Iterator[None]:

@@ -9,13 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from google.protobuf.duration_pb2 import Duration
 
 from arcana.common.v1.paging_pb2 import PageRequest
-from arcana.repository.v1 import cleanup_repository_pb2, job_repository_pb2
+from arcana.repository.v1 import (
+    cleanup_repository_pb2,
+    file_repository_pb2,
+    job_repository_pb2,
+)
 from arcana.service.v1 import job_pb2 as service_job_pb2
 from arcana.service.v1 import job_service_pb2 as pb
 from arcana.service.v1 import order_service_pb2
 from service_tier.domain.mails import MailTemplate, WantedMail
+from service_tier.jobs.cleanup_files import LEFT_OVER_AGE, SWEPT_AT_A_TIME
 from service_tier.mail_jobs import MailJobs
 from tests.fakes.repository.jobs import KeptJob
 from tests.unit.service_tier.harness import ADMIN, Harness
@@ -369,3 +375,26 @@ def test_cleanup_goes_on_until_nothing_is_left(harness: Harness) -> None:
         "jobs": "1",
     }
     assert (done.progress.done, done.progress.HasField("total")) == (511, False)
+
+
+def test_the_cleanup_of_files_sweeps_until_nothing_is_found(harness: Harness) -> None:
+    answer = file_repository_pb2.SweepFilesResponse
+    harness.repository.files.swept = [
+        answer(row_count=SWEPT_AT_A_TIME, draft_count=3),
+        answer(row_count=2, draft_count=SWEPT_AT_A_TIME),
+        answer(row_count=1),
+    ]
+    asked: list[file_repository_pb2.SweepFilesRequest] = []
+    harness.channel.before["SweepFiles"] = asked.append
+    request = pb.ScheduleJobRequest(
+        name="cleanup-files", scheduled_time=timestamp_from(harness.clock.now())
+    )
+    with harness.acting(ADMIN):
+        job_id = harness.jobs.ScheduleJob(request).job_id
+    assert run(harness, job_id) == pb.JOB_OUTCOME_SUCCEEDED
+    done = kept(harness, job_id).job
+    found = SWEPT_AT_A_TIME + 3
+    assert dict(done.result) == {"rows": str(found), "drafts": str(found)}
+    assert (done.progress.done, done.progress.HasField("total")) == (2 * found, False)
+    assert len(asked) == 3
+    assert asked[0].min_age == Duration(seconds=int(LEFT_OVER_AGE.total_seconds()))

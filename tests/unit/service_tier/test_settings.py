@@ -177,7 +177,8 @@ def test_a_process_builds_only_the_services_that_it_is_told(tmp_path: Path) -> N
     accounts = ["AuthService", "UserService", "RateLimitService"]
     assert services_of(SERVICES="rate_limits, users, auth", **environ) == accounts
     shop = ["ProductService", "OrderService"]
-    assert services_of(**environ) == [*accounts, *shop, "JobService", "EventService"]
+    background = ["JobService", "EventService"]
+    assert services_of(**environ) == [*accounts, *shop, *background, "FileService"]
 
 
 @pytest.mark.parametrize("name", ["products", "orders", "jobs"])
@@ -191,7 +192,7 @@ def test_what_signs_no_token_needs_no_key_but_that_of_fingerprints(
 def test_a_service_that_is_none_is_refused() -> None:
     with pytest.raises(SettingsError, match="SERVICES") as refused:
         load(ServiceSettings, {"SERVICES": "auth,mail"})
-    assert "'products', 'orders', 'jobs' or 'events'" in str(refused.value)
+    assert "'orders', 'jobs', 'events' or 'files'" in str(refused.value)
 
 
 def test_one_process_serves_grpc_unless_it_is_told_otherwise() -> None:

@@ -76,7 +76,8 @@ def public_edge(tier: FakeServiceTier | None = None, **settings: Any) -> Iterato
     with ExitStack() as stack:
         behind = stack.enter_context(served(tier))
         address = stack.enter_context(reserved(ANYWHERE))
-        known = ControllerSettings(service_url=f"grpc://{behind.address}", **settings)
+        told = {"download_secret": "d" * 32, **settings}
+        known = ControllerSettings(service_url=f"grpc://{behind.address}", **told)
         worker = make_worker_app(known, lambda: connect_services(known), address)
         stack.callback(worker.close)
         channel = stack.enter_context(grpc.insecure_channel(str(address)))
