@@ -73,7 +73,7 @@ def create_app(
     feeds = EventFeeds(
         service.events,
         clock,
-        max_open=settings.event_streams,
+        max_open=settings.feeds,
         longest_seconds=settings.event_stream_seconds,
     )
     app.extensions[CLOSE_FEEDS] = feeds.close

@@ -97,11 +97,11 @@ class ControllerSettings(TierSettings):
         default=16, ge=1, le=512, description="Requests that one worker serves at the same time."
     )
     event_streams: int = Field(
-        default=4,
-        ge=1,
+        default=0,
+        ge=0,
         le=256,
         description="Streams of GET /events that one worker holds at the same time, each with a "
-        "thread; fewer than WEB_THREADS.",
+        "thread; fewer than WEB_THREADS. 0 means a quarter of WEB_THREADS.",
     )
     event_stream_seconds: float = Field(
         default=300.0,
@@ -278,6 +278,11 @@ class ControllerSettings(TierSettings):
         if match is None or int(match[2]) > MAX_WINDOW_SECONDS:
             raise ValueError("is not count/seconds, such as 30/60, with at most 86400 seconds")
         return text
+
+    @property
+    def feeds(self) -> int:
+        """How many streams of events one worker holds at the same time."""
+        return self.event_streams or max(self.web_threads // 4, 1)
 
     @property
     def transfers(self) -> int:

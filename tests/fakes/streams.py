@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future
 from contextvars import copy_context
 from typing import Any
@@ -37,19 +37,21 @@ class Sending:
 
 
 class Receiving:
-    """The answers of a method that gives many."""
+    """The answers of a method that gives many, each made when it is asked for."""
 
-    def __init__(self, answers: Iterator[Any]) -> None:
-        self._answers: Any = answers
+    def __init__(self, answers: Generator[Any]) -> None:
+        self._answers = answers
         self.is_cancelled = False
 
     def __iter__(self) -> Iterator[Any]:
         return self
 
     def __next__(self) -> Any:
+        if self.is_cancelled:
+            self._answers.close()
         return next(self._answers)
 
     def cancel(self) -> bool:
+        # Any thread may do it, so the handler is ended by the one that reads.
         self.is_cancelled = True
-        self._answers.close()
         return True

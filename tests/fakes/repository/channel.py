@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from typing import Any
 from unittest.mock import Mock
 
@@ -59,18 +59,24 @@ class InPlaceChannel(grpc.Channel):
         response_deserializer: Any = None,
         **kwargs: Any,
     ) -> Any:
-        def invoke(request: Any, timeout: float | None = None, **_: Any) -> _Stream:
+        def invoke(request: Any, timeout: float | None = None, **_: Any) -> Receiving:
             self.timeouts[method.rpartition("/")[2]] = timeout
-            return _Stream(answers(request))
+            return Receiving(answers(request))
 
-        def answers(request: Any) -> Iterator[Any]:
-            handler, given, context, scope = self._opened(method, request)
-            with scope:
-                assert handler.unary_stream is not None
-                for answer in handler.unary_stream(given, context):
-                    yield _read(answer, response_deserializer)
+        def answers(request: Any) -> Generator[Any]:
+            handler, given, context, _ = self._opened(method, request)
+            assert handler.unary_stream is not None
+            stream = handler.unary_stream(given, context)
+            while True:
+                # Its call is the handler's alone, and not that of who reads between two answers.
+                with call_scope(context.call):
+                    try:
+                        answer = next(stream)
+                    except StopIteration:
+                        return
+                yield _read(answer, response_deserializer)
 
-        return lambda *given, **options: Receiving(invoke(*given, **options))
+        return invoke
 
     def stream_unary(
         self,
@@ -119,26 +125,6 @@ class InPlaceChannel(grpc.Channel):
         call = current_call() or Call(Actor(), "no-call", Deadline.after(5.0))
         context = RpcContext(Mock(spec=grpc.ServicerContext), call)
         return self._handlers[method], context, call_scope(call)
-
-
-class _Stream:
-    """An RPC with many answers, each made when it is asked for."""
-
-    def __init__(self, answers: Iterator[Any]) -> None:
-        self._answers = answers
-        self._is_cancelled = False
-
-    def __iter__(self) -> Iterator[Any]:
-        return self
-
-    def __next__(self) -> Any:
-        if self._is_cancelled:
-            raise StopIteration
-        return next(self._answers)
-
-    def cancel(self) -> bool:
-        self._is_cancelled = True
-        return True
 
 
 class _Collector(grpc.Server):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from datetime import timedelta
 
 from arcana.service.v1 import file_service_pb2 as pb
@@ -85,7 +85,7 @@ class FakeFiles:
         self._tier.files[file.id] = (file, content)
         return pb.UploadFileResponse(file=file)
 
-    def _chunks(self, request: pb.DownloadFileRequest) -> Iterator[pb.DownloadFileResponse]:
+    def _chunks(self, request: pb.DownloadFileRequest) -> Generator[pb.DownloadFileResponse]:
         _, content = self._tier.files[request.file_id]
         end = request.offset + request.length if request.length else len(content)
         for start in range(request.offset, end, CHUNK):

@@ -27,6 +27,12 @@ def test_transfers_take_half_of_the_threads_unless_told() -> None:
     assert load(ControllerSettings, {"WEB_MAX_TRANSFERS": "3"}).transfers == 3
 
 
+def test_streams_of_events_take_a_quarter_of_the_threads_unless_told() -> None:
+    assert load(ControllerSettings, {}).feeds == 4
+    assert load(ControllerSettings, {"WEB_THREADS": "1"}).feeds == 1
+    assert load(ControllerSettings, {"EVENT_STREAMS": "3"}).feeds == 3
+
+
 def test_the_secret_of_links_is_the_one_told_or_one_that_is_kept(tmp_path: Path) -> None:
     told = load(ControllerSettings, {"DOWNLOAD_SECRET": "d" * 32})
     assert read_download_secret(told) == b"d" * 32

@@ -55,6 +55,8 @@ def test_in_microservices_each_service_has_a_port_of_its_own() -> None:
         "grpc://127.0.0.1:50081",
         "grpc://127.0.0.1:50091",
         "grpc://127.0.0.1:50101",
+        "grpc://127.0.0.1:50111",
+        "grpc://127.0.0.1:50121",
     ]
 
 

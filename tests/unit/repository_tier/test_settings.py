@@ -88,9 +88,15 @@ def test_an_endpoint_is_a_web_address(url: str) -> None:
 
 
 def test_streams_have_threads_of_their_own() -> None:
-    environ = {"REPOSITORY_THREADS": "5", "REPOSITORY_MAX_STREAMS": "3"}
-    grpc = load(RepositorySettings, environ).grpc()
-    assert (grpc.threads, grpc.stream_limit) == (8, 3)
+    told = {
+        "REPOSITORY_THREADS": "6",
+        "REPOSITORY_MAX_STREAMS": "5",
+        "EVENT_MAX_CONSUMERS": "2",
+        "EVENT_MAX_FOLLOWERS": "3",
+    }
+    grpc = load(RepositorySettings, told).grpc()
+    assert (grpc.threads, grpc.stream_limit) == (6 + 5 + 2 + 3, 5)
+    assert sorted(grpc.max_open_streams_of.values()) == [2, 3]
 
 
 def test_a_pool_that_starves_threads_is_refused() -> None:
@@ -100,9 +106,9 @@ def test_a_pool_that_starves_threads_is_refused() -> None:
 
 def test_a_database_that_is_waited_for_has_more_threads_than_a_file() -> None:
     on_server = {"DATABASE_URL": "mysql+pymysql://user:hunter2@db/arcana"}
-    assert load(RepositorySettings, {}).grpc().threads == 4
-    assert load(RepositorySettings, on_server).grpc().threads == 16
-    assert load(RepositorySettings, {**on_server, "REPOSITORY_THREADS": "5"}).grpc().threads == 5
+    assert load(RepositorySettings, {}).threads() == 4
+    assert load(RepositorySettings, on_server).threads() == 16
+    assert load(RepositorySettings, {**on_server, "REPOSITORY_THREADS": "5"}).threads() == 5
     assert faults(REPOSITORY_THREADS="3") == "REPOSITORY_THREADS: must be 0 or at least 4."
 
 
@@ -132,13 +138,6 @@ def test_several_processes_need_stores_that_are_servers() -> None:
     serving = load(RepositorySettings, {"WORKERS": "2", **database, **cache}).serving()
     assert (serving.name, serving.workers) == ("repository", 2)
     assert serving.grpc.bind == "127.0.0.1:50052"
-
-
-def test_streams_of_events_have_threads_on_top_of_all_others() -> None:
-    told = {"REPOSITORY_THREADS": "6", "EVENT_MAX_CONSUMERS": "2", "EVENT_MAX_FOLLOWERS": "3"}
-    grpc = load(RepositorySettings, told).grpc()
-    assert (grpc.threads, grpc.stream_limit) == (6 + 2 + 3, 3)
-    assert sorted(grpc.max_open_streams_of.values()) == [2, 3]
 
 
 def test_every_setting_is_described() -> None:
