@@ -289,6 +289,7 @@ def test_microservices_are_a_process_for_each_service_and_end_from_the_edge_inwa
     ends = [line.partition(" |")[0].strip() for line in launcher.lines if line.endswith("ends")]
     assert ends == [
         "controller",
+        "files",
         "events",
         "jobs",
         "orders",
