@@ -318,6 +318,7 @@ class RepositorySettings(ServedSettings):
         return GrpcServerSettings(
             bind=self.repository_bind,
             threads=self.threads() + self.repository_max_streams + sum(streams.values()),
+            max_at_once=self.threads(),
             max_concurrent_rpcs=self.repository_max_concurrent_rpcs,
             max_open_streams=self.repository_max_streams,
             max_open_streams_of=streams,

@@ -54,6 +54,8 @@ class CallLimits:
     max_open_streams_of: Mapping[str, int] = field(default_factory=dict)
     # Streams of these methods count as RPCs with one answer do: they are over as soon.
     short_streams: frozenset[str] = frozenset()
+    # RPCs with one answer that are worked on at the same time; others wait. None: any number.
+    max_at_once: int | None = None
 
     def deadlines_of(self, method: str) -> tuple[float, float]:
         """Return the longest deadline that a method may have, and what it gets without one."""
@@ -107,6 +109,8 @@ class RpcDesk:
             method: threading.BoundedSemaphore(most)
             for method, most in limits.max_open_streams_of.items()
         }
+        most = limits.max_at_once
+        self.turns = None if most is None else threading.BoundedSemaphore(most)
 
     def stream_slots(self, method: str) -> threading.BoundedSemaphore:
         """Return what bounds the open streams of a method."""
@@ -147,6 +151,7 @@ class ServedRpc:
         self._streaming = streaming
         self._began = desk.clock.monotonic()
         self._holds_slot = False
+        self._holds_turn = False
         self._cutoff: Cutoff | None = None
         self._patience: Patience | None = None
         self._code = ""
@@ -171,7 +176,8 @@ class ServedRpc:
         """Admit the RPC and return the context for its servicer.
 
         Raises:
-            AppError: the time left is not worth beginning, or the actor cannot be read.
+            AppError: the time left is not worth beginning, or is over before its turn comes, or the
+                actor cannot be read.
             TooManyStreamsError: it is a stream and there are as many as there may be.
         """
         if self.call.deadline.remaining() < self._desk.limits.min_deadline_seconds:
@@ -184,6 +190,12 @@ class ServedRpc:
             if not self._desk.stream_slots(self._method).acquire(blocking=False):
                 raise TooManyStreamsError
             self._holds_slot = True
+        elif self._desk.turns is not None:
+            # Threads that wait for streams would otherwise do this work too, more of it at once
+            # than what it needs, such as connections to a database, is there for.
+            if not self._desk.turns.acquire(timeout=self.call.deadline.remaining()):
+                raise deadline_exceeded()
+            self._holds_turn = True
         if (self._streaming or self._desk.awaits_requests) and not self._ends_by_itself:
             # A peer without a deadline that stops sending would hold its thread for ever.
             # A millisecond later, so that whoever looks then finds the deadline passed.
@@ -304,6 +316,9 @@ class ServedRpc:
         if self._holds_slot:
             self._holds_slot = False
             self._desk.stream_slots(self._method).release()
+        if self._holds_turn and self._desk.turns is not None:
+            self._holds_turn = False
+            self._desk.turns.release()
         code = self._code or ("OK" if self._inner.is_active() else self._code_of_the_gone())
         elapsed = self._desk.clock.monotonic() - self._began
         with call_scope(self.call):

@@ -51,6 +51,8 @@ class GrpcServerSettings:
     threads: int = 16
     # RPCs accepted at the same time, waiting ones included; what exceeds it is refused at once.
     max_concurrent_rpcs: int = 256
+    # Of the handlers, those that are no streams and run at the same time; None: all.
+    max_at_once: int | None = None
     # Streams open at the same time; None is half the threads. Each holds one, so there must be
     # fewer of them than `threads`.
     max_open_streams: int | None = None
@@ -204,6 +206,7 @@ def make_desk(
         max_open_streams=settings.stream_limit,
         max_open_streams_of=settings.max_open_streams_of,
         short_streams=settings.short_streams,
+        max_at_once=settings.max_at_once,
     )
     return RpcDesk(
         limits,

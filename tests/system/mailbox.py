@@ -16,7 +16,7 @@ from tier_runtime.ids import Uuid7Source
 
 
 class Mailbox:
-    """Reads the outbox of a running system, as the mail handler of a later version will.
+    """Reads the outbox of a running system, as what writes the mails does.
 
     Args:
         store: where the repository tier keeps its data.

@@ -283,6 +283,34 @@ def test_more_calls_than_the_server_takes_are_shed_as_overload(
     assert [future.result(timeout=10).value for future in futures] == ["x"] * 4
 
 
+def test_calls_beyond_those_worked_on_at_once_wait_and_streams_go_on(
+    serve: Serve, stub_of: Connect, log_lines: list[Any]
+) -> None:
+    release = threading.Event()
+    entered: list[str] = []
+
+    def waits(text: str, _context: RpcContext) -> str:
+        entered.append(text)
+        release.wait(timeout=30)
+        return text
+
+    server = serve(Arities(behaviours={"UnaryUnary": waits}), threads=8, max_at_once=2)
+    stub = stub_of(server)
+    futures = [stub.unary_unary_call.future(StringValue(value="x"), timeout=30) for _ in range(2)]
+    eventually(lambda: len(entered) == 2)
+    with pytest.raises(AppError) as late:
+        stub.unary_unary("late", timeout=0.2)
+    assert late.value.kind is Kind.DEADLINE
+    eventually(lambda: _of_rpcs(log_lines, 1))
+    futures.append(stub.unary_unary_call.future(StringValue(value="x"), timeout=30))
+    assert stub.unary_stream("y") == ["y", "y"]
+    assert entered == ["x", "x"]
+
+    release.set()
+    assert [future.result(timeout=10).value for future in futures] == ["x"] * 3
+    assert entered == ["x"] * 3
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_every_rpc_is_one_log_line_of_its_call(
     serve: Serve, stub_of: Connect, log_lines: list[Any], method: str

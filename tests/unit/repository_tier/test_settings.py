@@ -95,7 +95,8 @@ def test_streams_have_threads_of_their_own() -> None:
         "EVENT_MAX_FOLLOWERS": "3",
     }
     grpc = load(RepositorySettings, told).grpc()
-    assert (grpc.threads, grpc.stream_limit) == (6 + 5 + 2 + 3, 5)
+    assert (grpc.threads, grpc.max_at_once) == (6 + 5 + 2 + 3, 6)
+    assert grpc.stream_limit == 5
     assert sorted(grpc.max_open_streams_of.values()) == [2, 3]
 
 
