@@ -118,6 +118,8 @@ def test_reflection_lists_what_is_public(reflected: Reflected) -> None:
     assert reflected.services() == [
         AUTH,
         "arcana.service.v1.EventService",
+        "arcana.service.v1.FileService",
+        "arcana.service.v1.JobService",
         "arcana.service.v1.OrderService",
         "arcana.service.v1.ProductService",
         USERS,
