@@ -163,7 +163,9 @@ class CachedReads(Generic[MessageT]):
     def _fresh(self, ids: Sequence[str], deadline: Deadline) -> dict[str, Outcome]:
         outcomes: dict[str, Outcome] = {id_: self._kind.not_found(id_) for id_ in ids}
         # No id at all is a batch of nothing but bad ones.
-        for message in self._loading(deadline)(ids) if ids else ():
+        found = list(self._loading(deadline)(ids)) if ids else []
+        self._cache.keep(found)
+        for message in found:
             outcomes[message.id] = message_field(1, message.SerializeToString())
         return outcomes
 

@@ -122,6 +122,14 @@ class MessageCache(Generic[MessageT]):
         """Keep all that has just been written, in one round trip. Call it after the commit."""
         self._put_written({message.id: _entry(message) for message in messages})
 
+    def keep(self, messages: Iterable[MessageT]) -> None:
+        """Keep what has just been read past the cache; if it does not arrive, nothing is lost.
+
+        So a cache that missed a write, because the writer died between its commit and its put, has
+        it again as soon as somebody asks what the database holds.
+        """
+        self._keep({message.id: _entry(message) for message in messages})
+
     def put_deleted(self, id_: str, version: int) -> None:
         """Keep that something has just been deleted. Call it after the commit."""
         self._put_written({id_: Entry(version, None)})
@@ -151,7 +159,6 @@ class MessageCache(Generic[MessageT]):
             return None
 
     def _keep(self, entries: Mapping[str, Entry]) -> None:
-        # A reader's put: if it does not arrive, nothing is lost.
         timed = {self._key(id_): self._timed(entry) for id_, entry in entries.items()}
         try:
             with self._breaker.guard(CacheError):

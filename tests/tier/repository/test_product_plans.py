@@ -182,7 +182,8 @@ def _reads_too_much(plan: str) -> bool:
 
 def _is_entered_at(plan: str, column: str) -> bool:
     """True when a page by cursor begins where the page before it ended."""
-    return plan.startswith("range ") or f"{column}>?" in plan or f"{column}<?" in plan
+    place = f"({column},id)"
+    return plan.startswith("range ") or f"{place}>(?,?)" in plan or f"{place}<(?,?)" in plan
 
 
 def test_products_are_found_by_their_ids_alone(plans: Plans, make: Requests) -> None:
