@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
+from operator import gt, lt
 from typing import Any
 
 from sqlalchemy import (
@@ -150,7 +151,7 @@ def after(order: Order, position: Position, dialect_name: str) -> ColumnElement[
     An index can be entered by it at the position itself, however many rows have the same key: each
     database understands one way to say so, and reads all of them by the other's.
     """
-    beyond: Callable[[Any, Any], ColumnElement[bool]] = _less if order.descending else _greater
+    beyond: Callable[[Any, Any], ColumnElement[bool]] = lt if order.descending else gt
     key, id_column = order.column, order.id_column
     if order.unique:
         return beyond(key, position.key)
@@ -160,11 +161,3 @@ def after(order: Order, position: Position, dialect_name: str) -> ColumnElement[
     # sqlite.org/rowvalue.html, section 3.1.
     place = tuple_(literal(position.key, key.type), literal(position.id, id_column.type))
     return beyond(tuple_(key, id_column), place)
-
-
-def _less(column: Any, value: Any) -> ColumnElement[bool]:
-    return column < value  # type: ignore[no-any-return]  # Column's operators are untyped.
-
-
-def _greater(column: Any, value: Any) -> ColumnElement[bool]:
-    return column > value  # type: ignore[no-any-return]  # see above.

@@ -138,7 +138,7 @@ def _fill(engine: Engine, make: Requests) -> None:
     for number in range(COUNT):
         shuffled = number * 1009 % COUNT
         # A word that is in all of them would tell none of them apart.
-        name = f"Chair {shuffled}" if number % 4 else f"Lamp {shuffled}"
+        name = f"Chair {shuffled}" if number % 2 else f"Lamp {shuffled}"
         if number == COUNT // 2:
             name = BEST
         row = {
@@ -150,7 +150,7 @@ def _fill(engine: Engine, make: Requests) -> None:
             "currency_code": "USD",
             "stock": 1,
             "low_stock_threshold": 0,
-            "category": RARE if number == 4 else "",
+            "category": RARE if number == 2 else "",
             "status": "draft" if number % 10 == 0 else "active",
             "version": 1,
             "created_time": BEGAN + timedelta(seconds=number),
