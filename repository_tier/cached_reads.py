@@ -161,11 +161,9 @@ class CachedReads(Generic[MessageT]):
         return outcomes
 
     def _fresh(self, ids: Sequence[str], deadline: Deadline) -> dict[str, Outcome]:
-        outcomes: dict[str, Outcome] = {id_: self._kind.not_found(id_) for id_ in ids}
         # No id at all is a batch of nothing but bad ones.
-        for message in self._loading(deadline)(ids) if ids else ():
-            outcomes[message.id] = message_field(1, message.SerializeToString())
-        return outcomes
+        found = self._cache.load_anew(ids, self._loading(deadline)) if ids else {}
+        return {id_: self._outcome(id_, entry) for id_, entry in found.items()}
 
     def _outcome(self, id_: str, entry: Entry) -> Outcome:
         return self._kind.not_found(id_) if entry.body is None else message_field(1, entry.body)

@@ -24,6 +24,7 @@ from repository_tier.order_rows import (
 )
 from repository_tier.order_stock import NewOrder, return_units, take_units
 from repository_tier.outbox import OutboxEvent, append_events
+from repository_tier.product_rows import find_products
 from repository_tier.stock_changes import write_ledger
 from repository_tier.stock_events import Cause
 from repository_tier.store_errors import duplicates
@@ -95,7 +96,12 @@ class Orders:
                 items = _insert_items(connection, order, changed)
                 return PlaceOrderResponse(order=order_from_rows(row, items))
 
-            return once(connection, key, now, make, PlaceOrderResponse), sold
+            response = once(connection, key, now, make, PlaceOrderResponse)
+            if response.replayed:
+                # Who placed it may have died before the cache was told.
+                items = response.order.items
+                sold.extend(find_products(connection, [item.product_id for item in items]))
+            return response, sold
 
         response, sold = self._database.write(deadline, work)
         self._cache.put_many(sold)

@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
+from operator import gt, lt
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, RowMapping, Select, and_, or_
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    RowMapping,
+    Select,
+    and_,
+    literal,
+    or_,
+    tuple_,
+)
 
 from arcana.common.v1 import paging_pb2
 from repository_tier.column_types import MYSQL_DIALECTS
@@ -88,7 +99,7 @@ def list_page(
     total = None
     if page.cursor:
         position = read_cursor(digest, page.cursor, order.key_type)
-        wanted = rows.where(after(order, position))
+        wanted = rows.where(after(order, position, connection.dialect.name))
     else:
         ids = rows.with_only_columns(order.id_column).order_by(None)
         total = totals.total(connection, ids, list_digest(table_name, filter_digest))
@@ -134,20 +145,19 @@ def directed(order: Order) -> list[Any]:
     return [column.desc() if order.descending else column.asc() for column in columns]
 
 
-def after(order: Order, position: Position) -> Any:
-    """Return the condition that holds for the rows behind a position."""
-    beyond: Callable[[Any, Any], Any] = _less if order.descending else _greater
-    key = order.column
+def after(order: Order, position: Position, dialect_name: str) -> ColumnElement[bool]:
+    """Return the condition that holds for the rows behind a position.
+
+    An index can be entered by it at the position itself, however many rows have the same key: each
+    database understands one way to say so, and reads all of them by the other's.
+    """
+    beyond: Callable[[Any, Any], ColumnElement[bool]] = lt if order.descending else gt
+    key, id_column = order.column, order.id_column
     if order.unique:
         return beyond(key, position.key)
-    not_before = key <= position.key if order.descending else key >= position.key
-    # The first condition alone is what an index can be entered by.
-    return and_(not_before, or_(beyond(key, position.key), beyond(order.id_column, position.id)))
-
-
-def _less(column: Any, value: Any) -> Any:
-    return column < value
-
-
-def _greater(column: Any, value: Any) -> Any:
-    return column > value
+    if dialect_name in MYSQL_DIALECTS:
+        same_key = and_(key == position.key, beyond(id_column, position.id))
+        return or_(same_key, beyond(key, position.key))
+    # sqlite.org/rowvalue.html, section 3.1.
+    place = tuple_(literal(position.key, key.type), literal(position.id, id_column.type))
+    return beyond(tuple_(key, id_column), place)

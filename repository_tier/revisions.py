@@ -9,12 +9,12 @@ from __future__ import annotations
 import importlib.resources
 from functools import cache
 
-from sqlalchemy import Connection, inspect, make_url, text
+from sqlalchemy import Connection, String, column, inspect, make_url, select, table
 from sqlalchemy.exc import SQLAlchemyError
 
 from tier_runtime.startup import StartupError
 
-_ALEMBIC_TABLE = "alembic_version"
+_KEPT_BY_ALEMBIC = table("alembic_version", column("version_num", String))
 
 
 def migrations_folder() -> str:
@@ -25,10 +25,9 @@ def migrations_folder() -> str:
 
 def current_revision(connection: Connection) -> str | None:
     """Return the revision that the database has, None for one without tables."""
-    if not inspect(connection).has_table(_ALEMBIC_TABLE):
+    if not inspect(connection).has_table(_KEPT_BY_ALEMBIC.name):
         return None
-    found = connection.scalar(text(f"SELECT version_num FROM {_ALEMBIC_TABLE}"))  # noqa: S608
-    return None if found is None else str(found)
+    return connection.scalar(select(_KEPT_BY_ALEMBIC.c.version_num))
 
 
 @cache

@@ -159,7 +159,9 @@ def _part(
     wanted = feed.rows.where(moment >= since)
     if cursor:
         try:
-            wanted = wanted.where(after(feed.order, read_cursor(digest, cursor, datetime)))
+            wanted = wanted.where(
+                after(feed.order, read_cursor(digest, cursor, datetime), connection.dialect.name)
+            )
         except AppError as error:
             raise invalid({"page_token": ["Not a token of this list."]}) from error
     wanted = wanted.order_by(*directed(feed.order)).limit(longest + 1)

@@ -21,7 +21,7 @@ from repository_tier.database import Database
 from repository_tier.idempotency import OnceKey, once
 from repository_tier.outbox import OutboxEvent, append_events
 from repository_tier.paging import Order, Page, list_page
-from repository_tier.product_rows import product_not_found
+from repository_tier.product_rows import find_products, product_not_found, read_product
 from repository_tier.stock_changes import (
     MAX_STOCK,
     Movement,
@@ -87,7 +87,7 @@ class Stock:
         """
         now = self._clock.now()
 
-        def work(connection: Connection) -> UpdateStockResponse:
+        def work(connection: Connection) -> tuple[UpdateStockResponse, product_pb2.Product]:
             def make() -> UpdateStockResponse:
                 refusal = _made_or_refused(connection, change, now)
                 if refusal is not None:
@@ -97,11 +97,14 @@ class Stock:
                 changed = write_ledger(connection, moved, cause, now, self._ids)
                 return UpdateStockResponse(product=changed[change.product_id])
 
-            return once(connection, key, now, make, UpdateStockResponse)
+            response = once(connection, key, now, make, UpdateStockResponse)
+            if response.replayed:
+                # Who made the change may have died before the cache was told.
+                return response, read_product(connection, change.product_id)
+            return response, response.product
 
-        response = self._database.write(deadline, work)
-        if not response.replayed:
-            self._cache.put(response.product)
+        response, product = self._database.write(deadline, work)
+        self._cache.put(product)
         return response
 
     def update_many(
@@ -129,6 +132,10 @@ class Stock:
                 return BatchUpdateStockResponse(results=[_result(one) for one in refusals])
 
             response = once(connection, key, now, make, BatchUpdateStockResponse)
+            if response.replayed:
+                # Who made the changes may have died before the cache was told.
+                asked = {one.product_id for one in changes if isinstance(one, StockChange)}
+                changed.extend(find_products(connection, sorted(asked)))
             return response, changed
 
         response, changed = self._database.write(deadline, work)

@@ -36,12 +36,14 @@ class IdempotencyKeys:
         if not request_id:
             return None
         _require_printable(request_id)
-        return self._key(actor, method, request_id, request)
+        return self._key(actor, method, request_id, self._fingerprint(method, request))
 
     def key_for_part(
-        self, actor: Actor, method: str, request_id: str, number: int, part: Message
+        self, actor: Actor, method: str, request_id: str, number: int, part: Message, *, whole: str
     ) -> idempotency_pb2.IdempotencyKey | None:
         """Return the key of one part of a stream of requests; None when the client gave none.
+
+        It is bound to the part's content and to `whole`, which says what is known of all parts.
 
         Raises:
             AppError: as `key_for` does.
@@ -52,15 +54,14 @@ class IdempotencyKeys:
         # A digest, because a number behind the client's own key could make it too long, or make it
         # the key of another stream.
         digest = hashlib.sha256(request_id.encode()).hexdigest()
-        return self._key(actor, method, f"{digest}.{number}", part)
+        fingerprint = self._fingerprint(f"{method} {whole}", part)
+        return self._key(actor, method, f"{digest}.{number}", fingerprint)
 
     def _key(
-        self, actor: Actor, method: str, key: str, request: Message
+        self, actor: Actor, method: str, key: str, fingerprint: bytes
     ) -> idempotency_pb2.IdempotencyKey:
         return idempotency_pb2.IdempotencyKey(
-            scope=f"{actor.subject or 'anonymous'}:{method}",
-            key=key,
-            fingerprint=self._fingerprint(method, request),
+            scope=f"{actor.subject or 'anonymous'}:{method}", key=key, fingerprint=fingerprint
         )
 
     def _fingerprint(self, method: str, request: Message) -> bytes:

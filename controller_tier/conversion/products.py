@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -170,15 +171,24 @@ def update_stock_request(
 def stock_change_requests(
     body: Fields, idempotency_key: str
 ) -> Iterator[pb.BatchUpdateStockRequest]:
-    """Yield the changes of a body as the messages of one stream."""
-    for change in body["changes"]:
-        yield pb.BatchUpdateStockRequest(
-            # It counts in the first one.
-            request_id=idempotency_key,
+    """Return the changes of a body as the messages of one stream.
+
+    The first one tells of all of them, so that the key is bound to the whole body, and a stream
+    that breaks off is not taken for the whole.
+    """
+    requests = [
+        pb.BatchUpdateStockRequest(
             product_id=change["product_id"],
             quantity_change=change["quantity_change"],
             reason=change.get("reason") or "",
         )
+        for change in body["changes"]
+    ]
+    first = requests[0]
+    first.changes_sha256 = _digest(requests)
+    first.change_count = len(requests)
+    first.request_id = idempotency_key
+    return iter(requests)
 
 
 def _filter(query: Fields) -> pb.ProductFilter:
@@ -189,6 +199,16 @@ def _filter(query: Fields) -> pb.ProductFilter:
         max_price_minor=query.get("max_price"),
         in_stock=query.get("in_stock"),
     )
+
+
+def _digest(requests: Sequence[pb.BatchUpdateStockRequest]) -> bytes:
+    digest = hashlib.sha256()
+    for request in requests:
+        message = request.SerializeToString(deterministic=True)
+        # With their lengths, no two bodies are the same bytes.
+        digest.update(len(message).to_bytes(4))
+        digest.update(message)
+    return digest.digest()
 
 
 def _status(given: Fields) -> ProductStatus.ValueType:

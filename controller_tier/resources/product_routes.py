@@ -81,7 +81,8 @@ def stock_resource(views: ProductViews, rpcs: AccessTable) -> Resource:
                     ),
                 ),
                 description="Each change is made or refused by itself, those of one product in "
-                "the order given. A body with a field error is refused whole.",
+                "the order given; what stands against one is among the `errors`. Only a body "
+                "that is not of this shape is refused whole.",
                 body=products.UpdateStocksBody,
                 body_example={"changes": [{"product_id": PRODUCT_ID, "quantity_change": -5}]},
                 idempotent=True,

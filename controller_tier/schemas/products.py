@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from marshmallow import Schema, ValidationError, fields, validate
 
-from controller_tier.fields import Choice, Identity, Money, QueryFlag, QueryInteger, Text
+from controller_tier.fields import Choice, Money, QueryFlag, QueryInteger, Text
 from controller_tier.schemas.body import Body, Document
 from controller_tier.schemas.money import Amount
 from controller_tier.schemas.paging import Page, SortedPageQuery
@@ -259,11 +259,31 @@ class UpdateStockBody(Body):
 
 
 class StockChangeBody(Body):
-    """More or fewer units of one product."""
+    """More or fewer units of one product.
 
-    product_id = Identity(required=True)
-    quantity_change = QuantityChange()
-    reason = _reason()
+    Only its shape counts for the whole body. What a change means, and whether it can be made, is
+    told of each by itself: one that is bad does not refuse the others.
+    """
+
+    product_id = fields.String(
+        required=True, metadata={"description": "UUID of the product; any other is refused."}
+    )
+    quantity_change = fields.Integer(
+        strict=True,
+        required=True,
+        metadata={
+            "format": "int64",
+            "description": "Units that come (above 0) or go (below 0); 0, and more than "
+            f"{MAX_UNITS:,} either way, are refused.",
+        },
+    )
+    reason = fields.String(
+        allow_none=True,
+        metadata={
+            "description": "Stands in the ledger; more than 255 characters, and control "
+            "characters, are refused."
+        },
+    )
 
 
 class UpdateStocksBody(Body):
@@ -280,7 +300,9 @@ class StockChangeError(Document):
     """Why one change was refused."""
 
     index = fields.Integer(required=True, metadata={"description": "Its place, from 0."})
-    product_id = fields.String(required=True)
+    product_id = fields.String(
+        required=True, metadata={"description": "As it was sent, its first 255 characters."}
+    )
     code = fields.String(
         required=True,
         metadata={"enum": ["INSUFFICIENT_STOCK", "PRODUCT_NOT_FOUND", "VALIDATION_FAILED"]},

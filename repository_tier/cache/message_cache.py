@@ -105,14 +105,18 @@ class MessageCache(Generic[MessageT]):
 
         What another thread is loading is not loaded again. The ids differ from each other.
         """
+        return self._flights.load(ids, lambda wanted: self.load_anew(wanted, load), deadline)
 
-        def load_and_keep(wanted: Sequence[str]) -> dict[str, Entry]:
-            entries = dict.fromkeys(wanted, Entry(0, None))
-            entries.update((message.id, _entry(message)) for message in load(wanted))
-            self._keep(entries)
-            return entries
+    def load_anew(self, ids: Sequence[str], load: Load[MessageT]) -> dict[str, Entry]:
+        """Return what `load` finds now, whatever the cache holds, and keep it.
 
-        return self._flights.load(ids, load_and_keep, deadline)
+        So a cache that missed a write, because the writer died between its commit and its put, has
+        it again as soon as somebody asks what the database holds.
+        """
+        entries = dict.fromkeys(ids, Entry(0, None))
+        entries.update((message.id, _entry(message)) for message in load(ids))
+        self._keep(entries)
+        return entries
 
     def put(self, message: MessageT) -> None:
         """Keep what has just been written. Call it after the commit."""

@@ -111,8 +111,9 @@ class ProductServicer(ProductRepositoryServicer):
     def BatchUpdateStock(
         self, request: messages.BatchUpdateStockRequest, context: ServicerContext
     ) -> messages.BatchUpdateStockResponse:
-        require(request, "changes")
         has_key = request.HasField("idempotency_key")
+        if not has_key:
+            require(request, "changes")
         key = once_key_from_proto(request.idempotency_key) if has_key else None
         changes = requests.stock_changes_from_proto(request.changes)
         rpc_context(context).note(items=len(changes))

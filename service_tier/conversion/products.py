@@ -16,7 +16,7 @@ from service_tier.domain.money import DEFAULT_CURRENCY
 from service_tier.domain.names import normalize_name
 from service_tier.domain.products import ProductDetails, StockChange
 from service_tier.usecases.product_changes import ProductChange
-from service_tier.usecases.stock import BatchResult, SentChange
+from service_tier.usecases.stock import BatchResult, SentChange, StreamHead
 from tier_runtime.validation import invalid
 
 _STATUSES = MappingProxyType(
@@ -133,7 +133,8 @@ def sent_changes_from_proto(
 ) -> Iterator[SentChange]:
     """Yield the changes of a stream as they come."""
     for request in requests:
-        yield SentChange(request.request_id, stock_change_from_proto(request))
+        head = StreamHead(request.request_id, request.change_count, request.changes_sha256)
+        yield SentChange(head, stock_change_from_proto(request))
 
 
 def batch_result_to_proto(result: BatchResult) -> product_service_pb2.BatchUpdateStockResponse:

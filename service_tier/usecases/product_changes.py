@@ -11,7 +11,7 @@ from service_tier.domain.permissions import require_admin
 from service_tier.domain.products import ProductDetails, stock_faults
 from service_tier.events import Events
 from service_tier.repository import Repository
-from service_tier.usecases.versions import change_latest, require_version
+from service_tier.usecases.versions import change_latest
 from tier_runtime.call import Call
 from tier_runtime.ids import IdSource
 from tier_runtime.status import from_status
@@ -86,22 +86,25 @@ class ProductChanges:
         require_admin(call.actor)
         refuse_faults(change.details.faults())
 
-        product = self._read(product_id)
-        require_version(product, expected_version)
-        changed = change.besides(product)
-        if not changed:
-            return product
-        request = product_repository_pb2.UpdateProductRequest(
-            product_id=product.id,
-            # Not the version that was read: what is told of a product is given, not computed, so
-            # nothing is undone by it. And a product that sells all the time, whose version grows
-            # with each sale, can be changed all the same.
-            expected_version=expected_version,
-            events=self._told(call, product, change, changed),
-        )
-        for field, value in change.given().items():
-            setattr(request, field, value)
-        return self._repository.products.UpdateProduct(request).product
+        def apply(product: product_pb2.Product) -> product_pb2.Product:
+            changed = change.besides(product)
+            if not changed:
+                return product
+            # What a new status is told as depends on the old one, so there the version counts. What
+            # else is told of a product is given, not computed: nothing is undone by it, and a
+            # product that sells all the time, whose version grows with each sale, can be changed
+            # all the same.
+            version = product.version if "status" in changed else expected_version
+            request = product_repository_pb2.UpdateProductRequest(
+                product_id=product.id,
+                expected_version=version,
+                events=self._told(call, product, change, changed),
+            )
+            for field, value in change.given().items():
+                setattr(request, field, value)
+            return self._repository.products.UpdateProduct(request).product
+
+        return change_latest(call, expected_version, lambda: self._read(product_id), apply)
 
     def delete(self, call: Call, product_id: str, expected_version: int) -> None:
         """Archive a product; an archived one stays as it is.

@@ -24,13 +24,52 @@ GROUP_SECONDS = 5.0
 MAX_ERRORS = 1000
 # A product id that is none could be as long as a message, and a thousand of them be kept.
 MAX_TOLD_ID_LENGTH = 255
+SHA256_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class StreamHead:
+    """What a message tells of its whole stream; it counts in the first one only.
+
+    An empty key, a count of 0 and an empty digest are not told.
+    """
+
+    request_id: str
+    change_count: int
+    changes_sha256: bytes
+
+    def faults(self) -> dict[str, list[str]]:
+        """Return what is wrong with each field; of the key, `IdempotencyKeys` knows."""
+        has_digest = len(self.changes_sha256) in {0, SHA256_BYTES}
+        return {
+            "change_count": ["Must not be below 0."] if self.change_count < 0 else [],
+            "changes_sha256": [] if has_digest else [f"Must have {SHA256_BYTES} bytes."],
+        }
+
+    def refuse_other_count(self, count: int, *, is_end: bool) -> None:
+        """Check what came so far against the told count.
+
+        Raises:
+            AppError: INVALID/VALIDATION_FAILED, for a stream that ends before or goes on after it.
+        """
+        is_wrong = count != self.change_count if is_end else count >= self.change_count
+        if self.change_count and is_wrong:
+            raise invalid({"change_count": ["The stream has another number of changes."]})
+
+    def binding(self, *, is_end: bool) -> str:
+        """Return what a group's key is bound to besides the group.
+
+        That it is the last one is part of it, or a stream could be sent again cut short between
+        two groups, or with more after it.
+        """
+        return f"{self.change_count} {self.changes_sha256.hex()} {is_end}"
 
 
 @dataclass(frozen=True, slots=True)
 class SentChange:
-    """One message of a stream: a change, and the client's key, which counts in the first only."""
+    """One message of a stream."""
 
-    request_id: str
+    head: StreamHead
     change: StockChange
 
 
@@ -55,13 +94,18 @@ class BatchResult:
     made_groups: int = 0
 
     @property
+    def count(self) -> int:
+        """How many changes there were so far."""
+        return self.success_count + self.failure_count
+
+    @property
     def replayed(self) -> bool:
         """True when nothing was made now, because all of it was before."""
         return self.replayed_groups > 0 and self.made_groups == 0
 
     def add(self, change: StockChange, error: AppError | None) -> None:
         """Count the next change."""
-        index = self.success_count + self.failure_count
+        index = self.count
         if error is None:
             self.success_count += 1
             return
@@ -105,6 +149,9 @@ class Stock:
     def batch_update(self, call: Call, sent: Iterable[SentChange]) -> BatchResult:
         """Do what `update` does for each change of a stream, in groups, in memory for one group.
 
+        With a key each group is recorded, also one of which nothing can be made: another stream
+        with the same key then differs from what is recorded in its first such group.
+
         Raises:
             AppError: as the contract names them; groups before that remain made.
         """
@@ -114,11 +161,19 @@ class Stock:
         result = BatchResult()
         if first is None:
             return result
-        for number, group in enumerate(_groups(chain([first], stream))):
+        head = first.head
+        refuse_faults(head.faults())
+        for number, (group, is_end) in enumerate(_groups(chain([first], stream))):
             # The caller may be gone or late before the stream is at its end.
             call.deadline.check()
+            head.refuse_other_count(result.count + len(group), is_end=is_end)
             key = self._idempotency.key_for_part(
-                call.actor, "BatchUpdateStock", first.request_id, number, _request(group)
+                call.actor,
+                "BatchUpdateStock",
+                head.request_id,
+                number,
+                _request(group),
+                whole=head.binding(is_end=is_end),
             )
             self._make(group, key, result)
         return result
@@ -143,7 +198,7 @@ class Stock:
         refused = [_refusal(change) for change in group]
         sound = [one for one, error in zip(group, refused, strict=True) if error is None]
         outcomes: Iterator[AppError | None] = iter(())
-        if sound:
+        if sound or key is not None:
             answer = self._repository.products.BatchUpdateStock(
                 _request(sound, key), timeout=GROUP_SECONDS
             )
@@ -156,9 +211,13 @@ class Stock:
             result.add(change, error or next(outcomes))
 
 
-def _groups(sent: Iterator[SentChange]) -> Iterator[list[StockChange]]:
-    while group := [one.change for one in islice(sent, GROUP_SIZE)]:
-        yield group
+def _groups(sent: Iterator[SentChange]) -> Iterator[tuple[list[StockChange], bool]]:
+    """Yield the groups, and of each whether it is the last; one change is read ahead for that."""
+    following = next(sent, None)
+    while following is not None:
+        group = [following.change, *(one.change for one in islice(sent, GROUP_SIZE - 1))]
+        following = next(sent, None)
+        yield group, following is None
 
 
 def _request(

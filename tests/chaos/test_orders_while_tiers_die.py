@@ -12,6 +12,7 @@ from random import Random
 import pytest
 
 from tests.stores import Store, StoreKind, Stores
+from tests.stores.waiting import eventually
 from tests.system.books import Books, open_books
 from tests.system.client import Edge
 from tests.system.discretion import TIERS
@@ -25,6 +26,8 @@ CLIENTS = 12
 PRODUCTS = 10
 STOCK = ORDERS * 2
 CANCELLED_SHARE = 0.2
+# How long the orders from one kill to the next may take.
+DECIDE_SECONDS = 240.0
 
 
 class Crowd:
@@ -55,12 +58,17 @@ class Crowd:
 
     def go_on(self, _client: int) -> None:
         """Be one of the crowd."""
-        while not self._enough.is_set() or self._decided() < self._goal:
+        while not self._enough.is_set() or self.decided() < self._goal:
             self._order(Random(next(self._numbers)))
 
-    def _decided(self) -> int:
+    def decided(self) -> int:
+        """Return how many orders were placed or refused."""
         with self._lock:
             return len(self.placed) + self.refused
+
+    def wait_for(self, orders: int) -> None:
+        """Wait until so many orders have been decided."""
+        eventually(lambda: self.decided() >= orders, DECIDE_SECONDS, f"{orders} orders")
 
     def _order(self, random: Random) -> None:
         wanted = random.sample(self._products, random.randint(1, 8))
@@ -121,7 +129,9 @@ def test_no_unit_is_lost_and_every_acknowledged_order_is_there_once(
         going = [clients.submit(crowd.go_on, number) for number in range(CLIENTS)]
         try:
             tiers = itertools.cycle(TIERS)
-            for tier in itertools.islice(tiers, KILLS):
+            for number, tier in enumerate(itertools.islice(tiers, KILLS)):
+                # Spread over all orders; and people must have been served since the last one.
+                crowd.wait_for(ORDERS * number // KILLS)
                 arcana.kill(tier)
                 arcana.restart(tier)
         finally:

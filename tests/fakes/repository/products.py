@@ -107,7 +107,8 @@ class FakeProducts(product_repository_pb2_grpc.ProductRepositoryServicer):
     def BatchUpdateStock(
         self, request: pb.BatchUpdateStockRequest, context: grpc.ServicerContext
     ) -> pb.BatchUpdateStockResponse:
-        if not 0 < len(request.changes) <= 100:
+        least = 0 if request.HasField("idempotency_key") else 1
+        if not least <= len(request.changes) <= 100:
             raise invalid({"changes": ["Too few or too many."]})
 
         def made() -> pb.BatchUpdateStockResponse:

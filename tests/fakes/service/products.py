@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -17,6 +18,9 @@ from tests.fakes.service.pages import page_of
 from tier_runtime.call import Actor
 from tier_runtime.errors import AppError, Kind
 from tier_runtime.status import to_status
+from tier_runtime.validation import invalid
+
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 _SORT_KEYS: dict[int, Callable[[Product], Any]] = {
     pb.PRODUCT_SORT_FIELD_NAME: lambda product: (product.name.casefold(), product.id),
@@ -143,7 +147,8 @@ class FakeProducts:
         while change is not None:
             self._tier.before("BatchUpdateStock.next")
             try:
-                self._moved(change.product_id, change.quantity_change, change.reason)
+                _require_sound(change)
+                self._moved(change.product_id.lower(), change.quantity_change, change.reason)
                 answer.success_count += 1
             except AppError as error:
                 answer.failure_count += 1
@@ -214,6 +219,16 @@ class FakeProducts:
         if version not in {0, product.version}:
             raise AppError(Kind.STALE, "PRECONDITION_FAILED", "The product has changed since.")
         return product
+
+
+def _require_sound(change: pb.BatchUpdateStockRequest) -> None:
+    faults = {
+        "product_id": [] if _UUID.fullmatch(change.product_id) else ["Not a UUID."],
+        "quantity_change": [] if 0 < abs(change.quantity_change) <= 10**9 else ["Out of range."],
+        "reason": ["Too long."] if len(change.reason) > 255 else [],
+    }
+    if any(faults.values()):
+        raise invalid({field: messages for field, messages in faults.items() if messages})
 
 
 def _is_visible(actor: Actor, product: Product) -> bool:

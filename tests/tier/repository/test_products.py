@@ -320,6 +320,34 @@ def test_a_fresh_batch_is_what_the_database_has_now(tier: RunningTier, make: Req
     (fresh,) = batch(tier, product.id, fresh=True)
     assert isinstance(fresh, product_pb2.Product)
     assert (fresh.price_minor, fresh.version) == (5, 2)
+    # And now the cache has it too.
+    assert get(tier, product.id) == fresh
+
+
+@pytest.mark.parametrize("call", ["UpdateStock", "BatchUpdateStock", "PlaceOrder"])
+def test_who_asks_again_mends_what_a_process_that_died_has_not_told_the_cache(
+    tier: RunningTier, make: Requests, call: str
+) -> None:
+    product = tier.products.CreateProduct(make.product(stock=5, price_minor=1999)).product
+
+    def ask() -> object:
+        if call == "PlaceOrder":
+            line = make.line(product.id, unit_price_minor=product.price_minor)
+            return tier.orders.PlaceOrder(make.order(line, idempotency_key=make.key()))
+        change = messages.UpdateStockRequest(product_id=product.id, quantity_change=1)
+        change.idempotency_key.CopyFrom(make.key())
+        if call == "UpdateStock":
+            return tier.products.UpdateStock(change)
+        one = messages.StockChange(product_id=product.id, quantity_change=1)
+        request = messages.BatchUpdateStockRequest(idempotency_key=make.key(), changes=[one])
+        return tier.products.BatchUpdateStock(request)
+
+    ask()
+    version = get(tier, product.id).version + 1
+    tier.change(update(products).values(name="New", version=version))
+    assert get(tier, product.id).name != "New"
+    ask()
+    assert (get(tier, product.id).name, get(tier, product.id).version) == ("New", version)
 
 
 def test_a_batch_holds_what_the_cache_knows_and_what_only_the_database_does(

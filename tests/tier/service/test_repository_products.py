@@ -175,6 +175,13 @@ def test_a_batch_has_from_1_to_100_changes(shop: Shop, count: int) -> None:
     assert set(refused.value.field_errors) == {"changes"}
 
 
+def test_a_batch_of_nothing_is_recorded_with_its_key(shop: Shop) -> None:
+    first, again = (shop.move_many(key=shop.key("nothing")) for _ in range(2))
+    assert (len(first.results), first.replayed, again.replayed) == (0, False, True)
+    with pytest.raises(AppError, match="IDEMPOTENCY_KEY_REUSED"):
+        shop.move_many((UNKNOWN, 1), key=shop.key("nothing", "other"))
+
+
 def test_the_same_key_does_the_same_once(shop: Shop) -> None:
     made = shop.products.CreateProduct(shop.creation(idempotency_key=shop.key("c")))
     again = shop.products.CreateProduct(shop.creation(idempotency_key=shop.key("c")))

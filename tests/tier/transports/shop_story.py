@@ -111,6 +111,13 @@ def _stock(transcript: Transcript, customer: Actor, lamp: str, draft: str) -> No
     send("ProductService/BatchUpdateStock", ADMIN, *sent)
     send("ProductService/BatchUpdateStock", ADMIN, *sent)
     send("ProductService/BatchUpdateStock", ADMIN, *sent[:3])
+    send("ProductService/BatchUpdateStock", ADMIN, *sent[:100])
+    send("ProductService/BatchUpdateStock", ADMIN, *sent, *sent)
+    whole = sent[0] | {"request_id": "key-5", "change_count": 3, "changes_sha256": b"\xff" * 32}
+    send("ProductService/BatchUpdateStock", ADMIN, whole, *sent[1:2])
+    send("ProductService/BatchUpdateStock", ADMIN, whole, *sent[1:3])
+    send("ProductService/BatchUpdateStock", ADMIN, whole, *sent[1:3])
+    send("ProductService/BatchUpdateStock", ADMIN, whole | {"changes_sha256": b"x"})
     send("ProductService/BatchUpdateStock", ADMIN)
     send("ProductService/BatchUpdateStock", ADMIN, sent[0] | {"request_id": "é"})
     call("ProductService/ListStockMovements", customer, product_id=lamp)

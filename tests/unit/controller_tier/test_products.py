@@ -382,16 +382,96 @@ def test_a_batch_is_one_stream_each_change_of_which_goes_by_itself(edge: Edge, a
         (None, "changes"),
         ([{"product_id": UNKNOWN, "quantity_change": 1}] * 1001, "changes"),
         ([5], "changes.0"),
-        ([{"product_id": "7", "quantity_change": 1}], "changes.0.product_id"),
-        ([{"product_id": UNKNOWN, "quantity_change": 0}], "changes.0.quantity_change"),
+        ([{"product_id": 7, "quantity_change": 1}], "changes.0.product_id"),
+        ([{"product_id": None, "quantity_change": 1}], "changes.0.product_id"),
+        ([{"quantity_change": 1}], "changes.0.product_id"),
+        ([{"product_id": UNKNOWN, "quantity_change": "1"}], "changes.0.quantity_change"),
+        ([{"product_id": UNKNOWN, "quantity_change": 1.0}], "changes.0.quantity_change"),
+        ([{"product_id": UNKNOWN, "quantity_change": True}], "changes.0.quantity_change"),
+        ([{"product_id": UNKNOWN, "quantity_change": 1, "reason": 1}], "changes.0.reason"),
         ([{"product_id": UNKNOWN}], "changes.0.quantity_change"),
         ([{"product_id": UNKNOWN, "quantity_change": 1, "x": 1}], "changes.0.x"),
     ],
 )
-def test_a_bad_batch_is_refused_whole(edge: Edge, admin: str, changes: Any, field: str) -> None:
+def test_a_batch_of_another_shape_is_refused_whole(
+    edge: Edge, admin: str, changes: Any, field: str
+) -> None:
     answer = edge.call("POST", "products/stock/batch", {"changes": changes}, token=admin)
     assert set(problem_of(answer, 400, "VALIDATION_FAILED")["errors"]) == {field}
     assert "BatchUpdateStock" not in edge.tier.methods()
+
+
+def test_what_a_change_means_refuses_no_other_one(edge: Edge, admin: str) -> None:
+    gear = edge.tier.add_product()
+    good = {"product_id": gear.id, "quantity_change": 1}
+    bad = (
+        {"product_id": "7"},
+        {"product_id": ""},
+        {"product_id": "\u0000" * 300},
+        {"quantity_change": 0},
+        {"quantity_change": 2**63 - 1},
+        {"quantity_change": -(2**63)},
+        {"reason": "x" * 256},
+    )
+    changes = [good, *(good | each for each in bad), good]
+    answer = edge.call("POST", "products/stock/batch", {"changes": changes}, token=admin)
+    assert answer.status_code == 200
+    assert (answer.json["success_count"], answer.json["failure_count"]) == (2, len(bad))
+    assert [(each["index"], each["code"]) for each in answer.json["errors"]] == [
+        (number, "VALIDATION_FAILED") for number in range(1, len(bad) + 1)
+    ]
+    assert gear.stock == 2
+
+
+def test_an_integer_that_no_message_can_carry_is_no_json_of_ours(edge: Edge, admin: str) -> None:
+    changes = f'[{{"product_id": "{UNKNOWN}", "quantity_change": {2**63}}}]'
+    answer = edge.call(
+        "POST",
+        "products/stock/batch",
+        data=f'{{"changes": {changes}}}'.encode(),
+        token=admin,
+        headers={"Content-Type": "application/json"},
+    )
+    problem_of(answer, 400, "MALFORMED_BODY")
+
+
+def test_the_first_message_of_a_batch_tells_of_all(edge: Edge, admin: str) -> None:
+    gear = edge.tier.add_product()
+    change = {"product_id": gear.id, "quantity_change": 1}
+    digests = set()
+    bodies = ([change], [change] * 2, [change, change | {"reason": "x"}])
+    for changes in bodies:
+        edge.call("POST", "products/stock/batch", {"changes": changes}, token=admin)
+        sent = edge.tier.last("BatchUpdateStock").request
+        assert sent.change_count == len(changes)
+        assert len(sent.changes_sha256) == 32
+        digests.add(sent.changes_sha256)
+    assert len(digests) == len(bodies)
+
+
+def test_a_key_is_bound_to_the_whole_body_of_a_batch(edge: Edge, admin: str) -> None:
+    gear = edge.tier.add_product()
+    changes = [{"product_id": gear.id, "quantity_change": 1} for _ in range(150)]
+
+    def send(changes: list[dict[str, Any]]) -> Any:
+        return edge.call(
+            "POST",
+            "products/stock/batch",
+            {"changes": changes},
+            token=admin,
+            headers={"Idempotency-Key": "k"},
+        )
+
+    first = send(changes)
+    for others in (
+        changes[:100],
+        changes + changes[:50],
+        [*changes[:-1], changes[0] | {"reason": "x"}],
+    ):
+        problem_of(send(others), 422, "IDEMPOTENCY_KEY_REUSED")
+    again = send(changes)
+    assert (again.data, again.headers["Idempotent-Replay"]) == (first.data, "true")
+    assert gear.stock == 150
 
 
 def test_a_batch_of_the_largest_size_passes(edge: Edge, admin: str) -> None:

@@ -224,6 +224,20 @@ def test_a_write_in_between_is_built_upon_when_no_version_was_named(
     assert harness.kept_product(product.id).version == 3
 
 
+def test_a_product_that_another_archives_meanwhile_is_told_of_by_the_other_alone(
+    harness: Harness,
+) -> None:
+    product = harness.product()
+
+    def archive(_: object) -> None:
+        harness.channel.before.clear()
+        delete(harness, product.id)
+
+    harness.channel.before["UpdateProduct"] = archive
+    update(harness, product.id, status=product_pb2.PRODUCT_STATUS_ARCHIVED)
+    assert len(harness.events("product.deleted")) == 1
+
+
 def test_who_is_always_outrun_is_told_to_come_back(harness: Harness) -> None:
     product = harness.product()
     harness.channel.before["UpdateProduct"] = lambda _: bump(harness, product.id)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import tracemalloc
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import pytest
 
@@ -30,11 +31,19 @@ def ledger(harness: Harness, product_id: str) -> list[tuple[int, str]]:
 
 
 def change(
-    product_id: str, units: int = 1, request_id: str = "", reason: str = ""
+    product_id: str, units: int = 1, request_id: str = "", reason: str = "", **told: Any
 ) -> pb.BatchUpdateStockRequest:
     return pb.BatchUpdateStockRequest(
-        request_id=request_id, product_id=product_id, quantity_change=units, reason=reason
+        request_id=request_id, product_id=product_id, quantity_change=units, reason=reason, **told
     )
+
+
+def keyed(product_id: str, count: int, **told: Any) -> list[pb.BatchUpdateStockRequest]:
+    """Return so many changes under one key; the first one tells what is told of all."""
+    return [
+        change(product_id, 1, "key-1", **told),
+        *(change(product_id) for _ in range(count - 1)),
+    ]
 
 
 def batch(
@@ -157,7 +166,7 @@ def test_a_stream_of_nothing_changes_nothing(harness: Harness) -> None:
 
 
 def test_a_stream_of_what_cannot_be_made_asks_for_nothing(harness: Harness) -> None:
-    answer = batch(harness, [change(UNKNOWN, 0, "key-1")])
+    answer = batch(harness, [change(UNKNOWN, 0)])
     assert (answer.success_count, answer.failure_count, answer.replayed) == (0, 1, False)
     assert harness.channel.calls == []
 
@@ -170,8 +179,8 @@ def test_a_long_stream_goes_on_in_groups_as_it_comes(harness: Harness) -> None:
     def sent() -> Iterator[pb.BatchUpdateStockRequest]:
         nonlocal taken
         for _ in range(2 * GROUP_SIZE + 1):
-            # Nothing is read ahead of what has been made.
-            assert taken - sum(sizes) < GROUP_SIZE
+            # One is read ahead of what has been made: a group is to know whether it is the last.
+            assert taken - sum(sizes) <= GROUP_SIZE
             taken += 1
             yield change(product.id)
 
@@ -250,6 +259,127 @@ def test_another_stream_with_the_same_key_is_refused(harness: Harness) -> None:
         with pytest.raises(AppError, match="IDEMPOTENCY_KEY_REUSED"):
             batch(harness, other)
     assert stock(harness, product.id) == 11
+
+
+@pytest.mark.parametrize(
+    ("count", "other"),
+    [
+        (GROUP_SIZE, GROUP_SIZE + 50),
+        (GROUP_SIZE, 2 * GROUP_SIZE),
+        (GROUP_SIZE + 50, GROUP_SIZE),
+        (2 * GROUP_SIZE + 50, GROUP_SIZE),
+        (2 * GROUP_SIZE, 2 * GROUP_SIZE + 1),
+        (2 * GROUP_SIZE + 50, 3 * GROUP_SIZE),
+    ],
+)
+def test_a_longer_and_a_shorter_stream_with_the_same_key_are_refused(
+    harness: Harness, count: int, other: int
+) -> None:
+    product = harness.product(stock=0)
+    first = batch(harness, keyed(product.id, count))
+    with pytest.raises(AppError, match="IDEMPOTENCY_KEY_REUSED"):
+        batch(harness, keyed(product.id, other))
+    assert stock(harness, product.id) == count
+    again = batch(harness, keyed(product.id, count))
+    assert (again.success_count, again.replayed) == (first.success_count, True)
+
+
+def test_what_was_refused_is_recorded_with_its_key_too(harness: Harness) -> None:
+    product = harness.product(stock=0)
+    bad = [change(product.id, 0, "key-1"), *(change(product.id, 0) for _ in range(GROUP_SIZE - 1))]
+    sent = [*bad, change(product.id, 1)]
+    first = batch(harness, sent)
+    assert (first.success_count, first.failure_count, first.replayed) == (1, GROUP_SIZE, False)
+    # The first group is another one, the second one differs as well.
+    with pytest.raises(AppError, match="IDEMPOTENCY_KEY_REUSED"):
+        batch(harness, [*keyed(product.id, GROUP_SIZE), change(product.id, 2)])
+    assert stock(harness, product.id) == 1
+    assert batch(harness, sent).replayed
+
+
+def test_a_stream_of_which_nothing_could_be_made_is_replayed(harness: Harness) -> None:
+    product = harness.product(stock=0)
+    first = batch(harness, [change(product.id, 0, "key-1")])
+    again = batch(harness, [change(product.id, 0, "key-1")])
+    assert (first.replayed, again.replayed) == (False, True)
+    assert again.errors == first.errors
+    with pytest.raises(AppError, match="IDEMPOTENCY_KEY_REUSED"):
+        batch(harness, keyed(product.id, 1))
+
+
+def test_a_digest_refuses_another_stream_before_anything_is_made(harness: Harness) -> None:
+    product = harness.product(stock=0)
+    told = {"changes_sha256": b"a" * 32, "change_count": GROUP_SIZE + 1}
+    groups = 0
+
+    def fail_at_the_second(_: object) -> None:
+        nonlocal groups
+        groups += 1
+        if groups == 2:
+            raise AppError(Kind.UNAVAILABLE, "SERVICE_UNAVAILABLE", "Down.")
+
+    harness.channel.before["BatchUpdateStock"] = fail_at_the_second
+    with pytest.raises(AppError, match="SERVICE_UNAVAILABLE"):
+        batch(harness, keyed(product.id, GROUP_SIZE + 1, **told))
+    for other in ({"changes_sha256": b"b" * 32}, {"changes_sha256": b""}, {"change_count": 0}):
+        with pytest.raises(AppError, match="IDEMPOTENCY_KEY_REUSED"):
+            batch(harness, keyed(product.id, GROUP_SIZE + 1, **{**told, **other}))
+    assert stock(harness, product.id) == GROUP_SIZE
+    answer = batch(harness, keyed(product.id, GROUP_SIZE + 1, **told))
+    assert (answer.success_count, answer.replayed) == (GROUP_SIZE + 1, False)
+    assert stock(harness, product.id) == GROUP_SIZE + 1
+
+
+@pytest.mark.parametrize("key", ["", "key-1"])
+def test_a_stream_that_ends_before_its_count_is_cut_off_and_can_be_sent_again(
+    harness: Harness, key: str
+) -> None:
+    product = harness.product(stock=0)
+    count = GROUP_SIZE + 50
+    sent = [change(product.id, 1, key, change_count=count), *[change(product.id)] * (count - 1)]
+    for came, made in ((GROUP_SIZE + 20, GROUP_SIZE), (GROUP_SIZE, 0), (1, 0)):
+        before = stock(harness, product.id)
+        with pytest.raises(AppError) as refused:
+            batch(harness, sent[:came])
+        assert set(refused.value.field_errors) == {"change_count"}
+        assert stock(harness, product.id) - before in {0, made}
+    before = stock(harness, product.id)
+    assert batch(harness, sent).success_count == count
+    assert stock(harness, product.id) == (count if key else before + count)
+
+
+@pytest.mark.parametrize(
+    ("count", "made"),
+    [(GROUP_SIZE + 1, GROUP_SIZE + 1), (GROUP_SIZE, GROUP_SIZE), (2 * GROUP_SIZE, 2 * GROUP_SIZE)],
+)
+def test_a_stream_of_its_count_passes_and_one_more_change_is_refused(
+    harness: Harness, count: int, made: int
+) -> None:
+    product = harness.product(stock=0)
+    sent = [change(product.id, change_count=count), *[change(product.id)] * (count - 1)]
+    assert batch(harness, sent).success_count == made
+    with pytest.raises(AppError) as refused:
+        batch(harness, [*sent, change(product.id)])
+    assert set(refused.value.field_errors) == {"change_count"}
+    # Whole groups before it remain made.
+    assert stock(harness, product.id) == made + (count - 1) // GROUP_SIZE * GROUP_SIZE
+
+
+@pytest.mark.parametrize(
+    "told", [{"change_count": -1}, {"changes_sha256": b"x" * 31}, {"changes_sha256": b"x" * 33}]
+)
+def test_what_is_told_of_a_stream_is_checked(harness: Harness, told: dict[str, Any]) -> None:
+    product = harness.product(stock=0)
+    with pytest.raises(AppError) as refused:
+        batch(harness, keyed(product.id, 1, **told))
+    assert set(refused.value.field_errors) == set(told)
+    assert stock(harness, product.id) == 0
+
+
+def test_what_a_later_message_tells_of_the_stream_does_not_count(harness: Harness) -> None:
+    product = harness.product(stock=0)
+    sent = [change(product.id), change(product.id, change_count=-1, changes_sha256=b"x")]
+    assert batch(harness, sent).success_count == 2
 
 
 def test_the_key_of_the_first_message_is_that_of_the_stream(harness: Harness) -> None:

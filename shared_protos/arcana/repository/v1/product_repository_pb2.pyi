@@ -691,7 +691,9 @@ class BatchUpdateStockRequest(_message.Message):
 
     @_builtins.property
     def changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___StockChange]:
-        """The changes, 1..100 of them."""
+        """The changes, 1..100 of them; with `idempotency_key` there may be none, and it is recorded that
+        there was nothing to do.
+        """
 
     def __init__(
         self,

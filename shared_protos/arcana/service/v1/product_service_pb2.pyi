@@ -621,6 +621,8 @@ class BatchUpdateStockRequest(_message.Message):
     PRODUCT_ID_FIELD_NUMBER: _builtins.int
     QUANTITY_CHANGE_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    CHANGE_COUNT_FIELD_NUMBER: _builtins.int
+    CHANGES_SHA256_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Makes the whole call idempotent: 1..255 printable ASCII characters, the edge's
     Idempotency-Key. Counts in the first message only. Empty: not idempotent.
@@ -631,6 +633,16 @@ class BatchUpdateStockRequest(_message.Message):
     """Units that come (above 0) or go (below 0): -1,000,000,000..1,000,000,000. Required."""
     reason: _builtins.str
     """Why, at most 255 characters. Empty: not told."""
+    change_count: _builtins.int
+    """How many changes the stream has. One that ends before is taken for cut off: its last group is
+    not made, and it can be sent again. Without it, a stream that is cancelled midway may be taken
+    for one that has ended. Counts in the first message only. 0: not told.
+    """
+    changes_sha256: _builtins.bytes
+    """SHA-256 of all changes of the stream, 32 bytes; in which form they are digested is up to the
+    caller. Binds `request_id` to all of them from the first group on. Counts in the first message
+    only. Empty: not told.
+    """
     def __init__(
         self,
         *,
@@ -638,10 +650,12 @@ class BatchUpdateStockRequest(_message.Message):
         product_id: _builtins.str = ...,
         quantity_change: _builtins.int = ...,
         reason: _builtins.str = ...,
+        change_count: _builtins.int = ...,
+        changes_sha256: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["product_id", b"product_id", "quantity_change", b"quantity_change", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["change_count", b"change_count", "changes_sha256", b"changes_sha256", "product_id", b"product_id", "quantity_change", b"quantity_change", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -182,8 +182,10 @@ class ProductServiceServicer:
         product. When the call fails midway, groups before that remain made.
 
         Idempotent by `request_id` for 24 h: sent again, what was made is not made again, and what was
-        not is.
-        Errors: FAILED_PRECONDITION/IDEMPOTENCY_IN_PROGRESS; INVALID_ARGUMENT/IDEMPOTENCY_KEY_REUSED.
+        not is. Another stream, be it only longer or shorter, is refused at the first group that
+        differs from what was made; with `changes_sha256` at the first of all, before anything changes.
+        Errors: FAILED_PRECONDITION/IDEMPOTENCY_IN_PROGRESS; INVALID_ARGUMENT/IDEMPOTENCY_KEY_REUSED;
+        INVALID_ARGUMENT/VALIDATION_FAILED for a stream that has not `change_count` changes.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -92,8 +92,10 @@ class ProductServiceStub:
     product. When the call fails midway, groups before that remain made.
 
     Idempotent by `request_id` for 24 h: sent again, what was made is not made again, and what was
-    not is.
-    Errors: FAILED_PRECONDITION/IDEMPOTENCY_IN_PROGRESS; INVALID_ARGUMENT/IDEMPOTENCY_KEY_REUSED.
+    not is. Another stream, be it only longer or shorter, is refused at the first group that
+    differs from what was made; with `changes_sha256` at the first of all, before anything changes.
+    Errors: FAILED_PRECONDITION/IDEMPOTENCY_IN_PROGRESS; INVALID_ARGUMENT/IDEMPOTENCY_KEY_REUSED;
+    INVALID_ARGUMENT/VALIDATION_FAILED for a stream that has not `change_count` changes.
     """
     ListStockMovements: _grpc.UnaryUnaryMultiCallable[_product_service_pb2.ListStockMovementsRequest, _product_service_pb2.ListStockMovementsResponse]
     """Lists the ledger of one product page by page, in the order of time. For admins.
@@ -172,8 +174,10 @@ class ProductServiceAsyncStub(ProductServiceStub):
     product. When the call fails midway, groups before that remain made.
 
     Idempotent by `request_id` for 24 h: sent again, what was made is not made again, and what was
-    not is.
-    Errors: FAILED_PRECONDITION/IDEMPOTENCY_IN_PROGRESS; INVALID_ARGUMENT/IDEMPOTENCY_KEY_REUSED.
+    not is. Another stream, be it only longer or shorter, is refused at the first group that
+    differs from what was made; with `changes_sha256` at the first of all, before anything changes.
+    Errors: FAILED_PRECONDITION/IDEMPOTENCY_IN_PROGRESS; INVALID_ARGUMENT/IDEMPOTENCY_KEY_REUSED;
+    INVALID_ARGUMENT/VALIDATION_FAILED for a stream that has not `change_count` changes.
     """
     ListStockMovements: _aio.UnaryUnaryMultiCallable[_product_service_pb2.ListStockMovementsRequest, _product_service_pb2.ListStockMovementsResponse]  # type: ignore[assignment]
     """Lists the ledger of one product page by page, in the order of time. For admins.
@@ -297,8 +301,10 @@ class ProductServiceServicer(metaclass=_abc_1.ABCMeta):
         product. When the call fails midway, groups before that remain made.
 
         Idempotent by `request_id` for 24 h: sent again, what was made is not made again, and what was
-        not is.
-        Errors: FAILED_PRECONDITION/IDEMPOTENCY_IN_PROGRESS; INVALID_ARGUMENT/IDEMPOTENCY_KEY_REUSED.
+        not is. Another stream, be it only longer or shorter, is refused at the first group that
+        differs from what was made; with `changes_sha256` at the first of all, before anything changes.
+        Errors: FAILED_PRECONDITION/IDEMPOTENCY_IN_PROGRESS; INVALID_ARGUMENT/IDEMPOTENCY_KEY_REUSED;
+        INVALID_ARGUMENT/VALIDATION_FAILED for a stream that has not `change_count` changes.
         """
 
     @_abc_1.abstractmethod

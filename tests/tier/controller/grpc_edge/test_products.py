@@ -150,7 +150,14 @@ def test_http_and_the_stream_give_the_same_outcome(
 ) -> None:
     ids = [edge.tier.add_product(stock=1).id for _ in range(2)]
     streamed, posted = [
-        [(product_id, -1), (product_id, -1), (edge.tier.new_id(), 1), (product_id, 5)]
+        [
+            (product_id, -1),
+            (product_id, -1),
+            (edge.tier.new_id(), 1),
+            (product_id, 0),
+            ("lamp", 1),
+            (product_id, 5),
+        ]
         for product_id in ids
     ]
     _wait_for_a_slot(edge, products)
@@ -164,7 +171,7 @@ def test_http_and_the_stream_give_the_same_outcome(
         headers={"Authorization": str(admin[0][1])},
     )
     assert answer.json["success_count"] == done.success_count == 2
-    assert answer.json["failure_count"] == done.failure_count == 2
+    assert answer.json["failure_count"] == done.failure_count == 4
     told = [(error["index"], error["code"]) for error in answer.json["errors"]]
     assert told == [(error.index, error.code) for error in done.errors]
     assert [edge.tier.product(each).stock for each in ids] == [5, 5]
