@@ -90,7 +90,8 @@ class AccessFeed:
 
         Raises:
             AppError: UNAUTHENTICATED/TOKEN_REVOKED when the session has ended;
-                UNAVAILABLE/SERVICE_UNAVAILABLE when that cannot be known.
+                UNAVAILABLE/SERVICE_UNAVAILABLE when that cannot be known, DEADLINE when it
+                cannot in time.
         """
         if not self.is_fresh():
             return self._asked_roles(claims)
@@ -166,7 +167,8 @@ class AccessFeed:
         try:
             answer = self._auth.CheckSession(CheckSessionRequest(session_id=claims.session_id))
         except AppError as error:
-            if error.kind is Kind.UNAUTHENTICATED:
+            # A tier that is too slow is told as such, like everywhere else.
+            if error.kind in (Kind.UNAUTHENTICATED, Kind.DEADLINE):
                 raise
             raise AppError(
                 Kind.UNAVAILABLE,

@@ -29,7 +29,7 @@ class Authentication:
         """Let only signed-in callers in.
 
         The view answers 401 with UNAUTHENTICATED, INVALID_TOKEN, TOKEN_EXPIRED or TOKEN_REVOKED
-        to others, and 503 while it cannot be known whether the session still lives.
+        to others, and 503 or 504 while it cannot be known whether the session still lives.
         """
 
         @wraps(view)

@@ -22,6 +22,7 @@ from tier_runtime.logs import configure_logging
 from tier_runtime.timestamps import timestamp_from
 
 DOWN = AppError(Kind.UNAVAILABLE, "SERVICE_UNAVAILABLE", "Down.")
+LATE = AppError(Kind.DEADLINE, "DEADLINE_EXCEEDED", "Late.")
 
 
 @pytest.fixture
@@ -93,6 +94,17 @@ def test_it_is_not_fresh_before_the_first_answer(tier: FakeServiceTier, feed: Ac
     assert not feed.is_fresh()
     assert feed.roles_of(claims) == {"user"}
     assert tier.methods() == ["CheckSession"]
+
+
+@pytest.mark.parametrize("failure", [DOWN, LATE], ids=["down", "late"])
+def test_what_cannot_be_known_is_told_as_what_kept_it_from_being_known(
+    tier: FakeServiceTier, feed: AccessFeed, failure: AppError
+) -> None:
+    claims = _claims(tier)
+    tier.failures["CheckSession"] = failure
+    with pytest.raises(AppError) as raised:
+        feed.roles_of(claims)
+    assert (raised.value.kind, raised.value.code) == (failure.kind, failure.code)
 
 
 def test_a_failed_ask_leaves_what_was_known(
