@@ -80,10 +80,11 @@ fuzz: environment-dev ## Send generated requests for a long time (schemathesis)
 	$(PY) -m pytest -n 0 -m fuzz --timeout 3600 tests/system $(ARGS)
 
 .PHONY: stress
-stress: environment-dev ## Stock and orders under many hands and kill -9, at full size (half an hour)
+stress: environment-dev ## Orders, jobs, events and files under load and kill -9, at full size (about two hours)
 	ARCANA_STRESS=full $(PY) -m pytest -n 0 --timeout 3600 $(STRESS_TESTS) $(ARGS)
 STRESS_TESTS := tests/system/test_orders_under_load.py tests/system/test_shop_against_a_model.py \
-    tests/chaos/test_orders_while_tiers_die.py
+    tests/chaos/test_orders_while_tiers_die.py tests/chaos/test_jobs_while_things_die.py \
+    tests/chaos/test_lost_stores.py tests/system/test_files.py
 
 .PHONY: bench bench-quick
 bench: environment-dev ## Compare gRPC hops with REST hops, in about 12 minutes (ARGS=--docs: the committed report)
