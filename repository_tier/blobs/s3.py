@@ -13,6 +13,7 @@ from botocore.client import Config  # type: ignore[import-untyped]
 from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
 
 from repository_tier.blobs.store import CHUNK_BYTES, Draft, MissingBlobError, told_as_unavailable
+from repository_tier.field_checks import is_id
 from tier_runtime.logs import get_logger
 
 # The smallest part that S3 takes of an upload in several, but for the last one.
@@ -97,7 +98,8 @@ class S3Blobs:
             for upload in self._uploads(self._prefix):
                 if count == limit:
                     break
-                if upload["Initiated"] < before:
+                # Others may have theirs in the same bucket.
+                if upload["Initiated"] < before and self._is_ours(upload["Key"]):
                     self._abort(upload)
                     count += 1
         return count
@@ -125,6 +127,9 @@ class S3Blobs:
 
     def _at(self, name: str) -> dict[str, str]:
         return {"Bucket": self._bucket, "Key": self._prefix + name}
+
+    def _is_ours(self, key: str) -> bool:
+        return key.startswith(self._prefix) and is_id(key.removeprefix(self._prefix))
 
     def _uploads(self, prefix: str) -> Iterator[dict[str, Any]]:
         pages = self._client.get_paginator("list_multipart_uploads")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -165,6 +166,23 @@ def test_bytes_in_a_folder_are_their_owner_s_alone(tmp_path: Path) -> None:
     assert {path.stat().st_mode & 0o777 for path in [tmp_path / "new", *folders]} == {0o700}
 
 
+def test_what_is_published_in_a_new_folder_survives_a_crash_of_the_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed: list[str] = []
+    flush = os.fsync
+
+    def noted(descriptor: int) -> None:
+        flushed.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+        flush(descriptor)
+
+    monkeypatch.setattr("os.fsync", noted)
+    keep(FolderBlobs.open(tmp_path), NAME, SMALL)
+    # The bytes, then their name in their folder, then that folder's in the one above it.
+    kept = tmp_path / "kept"
+    assert flushed == [str(tmp_path / "drafts" / NAME), str(kept / NAME[-2:]), str(kept)]
+
+
 def test_a_signed_url_of_an_object_store_gives_an_attachment(emptied: ObjectStore) -> None:
     blobs = emptied.blobs()
     keep(blobs, NAME, SMALL)
@@ -184,6 +202,19 @@ def test_objects_lie_below_the_prefix(emptied: ObjectStore, prefix: str) -> None
     keep(emptied.blobs(prefix), NAME, SMALL)
     below = prefix.strip("/")
     assert emptied.keys() == [f"{below}/{NAME}" if below else NAME]
+
+
+@pytest.mark.parametrize("prefix", ["", "files"])
+def test_uploads_of_others_in_the_same_bucket_are_not_swept(
+    emptied: ObjectStore, prefix: str
+) -> None:
+    others = sorted(["backup.tar", f"files/of/others/{NAME}", "filesystem.img", f"x-{NAME}"])
+    for key in others:
+        emptied.client.create_multipart_upload(Bucket=BUCKET, Key=key)
+    blobs = emptied.blobs(prefix)
+    blobs.draft(NAME).write(LARGE)
+    assert blobs.sweep(datetime.now(UTC) + timedelta(hours=1), 100) == 1
+    assert sorted(emptied.uploads()) == others
 
 
 def test_a_discarded_upload_in_parts_leaves_no_parts(emptied: ObjectStore) -> None:
