@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import socket
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,12 +13,19 @@ import pytest
 import requests
 
 from repository_tier.blobs.folder import FolderBlobs
-from repository_tier.blobs.s3 import PART_BYTES, S3Blobs, connect_s3
+from repository_tier.blobs.s3 import (
+    PART_BYTES,
+    READ_SECONDS,
+    REMOVAL_SECONDS,
+    S3Blobs,
+    connect_s3,
+)
 from repository_tier.blobs.store import CHUNK_BYTES, BlobStore, MissingBlobError
 from tests.tier.repository.object_store import (
     BUCKET,
     CREDENTIALS,
     ObjectStore,
+    blobs_at,
     running_object_store,
 )
 from tier_runtime.errors import AppError, Kind
@@ -227,7 +236,7 @@ def test_a_discarded_upload_in_parts_leaves_no_parts(emptied: ObjectStore) -> No
 
 
 def no_store() -> S3Blobs:
-    return S3Blobs(connect_s3("http://127.0.0.1:1", 1), BUCKET, "")
+    return blobs_at("http://127.0.0.1:1")
 
 
 @pytest.mark.parametrize(
@@ -256,8 +265,18 @@ def published(blobs: BlobStore, content: bytes) -> None:
     draft.publish()
 
 
+def test_a_removal_does_not_wait_for_long_for_an_object_store_that_is_silent(
+    object_store: ObjectStore,
+) -> None:
+    began = time.monotonic()
+    with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(AppError):
+        blobs_at(f"http://127.0.0.1:{silent.getsockname()[1]}").remove(NAME)
+    # Once, and not as long as for bytes.
+    assert time.monotonic() - began < 2 * REMOVAL_SECONDS + READ_SECONDS / 2
+
+
 def test_a_bucket_that_is_not_there_is_unavailable(object_store: ObjectStore) -> None:
-    blobs = S3Blobs(connect_s3(object_store.url, 1), "no-such-bucket", "")
+    blobs = blobs_at(object_store.url, "no-such-bucket")
     with pytest.raises(AppError) as caught:
         published(blobs, SMALL)
     assert caught.value.kind is Kind.UNAVAILABLE
