@@ -70,7 +70,7 @@ class FileRemoval:
         """Take away what is left over; return how many rows and drafts that was.
 
         Raises:
-            AppError: UNAVAILABLE or DEADLINE; what was taken away until then is.
+            AppError: UNAVAILABLE or DEADLINE; what could be taken away is.
         """
         before = self._clock.now() - min_age
         left_over = (
@@ -83,8 +83,17 @@ class FileRemoval:
             .limit(limit)
         )
         rows = self._database.read(deadline, lambda connection: connection.execute(left_over).all())
-        count = sum(self._swept(file_id, state, deadline) for file_id, state in rows)
-        return count, self._blobs.sweep(before, limit)
+        count, failure = 0, None
+        for file_id, state in rows:
+            try:
+                count += self._swept(file_id, state, deadline)
+            except AppError as error:
+                # One that cannot go away keeps none behind it.
+                failure = failure or error
+        drafts = self._blobs.sweep(before, limit)
+        if failure is not None:
+            raise failure
+        return count, drafts
 
     def _swept(self, file_id: str, state: str, deadline: Deadline) -> bool:
         deadline.check()

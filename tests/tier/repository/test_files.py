@@ -533,8 +533,15 @@ def test_a_store_of_bytes_that_fails_is_unavailable_and_a_deletion_goes_through(
     tier.files.DeleteFile(messages.DeleteFileRequest(file_id=file.id))
     assert failure(tier.files.GetFile, messages.GetFileRequest(file_id=file.id)) == MISSING
     assert [row["state"] for row in tier.rows(select(files))] == ["deleting"]
+    # It is told, and keeps none behind it.
+    behind, draft = created(tier, make), folder / "drafts" / make.new_id()
+    tier.change(update(files).where(files.c.id == behind.id).values(state="deleting"))
+    draft.write_bytes(b"half")
+    os.utime(draft, (0, 0))
     with pytest.raises(AppError):
         sweep(tier)
+    assert kept(folder) == []
+    assert [row["id"] for row in tier.rows(select(files))] == [file.id]
     place.rmdir()
     assert sweep(tier) == (1, 0)
 
