@@ -37,11 +37,19 @@ def part_of(request: Request, file: File) -> Part | None:
     """
     whole = Part(0, file.size_bytes, is_whole=True)
     wanted = request.range
-    if wanted is None or wanted.units != "bytes" or len(wanted.ranges) != 1:
+    # Section 14.2: to other methods than GET a range means nothing.
+    if request.method != "GET" or wanted is None:
         return whole
-    # Section 13.1.5: a tag is compared strongly; a date says nothing about what has only a tag.
-    if "If-Range" in request.headers and request.if_range.etag != _tag(file):
+    if wanted.units != "bytes" or len(wanted.ranges) != 1:
         return whole
+    # Section 13.1.5: a tag is compared strongly, which werkzeug's own reading of it is not; a date
+    # says nothing about what has only a tag.
+    if request.headers.get("If-Range", _quoted_tag(file)).strip() != _quoted_tag(file):
+        return whole
+    first, _stop = wanted.ranges[0]
+    if first < -file.size_bytes:
+        # Section 14.1.2: of a suffix that is longer than the file, all that there is.
+        return Part(0, file.size_bytes, is_whole=False)
     found = wanted.range_for_length(file.size_bytes)
     if found is None:
         return None
@@ -92,12 +100,25 @@ def _names(filename: str) -> dict[str, str]:
     """Return a name as RFC 6266 has it: for those who know RFC 8187, and for those who do not."""
     if filename.isascii():
         return {"filename": filename}
-    simple = unicodedata.normalize("NFKD", filename).encode("ascii", "ignore").decode()
+    # Character by character, and not into what means something in a name: wide dots and slashes
+    # would become those of a path, and a name of wide letters only would be an extension.
+    simple = "".join(map(_simple, filename))
     return {"filename": simple, "filename*": f"UTF-8''{quote(filename, safe='')}"}
+
+
+def _simple(character: str) -> str:
+    if character.isascii():
+        return character
+    letters = unicodedata.normalize("NFKD", character).encode("ascii", "ignore").decode()
+    return letters if letters.isalnum() else "_"
 
 
 def _tag(file: File) -> str:
     return file.sha256.hex()
+
+
+def _quoted_tag(file: File) -> str:
+    return f'"{_tag(file)}"'
 
 
 def _described(answer: Response, file: File) -> Response:

@@ -22,7 +22,8 @@ from tier_runtime.wsgi_environ import TAKE_INPUT
 FORM_TYPE = "multipart/form-data"
 # RFC 2046, section 5.1.1.
 MAX_BOUNDARY_BYTES = 70
-# What the decoder, and the next tier, get of the body at a time.
+# What the decoder, and the next tier, get of the body at a time at most; and the next tier not
+# much less, however small the pieces are in which it comes.
 PIECE_BYTES = 64 * 1024
 # What a form may have besides its file: boundaries, headers, an epilogue.
 MAX_FRAME_BYTES = 64 * 1024
@@ -125,7 +126,7 @@ def _first_part(form: _Form, field: str) -> str:
 def _content(form: _Form, field: str, max_bytes: int) -> Iterator[bytes]:
     size = 0
     # One behind, so that who has the last one knows that all is well.
-    behind = b""
+    behind = bytearray()
     for event in form:
         if isinstance(event, (File, Field)):
             _filename_of(event, field)
@@ -134,11 +135,12 @@ def _content(form: _Form, field: str, max_bytes: int) -> Iterator[bytes]:
             size += len(event.data)
             if size > max_bytes:
                 raise too_large(max_bytes)
-            if behind:
-                yield behind
-            behind = event.data
+            if behind and len(behind) + len(event.data) > PIECE_BYTES:
+                yield bytes(behind)
+                behind.clear()
+            behind += event.data
     if behind:
-        yield behind
+        yield bytes(behind)
 
 
 def _filename_of(event: File | Field, field: str) -> str:

@@ -49,8 +49,12 @@ class FileRemoval:
         self._database.write(deadline, work)
         self._tidy(file_id, deadline)
 
-    def give_up(self, file_id: str) -> None:
-        """Take away what is there of a file that is still on its way in; never raises."""
+    def give_up(self, file_id: str, *, is_settled: bool) -> None:
+        """Take away what is there of a file that is still on its way in; never raises.
+
+        Where it is not settled, its bytes may come to be there later, after a time-out of the
+        store: its row stays, so that a sweep looks for them once more.
+        """
         deadline = Deadline.after(TIDY_SECONDS)
         try:
             found = self._database.write(
@@ -60,13 +64,13 @@ class FileRemoval:
             get_logger(__name__).warning("file_left", file_id=file_id, error=error.code)
             return
         if found:
-            self._tidy(file_id, deadline)
+            self._tidy(file_id, deadline, is_settled=is_settled)
 
     def sweep(self, min_age: timedelta, limit: int, deadline: Deadline) -> tuple[int, int]:
         """Take away what is left over; return how many rows and drafts that was.
 
         Raises:
-            AppError: UNAVAILABLE or DEADLINE; what was taken away until then is.
+            AppError: UNAVAILABLE or DEADLINE; what could be taken away is.
         """
         before = self._clock.now() - min_age
         left_over = (
@@ -79,8 +83,17 @@ class FileRemoval:
             .limit(limit)
         )
         rows = self._database.read(deadline, lambda connection: connection.execute(left_over).all())
-        count = sum(self._swept(file_id, state, deadline) for file_id, state in rows)
-        return count, self._blobs.sweep(before, limit)
+        count, failure = 0, None
+        for file_id, state in rows:
+            try:
+                count += self._swept(file_id, state, deadline)
+            except AppError as error:
+                # One that cannot go away keeps none behind it.
+                failure = failure or error
+        drafts = self._blobs.sweep(before, limit)
+        if failure is not None:
+            raise failure
+        return count, drafts
 
     def _swept(self, file_id: str, state: str, deadline: Deadline) -> bool:
         deadline.check()
@@ -92,9 +105,12 @@ class FileRemoval:
         self._take_away(file_id, deadline)
         return True
 
-    def _tidy(self, file_id: str, deadline: Deadline) -> None:
+    def _tidy(self, file_id: str, deadline: Deadline, *, is_settled: bool = True) -> None:
         try:
-            self._take_away(file_id, deadline)
+            if is_settled:
+                self._take_away(file_id, deadline)
+            else:
+                self._blobs.remove(file_id)
         except AppError as error:
             # It is not there for anybody any more; what is left of it is swept.
             get_logger(__name__).warning("file_left", file_id=file_id, error=error.code)

@@ -17,7 +17,7 @@ from repository_tier.database import Database
 from repository_tier.file_removal import FileRemoval
 from repository_tier.file_rows import STORED, STORING, file_from_row
 from repository_tier.file_usage import take_room
-from repository_tier.idempotency import OnceKey, once
+from repository_tier.idempotency import OnceKey, earlier_answer, once
 from repository_tier.outbox import OutboxEvent, append_events
 from repository_tier.store_errors import duplicates, unavailable
 from repository_tier.tables import files
@@ -90,6 +90,13 @@ class FileUploads:
         self, file: NewFile, end: FileEnd, draft: Draft, deadline: Deadline
     ) -> CreateFileResponse:
         now = self._clock.now()
+        # The file that the key was used for before may have taken the last of the quota.
+        earlier = self._database.read(
+            deadline,
+            lambda connection: earlier_answer(connection, end.key, now, CreateFileResponse),
+        )
+        if earlier is not None:
+            return earlier
         row = {
             "id": file.id,
             "filename": file.filename,
@@ -101,9 +108,10 @@ class FileUploads:
             "created_time": now,
         }
         self._database.write(deadline, lambda connection: _announce(connection, row, end))
-        is_there = False
+        is_there = is_published = False
         try:
             draft.publish()
+            is_published = True
             response = self._database.write(
                 deadline, lambda connection: _store(connection, row, end, now)
             )
@@ -111,7 +119,7 @@ class FileUploads:
             return response
         finally:
             if not is_there:
-                self._removal.give_up(file.id)
+                self._removal.give_up(file.id, is_settled=is_published)
 
 
 @contextmanager

@@ -83,19 +83,9 @@ def once(
     """
     if key is None:
         return make()
-    kept = _take(connection, key, now)
-    # Only this transaction can see a row without an answer.
-    if kept["response"] is not None and kept["expire_time"] > now:
-        if kept["fingerprint"] != key.fingerprint:
-            raise AppError(
-                Kind.INVALID,
-                "IDEMPOTENCY_KEY_REUSED",
-                "This idempotency key was used with a different request.",
-            )
-        answer = answer_type()
-        answer.ParseFromString(kept["response"])
-        answer.replayed = True
-        return answer
+    earlier = _answer_of(_take(connection, key, now), key, now, answer_type)
+    if earlier is not None:
+        return earlier
     answer = make()
     response = answer.SerializeToString(deterministic=True)
     connection.execute(
@@ -103,6 +93,41 @@ def once(
         .where(idempotency_keys.c.key_sha256 == key.key_sha256)
         .values(fingerprint=key.fingerprint, response=response, expire_time=now + KEPT)
     )
+    return answer
+
+
+def earlier_answer(
+    connection: Connection, key: OnceKey | None, now: datetime, answer_type: type[AnswerT]
+) -> AnswerT | None:
+    """Return the answer that is kept, as replayed, or None; waits for nobody.
+
+    For what a creation does before the transaction in which it runs `once`.
+
+    Raises:
+        AppError: INVALID/IDEMPOTENCY_KEY_REUSED.
+    """
+    if key is None:
+        return None
+    wanted = select(idempotency_keys).where(idempotency_keys.c.key_sha256 == key.key_sha256)
+    kept = connection.execute(wanted).mappings().first()
+    return None if kept is None else _answer_of(kept, key, now, answer_type)
+
+
+def _answer_of(
+    kept: RowMapping, key: OnceKey, now: datetime, answer_type: type[AnswerT]
+) -> AnswerT | None:
+    # Only the transaction that makes it can see a row without an answer.
+    if kept["response"] is None or kept["expire_time"] <= now:
+        return None
+    if kept["fingerprint"] != key.fingerprint:
+        raise AppError(
+            Kind.INVALID,
+            "IDEMPOTENCY_KEY_REUSED",
+            "This idempotency key was used with a different request.",
+        )
+    answer = answer_type()
+    answer.ParseFromString(kept["response"])
+    answer.replayed = True
     return answer
 
 

@@ -341,10 +341,12 @@ def open_blobs(settings: RepositorySettings) -> BlobStore:
     if not isinstance(place, BucketPlace):
         return FolderBlobs.open(place.path)
     # An extra that most installations do without.
-    from repository_tier.blobs.s3 import S3Blobs, connect_s3  # noqa: PLC0415 - see above.
+    from repository_tier.blobs.s3 import HASTY, S3Blobs, connect_s3  # noqa: PLC0415 - see above.
 
-    client = connect_s3(place.endpoint_url, settings.threads() + settings.repository_max_streams)
-    return S3Blobs(client, place.bucket, place.prefix)
+    connections = settings.threads() + settings.repository_max_streams
+    client = connect_s3(place.endpoint_url, connections)
+    hasty = connect_s3(place.endpoint_url, connections, HASTY)
+    return S3Blobs(client, hasty, place.bucket, place.prefix)
 
 
 def require_revision(engine: Engine, database_url: str) -> None:

@@ -120,6 +120,8 @@ class _FolderDraft:
             make_private_folder(self._place.parent)
             self._path.rename(self._place)
             _flush_folder(self._place.parent)
+            # Which may be new itself.
+            _flush_folder(self._place.parent.parent)
 
     def discard(self) -> None:
         # What cannot be taken away now is swept later.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
@@ -13,6 +14,7 @@ from botocore.client import Config  # type: ignore[import-untyped]
 from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
 
 from repository_tier.blobs.store import CHUNK_BYTES, Draft, MissingBlobError, told_as_unavailable
+from repository_tier.field_checks import is_id
 from tier_runtime.logs import get_logger
 
 # The smallest part that S3 takes of an upload in several, but for the last one.
@@ -21,11 +23,27 @@ CONNECT_SECONDS = 2.0
 READ_SECONDS = 10.0
 # Sendings of one request in all.
 MOST_ATTEMPTS = 2
+# A removal holds a thread that all other calls of the tier want too, and what it cannot do now is
+# swept later.
+REMOVAL_SECONDS = 2.0
 _FAILURES = (BotoCoreError, ClientError)
 _MISSING = frozenset({"404", "NoSuchKey", "NoSuchUpload"})
 
 
-def connect_s3(endpoint_url: str, most_connections: int) -> Any:
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a client waits for the store: for a connection, for bytes, and how often."""
+
+    connect_seconds: float
+    read_seconds: float
+    attempts: int
+
+
+PATIENT = Patience(CONNECT_SECONDS, READ_SECONDS, MOST_ATTEMPTS)
+HASTY = Patience(REMOVAL_SECONDS, REMOVAL_SECONDS, 1)
+
+
+def connect_s3(endpoint_url: str, most_connections: int, patience: Patience = PATIENT) -> Any:
     """Return a client; region and credentials come from where AWS's own tools have theirs.
 
     Nothing is connected yet. An empty endpoint means Amazon's own.
@@ -34,9 +52,9 @@ def connect_s3(endpoint_url: str, most_connections: int) -> Any:
         "s3",
         endpoint_url=endpoint_url or None,
         config=Config(
-            connect_timeout=CONNECT_SECONDS,
-            read_timeout=READ_SECONDS,
-            retries={"mode": "standard", "total_max_attempts": MOST_ATTEMPTS},
+            connect_timeout=patience.connect_seconds,
+            read_timeout=patience.read_seconds,
+            retries={"mode": "standard", "total_max_attempts": patience.attempts},
             max_pool_connections=most_connections,
             signature_version="s3v4",
             # Other stores seldom have a name for each bucket.
@@ -53,11 +71,12 @@ class S3Blobs:
 
     A draft is an upload in parts that is not completed, of which nobody sees anything; one of less
     than a part is in memory until it is published. A rule of the bucket may end uploads that were
-    given up, as `sweep` does.
+    given up, as `sweep` does. The `hasty` client is that for removals.
     """
 
-    def __init__(self, client: Any, bucket: str, prefix: str) -> None:
+    def __init__(self, client: Any, hasty: Any, bucket: str, prefix: str) -> None:
         self._client = client
+        self._hasty = hasty
         self._bucket = bucket
         self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
 
@@ -86,19 +105,20 @@ class S3Blobs:
     def remove(self, name: str) -> None:
         """Take the bytes of a name away."""
         with told_as_unavailable(*_FAILURES):
-            for upload in self._uploads(self._at(name)["Key"]):
-                self._abort(upload)
-            self._client.delete_object(**self._at(name))
+            for upload in self._uploads(self._hasty, self._at(name)["Key"]):
+                self._abort(self._hasty, upload)
+            self._hasty.delete_object(**self._at(name))
 
     def sweep(self, before: datetime, limit: int) -> int:
         """Take drafts away that were begun before that."""
         count = 0
         with told_as_unavailable(*_FAILURES):
-            for upload in self._uploads(self._prefix):
+            for upload in self._uploads(self._client, self._prefix):
                 if count == limit:
                     break
-                if upload["Initiated"] < before:
-                    self._abort(upload)
+                # Others may have theirs in the same bucket.
+                if upload["Initiated"] < before and self._is_ours(upload["Key"]):
+                    self._abort(self._client, upload)
                     count += 1
         return count
 
@@ -122,17 +142,21 @@ class S3Blobs:
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
+        self._hasty.close()
 
     def _at(self, name: str) -> dict[str, str]:
         return {"Bucket": self._bucket, "Key": self._prefix + name}
 
-    def _uploads(self, prefix: str) -> Iterator[dict[str, Any]]:
-        pages = self._client.get_paginator("list_multipart_uploads")
+    def _is_ours(self, key: str) -> bool:
+        return key.startswith(self._prefix) and is_id(key.removeprefix(self._prefix))
+
+    def _uploads(self, client: Any, prefix: str) -> Iterator[dict[str, Any]]:
+        pages = client.get_paginator("list_multipart_uploads")
         for page in pages.paginate(Bucket=self._bucket, Prefix=prefix):
             yield from page.get("Uploads", ())
 
-    def _abort(self, upload: dict[str, Any]) -> None:
-        _abort(self._client, {"Bucket": self._bucket, "Key": upload["Key"]}, upload["UploadId"])
+    def _abort(self, client: Any, upload: dict[str, Any]) -> None:
+        _abort(client, {"Bucket": self._bucket, "Key": upload["Key"]}, upload["UploadId"])
 
 
 class _S3Draft:

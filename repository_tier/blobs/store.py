@@ -22,7 +22,8 @@ class MissingBlobError(Exception):
 class Draft(Protocol):
     """Bytes on their way in, which nobody can read before they are published.
 
-    Writing and publishing raise AppError UNAVAILABLE/SERVICE_UNAVAILABLE.
+    Writing and publishing raise AppError UNAVAILABLE/SERVICE_UNAVAILABLE. What failed to be
+    published may be readable all the same, and even only some time later.
     """
 
     def write(self, chunk: bytes) -> None:

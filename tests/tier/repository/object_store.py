@@ -9,7 +9,7 @@ from typing import Any
 
 from moto.server import ThreadedMotoServer
 
-from repository_tier.blobs.s3 import S3Blobs, connect_s3
+from repository_tier.blobs.s3 import HASTY, S3Blobs, connect_s3
 
 BUCKET = "arcana-files"
 # Where AWS's own tools look for who they are.
@@ -21,6 +21,11 @@ CREDENTIALS = {
 }
 
 
+def blobs_at(url: str, bucket: str = BUCKET, prefix: str = "") -> S3Blobs:
+    """Return the bytes in an object store, which need not be there."""
+    return S3Blobs(connect_s3(url, 4), connect_s3(url, 4, HASTY), bucket, prefix)
+
+
 @dataclass(frozen=True, slots=True)
 class ObjectStore:
     """A running object store with an empty bucket, and a client of the tests' own."""
@@ -29,7 +34,7 @@ class ObjectStore:
     client: Any
 
     def blobs(self, prefix: str = "files") -> S3Blobs:
-        return S3Blobs(connect_s3(self.url, 4), BUCKET, prefix)
+        return blobs_at(self.url, prefix=prefix)
 
     def keys(self) -> list[str]:
         answer = self.client.list_objects_v2(Bucket=BUCKET)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,12 +13,19 @@ import pytest
 import requests
 
 from repository_tier.blobs.folder import FolderBlobs
-from repository_tier.blobs.s3 import PART_BYTES, S3Blobs, connect_s3
+from repository_tier.blobs.s3 import (
+    PART_BYTES,
+    READ_SECONDS,
+    REMOVAL_SECONDS,
+    S3Blobs,
+    connect_s3,
+)
 from repository_tier.blobs.store import CHUNK_BYTES, BlobStore, MissingBlobError
 from tests.tier.repository.object_store import (
     BUCKET,
     CREDENTIALS,
     ObjectStore,
+    blobs_at,
     running_object_store,
 )
 from tier_runtime.errors import AppError, Kind
@@ -165,6 +175,23 @@ def test_bytes_in_a_folder_are_their_owner_s_alone(tmp_path: Path) -> None:
     assert {path.stat().st_mode & 0o777 for path in [tmp_path / "new", *folders]} == {0o700}
 
 
+def test_what_is_published_in_a_new_folder_survives_a_crash_of_the_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed: list[str] = []
+    flush = os.fsync
+
+    def noted(descriptor: int) -> None:
+        flushed.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+        flush(descriptor)
+
+    monkeypatch.setattr("os.fsync", noted)
+    keep(FolderBlobs.open(tmp_path), NAME, SMALL)
+    # The bytes, then their name in their folder, then that folder's in the one above it.
+    kept = tmp_path / "kept"
+    assert flushed == [str(tmp_path / "drafts" / NAME), str(kept / NAME[-2:]), str(kept)]
+
+
 def test_a_signed_url_of_an_object_store_gives_an_attachment(emptied: ObjectStore) -> None:
     blobs = emptied.blobs()
     keep(blobs, NAME, SMALL)
@@ -186,6 +213,19 @@ def test_objects_lie_below_the_prefix(emptied: ObjectStore, prefix: str) -> None
     assert emptied.keys() == [f"{below}/{NAME}" if below else NAME]
 
 
+@pytest.mark.parametrize("prefix", ["", "files"])
+def test_uploads_of_others_in_the_same_bucket_are_not_swept(
+    emptied: ObjectStore, prefix: str
+) -> None:
+    others = sorted(["backup.tar", f"files/of/others/{NAME}", "filesystem.img", f"x-{NAME}"])
+    for key in others:
+        emptied.client.create_multipart_upload(Bucket=BUCKET, Key=key)
+    blobs = emptied.blobs(prefix)
+    blobs.draft(NAME).write(LARGE)
+    assert blobs.sweep(datetime.now(UTC) + timedelta(hours=1), 100) == 1
+    assert sorted(emptied.uploads()) == others
+
+
 def test_a_discarded_upload_in_parts_leaves_no_parts(emptied: ObjectStore) -> None:
     draft = emptied.blobs().draft(NAME)
     draft.write(LARGE)
@@ -196,7 +236,7 @@ def test_a_discarded_upload_in_parts_leaves_no_parts(emptied: ObjectStore) -> No
 
 
 def no_store() -> S3Blobs:
-    return S3Blobs(connect_s3("http://127.0.0.1:1", 1), BUCKET, "")
+    return blobs_at("http://127.0.0.1:1")
 
 
 @pytest.mark.parametrize(
@@ -225,8 +265,18 @@ def published(blobs: BlobStore, content: bytes) -> None:
     draft.publish()
 
 
+def test_a_removal_does_not_wait_for_long_for_an_object_store_that_is_silent(
+    object_store: ObjectStore,
+) -> None:
+    began = time.monotonic()
+    with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(AppError):
+        blobs_at(f"http://127.0.0.1:{silent.getsockname()[1]}").remove(NAME)
+    # Once, and not as long as for bytes.
+    assert time.monotonic() - began < 2 * REMOVAL_SECONDS + READ_SECONDS / 2
+
+
 def test_a_bucket_that_is_not_there_is_unavailable(object_store: ObjectStore) -> None:
-    blobs = S3Blobs(connect_s3(object_store.url, 1), "no-such-bucket", "")
+    blobs = blobs_at(object_store.url, "no-such-bucket")
     with pytest.raises(AppError) as caught:
         published(blobs, SMALL)
     assert caught.value.kind is Kind.UNAVAILABLE

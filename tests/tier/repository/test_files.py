@@ -7,7 +7,9 @@ import itertools
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from random import Random
+from types import SimpleNamespace
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import pytest
@@ -17,7 +19,14 @@ from sqlalchemy import func, select, text, update
 from arcana.common.v1.paging_pb2 import PageRequest
 from arcana.repository.v1 import file_pb2
 from arcana.repository.v1 import file_repository_pb2 as messages
+from repository_tier.blobs.folder import FolderBlobs
+from repository_tier.blobs.store import BlobStore, Draft
 from repository_tier.column_types import MYSQL_DIALECTS
+from repository_tier.database import Database
+from repository_tier.engine import PoolSettings, make_engines
+from repository_tier.file_removal import FileRemoval
+from repository_tier.file_uploads import FileUploads
+from repository_tier.servicers.file_requests import upload_from_proto
 from repository_tier.tables import file_usage, files, outbox_events
 from tests.fakes.clock import FakeClock
 from tests.stores import Store
@@ -140,6 +149,23 @@ def test_a_file_is_made_once_for_each_key(tier: RunningTier, make: Requests, fol
     assert kept(folder) == [first.file.id]
     assert usage(tier, user) == len(CONTENT)
     assert tier.rows(select(files.c.id)) == [{"id": first.file.id}]
+
+
+def test_a_repeated_key_needs_no_room_of_its_own(
+    tier: RunningTier, make: Requests, folder: Path
+) -> None:
+    told: dict[str, Any] = {
+        "idempotency_key": make.key(),
+        "uploaded_by": make.new_id(),
+        "quota_bytes": len(CONTENT),
+    }
+    first = tier.files.CreateFile(upload(make, **told))
+    again = tier.files.CreateFile(upload(make, **told))
+    assert (again.file, again.replayed) == (first.file, True)
+    assert kept(folder) == [first.file.id]
+    other = {**told, "idempotency_key": make.key(fingerprint=b"o" * 32)}
+    reused = (Kind.INVALID, "IDEMPOTENCY_KEY_REUSED")
+    assert failure(tier.files.CreateFile, upload(make, **other)) == reused
 
 
 def test_the_same_key_at_the_same_time_makes_one_file(
@@ -435,8 +461,55 @@ def test_an_upload_that_was_swept_while_it_came_to_its_end_fails_and_leaves_noth
     unavailable = (Kind.UNAVAILABLE, "SERVICE_UNAVAILABLE")
     assert failure(tier.files.CreateFile, swept_meanwhile()) == unavailable
     assert kept(folder) == []
-    assert tier.rows(select(files)) == []
     assert usage(tier, begun[0].start.uploaded_by) == 0
+    # Its row has the next sweep look once more.
+    assert sweep(tier) == (1, 0)
+    assert tier.rows(select(files)) == []
+
+
+class LateBlobs:
+    """An object store's way to fail: bytes come to be there after it was said to be in vain."""
+
+    def __init__(self, folder: Path) -> None:
+        self._blobs = FolderBlobs.open(folder)
+        self.remove = self._blobs.remove
+        self.is_late = ""
+
+    def draft(self, name: str) -> Draft:
+        draft = self._blobs.draft(name)
+
+        def publish() -> None:
+            self.is_late = name
+            raise AppError(Kind.UNAVAILABLE, "SERVICE_UNAVAILABLE", "It takes too long.")
+
+        return cast(
+            Draft, SimpleNamespace(write=draft.write, publish=publish, discard=draft.discard)
+        )
+
+    def come(self, content: bytes) -> None:
+        draft = self._blobs.draft(self.is_late)
+        draft.write(content)
+        draft.publish()
+
+
+def test_bytes_that_come_to_be_there_after_their_store_s_time_out_are_swept(
+    tier: RunningTier, make: Requests, empty_store: Store, folder: Path, clock: FakeClock
+) -> None:
+    engines = make_engines(empty_store.database_url, PoolSettings(2, 1.0, 5, 30.0))
+    database, blobs = Database(engines, clock, Random(1)), LateBlobs(folder)
+    store = cast(BlobStore, blobs)
+    uploads = FileUploads(database, store, FileRemoval(database, store, clock), clock)
+    sent, parts = upload_from_proto(upload(make))
+    with pytest.raises(AppError):
+        uploads.create(sent, parts, Deadline.after(10))
+    engines.close()
+    assert usage(tier, sent.uploaded_by) == 0
+    blobs.come(CONTENT)
+    assert kept(folder) == [sent.id]
+    assert failure(tier.files.GetFile, messages.GetFileRequest(file_id=sent.id)) == MISSING
+    assert sweep(tier) == (1, 0)
+    assert kept(folder) == []
+    assert tier.rows(select(files)) == []
 
 
 def test_bytes_that_somebody_took_away_are_not_found(
@@ -460,8 +533,15 @@ def test_a_store_of_bytes_that_fails_is_unavailable_and_a_deletion_goes_through(
     tier.files.DeleteFile(messages.DeleteFileRequest(file_id=file.id))
     assert failure(tier.files.GetFile, messages.GetFileRequest(file_id=file.id)) == MISSING
     assert [row["state"] for row in tier.rows(select(files))] == ["deleting"]
+    # It is told, and keeps none behind it.
+    behind, draft = created(tier, make), folder / "drafts" / make.new_id()
+    tier.change(update(files).where(files.c.id == behind.id).values(state="deleting"))
+    draft.write_bytes(b"half")
+    os.utime(draft, (0, 0))
     with pytest.raises(AppError):
         sweep(tier)
+    assert kept(folder) == []
+    assert [row["id"] for row in tier.rows(select(files))] == [file.id]
     place.rmdir()
     assert sweep(tier) == (1, 0)
 

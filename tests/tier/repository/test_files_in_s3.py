@@ -91,4 +91,5 @@ def test_what_a_crash_left_is_swept(
     unavailable = (Kind.UNAVAILABLE, "SERVICE_UNAVAILABLE")
     assert failure(tier.files.CreateFile, swept_meanwhile()) == unavailable
     assert (object_store.uploads(), object_store.keys()) == ([], [])
+    tier.files.SweepFiles(messages.SweepFilesRequest(min_age=Duration(seconds=0)))
     assert tier.rows(select(files)) == []

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from werkzeug.http import parse_options_header
 
 from arcana.service.v1.file_pb2 import File
 from controller_tier.schemas.files import MAX_FILE_BYTES
@@ -235,6 +236,25 @@ def test_names_that_are_not_ascii_are_told_as_rfc_8187_has_it(edge: Edge) -> Non
     assert "UTF-8''r%C3%A9sum%C3%A9%20%E6%97%A5%E6%9C%AC.png" in disposition
 
 
+@pytest.mark.parametrize(
+    ("filename", "simple"),
+    [
+        ("résumé €.png", "resume _.png"),
+        ("日本.png", "__.png"),
+        # Wide dots, slashes and quotes.
+        ("\uff0e\uff0e\uff0fx\uff3c\uff02y\uff02.png", "___x__y_.png"),
+    ],
+)
+def test_the_name_for_those_who_read_only_ascii_is_none_of_a_path(
+    edge: Edge, filename: str, simple: str
+) -> None:
+    _, token = edge.signed_in()
+    file = edge.tier.files[upload(edge, token, filename=filename).json["id"]][0]
+    answer = edge.call("GET", link_to(edge, token, file))
+    _, named = parse_options_header(answer.headers["Content-Disposition"].partition("filename*")[0])
+    assert named["filename"] == simple
+
+
 SIZE = len(CONTENT)
 
 
@@ -247,6 +267,7 @@ SIZE = len(CONTENT)
         ("bytes=-100", SIZE - 100, SIZE),
         (f"bytes={SIZE - 1}-", SIZE - 1, SIZE),
         (f"bytes=1-{SIZE + 5}", 1, SIZE),
+        (f"bytes=-{SIZE + 5}", 0, SIZE),
         (f"bytes={CHUNK - 1}-{CHUNK}", CHUNK - 1, CHUNK + 1),
     ],
 )
@@ -286,6 +307,7 @@ def test_if_range_gives_the_part_only_of_the_same_content(edge: Edge) -> None:
         return edge.call("GET", link, headers=headers).status_code
 
     assert status(f'"{file.sha256.hex()}"') == 206
+    assert status(f'W/"{file.sha256.hex()}"') == 200
     assert status('"other"') == 200
     assert status("Sat, 21 Nov 2026 04:00:00 GMT") == 200
 
@@ -304,6 +326,10 @@ def test_head_tells_what_get_would_and_reads_nothing(edge: Edge) -> None:
     answer = edge.call("HEAD", link)
     assert (answer.status_code, answer.data) == (200, b"")
     assert answer.headers["Content-Length"] == str(SIZE)
+    for wanted in ("bytes=0-9", f"bytes={SIZE}-"):
+        # Ranges are of GET only.
+        ranged = edge.call("HEAD", link, headers={"Range": wanted})
+        assert (ranged.status_code, ranged.headers["Content-Length"]) == (200, str(SIZE))
     assert "DownloadFile" not in edge.tier.methods()
 
 

@@ -86,6 +86,13 @@ def test_the_file_comes_as_it_was_sent(content: bytes) -> None:
         assert all(0 < len(chunk) <= PIECE_BYTES for chunk in chunks)
 
 
+def test_what_comes_a_few_bytes_at_a_time_goes_on_in_few_chunks() -> None:
+    # Each would be a message to two tiers.
+    chunks = list(read(chunked(form(part("file", CONTENT[:100_000])), size=50)[0]).chunks)
+    assert b"".join(chunks) == CONTENT[:100_000]
+    assert len(chunks) == 2
+
+
 def test_a_body_that_says_nothing_of_its_length_is_read_to_its_end() -> None:
     request, _ = request_of(
         form(part("file", CONTENT)), CONTENT_LENGTH=None, HTTP_TRANSFER_ENCODING="chunked"

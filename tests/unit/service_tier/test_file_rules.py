@@ -65,7 +65,22 @@ def test_a_content_that_is_what_its_extension_says_passes_unchanged(extension: s
 
 
 @pytest.mark.parametrize("extension", CONTENTS)
-@pytest.mark.parametrize("content", [b"<!DOCTYPE html><html></html>", b"plain", b"MZ\x90\x00", b""])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"<!DOCTYPE html><html></html>",
+        b"plain",
+        b"MZ\x90\x00",
+        b"",
+        # What libraries that guess types have among their signatures: a PNG's in text, a PDF's
+        # after a line's end, those of Word and Excel somewhere in the middle.
+        rb"\x89PNG<!DOCTYPE html><html></html>",
+        b"\r\n%PDF-1.7",
+        b"<html>".ljust(546) + b"bjbj",
+        b"<html>".ljust(2112) + b"Microsoft Word document data",
+        b"<html>".ljust(512) + b"\xfd\xff\xff\xff\x10",
+    ],
+)
 def test_a_content_of_another_type_is_a_fault_of_the_file(extension: str, content: bytes) -> None:
     error = refusal(content, extension)
     assert (error.kind, error.code) == (Kind.INVALID, "VALIDATION_FAILED")
