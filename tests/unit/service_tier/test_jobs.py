@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,14 @@ from arcana.service.v1 import job_service_pb2 as pb
 from arcana.service.v1 import order_service_pb2
 from service_tier.domain.mails import MailTemplate, WantedMail
 from service_tier.jobs.cleanup_files import LEFT_OVER_AGE, SWEPT_AT_A_TIME
+from service_tier.jobs.running import JobRunner
+from service_tier.jobs.work import SPARE_SECONDS, JobWork
 from service_tier.mail_jobs import MailJobs
+from service_tier.repository import Repository
 from tests.fakes.repository.jobs import KeptJob
 from tests.unit.service_tier.harness import ADMIN, Harness
-from tier_runtime.call import Actor
+from tier_runtime.call import Actor, Call
+from tier_runtime.deadline import Deadline
 from tier_runtime.errors import AppError, Kind
 from tier_runtime.ids import Uuid7Source
 from tier_runtime.timestamps import timestamp_from
@@ -295,9 +300,8 @@ def test_a_job_that_somebody_else_has_by_now_is_left_alone(harness: Harness) -> 
 
 
 @pytest.mark.parametrize("method", ["StartJob", "FinishJob"])
-def test_a_repository_tier_that_is_down_is_told_to_the_worker(
-    harness: Harness, method: str
-) -> None:
+def test_a_repository_tier_that_is_down_is_told_to_the_worker(tmp_path: Path, method: str) -> None:
+    harness = Harness(tmp_path, job_lease_seconds=2)
     user = harness.register()
     job_id = enqueue_mail(harness, WantedMail(MailTemplate.WELCOME, user.id))
     down = AppError(Kind.UNAVAILABLE, "SERVICE_UNAVAILABLE", "Down.")
@@ -309,6 +313,50 @@ def test_a_repository_tier_that_is_down_is_told_to_the_worker(
     with pytest.raises(AppError) as told:
         run(harness, job_id)
     assert told.value is down
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [(Kind.UNAVAILABLE, "SERVICE_UNAVAILABLE"), (Kind.DEADLINE, "DEADLINE_EXCEEDED")],
+    ids=["down", "silent"],
+)
+def test_a_mail_that_was_sent_is_noted_by_a_repository_tier_that_comes_back(
+    harness: Harness, failure: tuple[Kind, str]
+) -> None:
+    user = harness.register()
+    job_id = enqueue_mail(harness, WantedMail(MailTemplate.WELCOME, user.id))
+    failures = [AppError(*failure, "Away.")] * 2
+
+    def fail(_request: object) -> None:
+        if failures:
+            raise failures.pop()
+
+    harness.channel.before["FinishJob"] = fail
+    assert run(harness, job_id) == pb.JOB_OUTCOME_SUCCEEDED
+
+
+def test_the_time_for_work_is_counted_from_before_the_lease_was_asked_for(
+    harness: Harness,
+) -> None:
+    ends: list[float] = []
+
+    class Work:
+        def run(self, work: JobWork) -> Mapping[str, str]:
+            ends.append(work.deadline.at)
+            work.report(1, None)
+            ends.append(work.deadline.at)
+            return {}
+
+    asked: list[float] = []
+    for method in ("StartJob", "ReportJobProgress"):
+        harness.channel.before[method] = lambda _request: asked.append(time.monotonic())
+    job = job_repository_pb2.NewJob(id=Uuid7Source().new_id(), name="work")
+    harness.repository.jobs.EnqueueJobs(job_repository_pb2.EnqueueJobsRequest(jobs=[job]), None)  # type: ignore[arg-type]  # the fake looks at no context
+    length = timedelta(seconds=30)
+    runner = JobRunner(Repository.over(harness.channel), {"work": Work()}, Uuid7Source(), length)
+    runner.run(Call(ADMIN, "request-1", Deadline.after(300)), job.id)
+    for end, moment in zip(ends, asked, strict=True):
+        assert end <= moment + 30 - SPARE_SECONDS
 
 
 def test_mail_to_many_is_one_job_for_each_user_and_counts_them(harness: Harness) -> None:
