@@ -121,6 +121,7 @@ def test_a_report_is_of_yesterday_or_of_a_day_that_has_been(harness: Harness) ->
     [
         ({"recipients": pb.UserIds()}, "recipients"),
         ({"recipients": pb.UserIds(ids=["x"] * 10_001)}, "recipients"),
+        ({"recipients": pb.UserIds(ids=[ADMIN.subject, "two words"])}, "recipients"),
         ({"subject": "a\nb"}, "subject"),
         ({"subject": " "}, "subject"),
         ({"subject": "s" * 201}, "subject"),
@@ -152,6 +153,10 @@ def test_what_is_scheduled_is_enqueued_once_for_each_moment(harness: Harness) ->
         for bad in (
             pb.ScheduleJobRequest(name="send-email", scheduled_time=moment),
             pb.ScheduleJobRequest(name="sync-users", scheduled_time=timestamp_from_zero()),
+            pb.ScheduleJobRequest(
+                name="daily-report",
+                scheduled_time=timestamp_from(harness.clock.now() + timedelta(seconds=1)),
+            ),
         ):
             with pytest.raises(AppError) as refused:
                 harness.jobs.ScheduleJob(bad)
@@ -372,6 +377,20 @@ def test_mail_to_many_is_one_job_for_each_user_and_counts_them(harness: Harness)
     done = kept(harness, job.id).job
     assert (done.progress.done, done.progress.total) == (230, 230)
     assert dict(done.result) == {"mails": "230"}
+
+
+def test_mail_to_many_that_is_long_goes_between_tiers_in_parts(harness: Harness) -> None:
+    sizes: list[int] = []
+    harness.channel.before["EnqueueJobs"] = lambda request: sizes.append(request.ByteSize())
+    ids = [Uuid7Source().new_id() for _ in range(120)]
+    with harness.acting(ADMIN):
+        request = pb.EnqueueBulkEmailRequest(recipients=pb.UserIds(ids=ids))
+        request.MergeFrom(BULK)
+        request.context.update({"body": "\U0001f600" * 5000, "more": "\U0001f600" * 5000})
+        job = harness.jobs.EnqueueBulkEmail(request).job
+    assert run(harness, job.id) == pb.JOB_OUTCOME_SUCCEEDED
+    assert len(made(harness)) == 120
+    assert max(sizes) < 3 * 1024 * 1024
 
 
 @pytest.mark.parametrize("lost", ["EnqueueJobs", "ReportJobProgress"])
