@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import ipaddress
 import json
+import re
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
@@ -23,6 +24,8 @@ _STATUSES = {
     user_pb2.USER_STATUS_INACTIVE: "inactive",
     user_pb2.USER_STATUS_SUSPENDED: "suspended",
 }
+# What a request can hold without being quoted.
+_PATH = re.compile(r"[!-~]*")
 # What is read of an answer, which is not looked into.
 _MOST_BYTES = 65_536
 # Refusals that are not about the user: it may be taken another time.
@@ -61,7 +64,7 @@ def require_directory_url(url: str) -> str:
     except ValueError:
         raise ValueError(fault) from None
     is_plain = bool(parts.hostname) and has_port and not (parts.query or parts.fragment)
-    if not is_plain or parts.username or parts.password:
+    if not is_plain or parts.username or parts.password or _PATH.fullmatch(parts.path) is None:
         raise ValueError(fault)
     if parts.scheme == "https" or (parts.scheme == "http" and _is_here(parts.hostname or "")):
         return url
