@@ -24,6 +24,8 @@ from tier_runtime.clock import Clock
 from tier_runtime.deadline import Deadline
 
 MOST_AT_ONCE = 500
+# Longer than any event may be kept: a job's key is what an event that comes again is known by.
+JOBS_KEPT = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +52,7 @@ _KINDS: Mapping[str, _Kind] = MappingProxyType(
         # Reports count them.
         "sessions": _Kind(sessions.c.id, sessions.c.expire_time, timedelta(days=30)),
         "idempotency_keys": _Kind(idempotency_keys.c.key_sha256, idempotency_keys.c.expire_time),
-        "jobs": _Kind(
-            jobs.c.id, jobs.c.finished_time, timedelta(days=30), (jobs.c.status == SUCCEEDED,)
-        ),
+        "jobs": _Kind(jobs.c.id, jobs.c.finished_time, JOBS_KEPT, (jobs.c.status == SUCCEEDED,)),
     }
 )
 

@@ -163,6 +163,9 @@ class RepositorySettings(ServedSettings):
     event_kept_seconds: float = Field(
         default=604_800.0,
         ge=60,
+        # Half of what `expired.JOBS_KEPT` says: an event may be published once more when it is
+        # nearly over, and is kept as long again.
+        le=1_296_000,
         description="How long a published event stays in the outbox (s).",
     )
     event_stream_length: int = Field(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import ipaddress
 import json
+import re
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
@@ -23,6 +24,10 @@ _STATUSES = {
     user_pb2.USER_STATUS_INACTIVE: "inactive",
     user_pb2.USER_STATUS_SUSPENDED: "suspended",
 }
+# What a request can hold without being quoted.
+_PATH = re.compile(r"[!-~]*")
+# What is read of an answer, which is not looked into.
+_MOST_BYTES = 65_536
 # Refusals that are not about the user: it may be taken another time.
 _PASSING = frozenset({401, 403, 404, 405, 408, 425, 429})
 
@@ -59,7 +64,7 @@ def require_directory_url(url: str) -> str:
     except ValueError:
         raise ValueError(fault) from None
     is_plain = bool(parts.hostname) and has_port and not (parts.query or parts.fragment)
-    if not is_plain or parts.username or parts.password:
+    if not is_plain or parts.username or parts.password or _PATH.fullmatch(parts.path) is None:
         raise ValueError(fault)
     if parts.scheme == "https" or (parts.scheme == "http" and _is_here(parts.hostname or "")):
         return url
@@ -94,6 +99,9 @@ class HttpDirectory:
             def push(user: user_pb2.User) -> bool:
                 deadline.check()
                 connection.timeout = min(deadline.remaining(), SILENCE_SECONDS)
+                if connection.sock is not None:
+                    # It has the timeout that it was opened with.
+                    connection.sock.settimeout(connection.timeout)
                 return self._put(connection, user)
 
             yield push
@@ -109,8 +117,11 @@ class HttpDirectory:
         try:
             connection.request("PUT", f"{self._path}/{user.id}", _body(user), self._headers)
             with connection.getresponse() as answer:
-                answer.read()
+                answer.read(_MOST_BYTES)
                 status = answer.status
+                if not answer.isclosed():
+                    # Nobody reads on; the next user gets a connection of its own.
+                    connection.close()
         except (OSError, http.client.HTTPException) as error:
             raise _unavailable("The directory cannot be reached.") from error
         if 200 <= status < 300:

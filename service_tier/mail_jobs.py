@@ -31,7 +31,7 @@ class MailJobs:
         return job_repository_pb2.NewJob(
             id=self._ids.new_id(),
             name=SEND_EMAIL,
-            payload=json.dumps(payload, sort_keys=True).encode(),
+            payload=json.dumps(payload, sort_keys=True, ensure_ascii=False).encode(),
             unique_key=unique_key,
         )
 

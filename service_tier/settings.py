@@ -275,6 +275,14 @@ class ServiceSettings(ServedSettings):
     def _is_a_directory(cls, url: str) -> str:
         return url and require_directory_url(url)
 
+    @field_validator("user_sync_token")
+    @classmethod
+    def _is_a_token(cls, token: SecretStr | None) -> SecretStr | None:
+        # What fits into a header: the error of one that does not would show it in the log.
+        if token is not None and re.fullmatch(r"[!-~]*", token.get_secret_value()) is None:
+            raise ValueError("must be printable ASCII without spaces")
+        return token
+
     @field_validator("public_base_url")
     @classmethod
     def _is_a_base(cls, url: str) -> str:

@@ -39,12 +39,14 @@ class Channel(virtual.Channel):
         folder = self._folder(queue)
         for name in _names(folder):
             try:
-                message = orjson.loads((folder / name).read_bytes())
+                content = (folder / name).read_bytes()
                 # Of several readers it belongs to the one that could remove it.
                 (folder / name).unlink()
-            except FileNotFoundError:
+                return orjson.loads(content)
+            except (FileNotFoundError, orjson.JSONDecodeError):
+                # What a machine that lost its power left half on its disk is lost: its job is
+                # published again.
                 continue
-            return message
         raise Empty
 
     def _size(self, queue: str) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from random import Random
 from typing import Protocol
 
@@ -32,6 +32,9 @@ MOST_WAITING = 500
 BATCH = 200
 # A job that was published so long ago, and is not begun although no message waits, was lost.
 LOST_AFTER = timedelta(seconds=10)
+# One that was published so long ago is taken for lost although messages wait: where there are
+# always some, nothing else would find it. If it was not lost, its second message is passed over.
+LOST_AT_LAST_AFTER = timedelta(minutes=10)
 LEASE_RAN_OUT = Failure(
     "DEADLINE_EXCEEDED", "Whoever worked on it ended, or took too long.", permanent=False
 )
@@ -68,8 +71,9 @@ class Sweep:
             BrokerError: the broker cannot be reached.
         """
         self.requeue_abandoned()
-        published = self.publish_due()
-        return published or self.republish_lost()
+        # Before anything is published: what waits then is what workers have not come to.
+        self.republish_lost()
+        return self.publish_due()
 
     def requeue_abandoned(self) -> int:
         """Queue jobs whose lease has run out for another attempt, or give them up.
@@ -133,19 +137,18 @@ class Sweep:
     def republish_lost(self) -> int:
         """Have jobs published again whose message was lost with a broker or a worker.
 
-        As long as messages wait, no worker has had its chance, so nothing is known to be lost.
-        Return how many there were.
+        As long as messages wait, no worker has had its chance, so nothing is known to be lost but
+        what was published very long ago. Return how many there were.
 
         Raises:
             AppError: the database cannot be used.
             BrokerError: the broker cannot be reached.
         """
-        lost = select(jobs.c.id).where(
-            jobs.c.status == QUEUED, jobs.c.published_time < self._clock.now() - LOST_AFTER
-        )
-        found = self._ids(lost.limit(BATCH))
-        if not found or self._broker.waiting():
+        now = self._clock.now()
+        if not self._ids(_published_before(now - LOST_AFTER).limit(1)):
             return 0
+        waited = LOST_AT_LAST_AFTER if self._broker.waiting() else LOST_AFTER
+        found = self._ids(_published_before(now - waited).limit(BATCH))
         self._give_back(found)
         return len(found)
 
@@ -174,6 +177,10 @@ class Sweep:
         self._database.write(
             Deadline.after(WORK_SECONDS), lambda connection: connection.execute(given_back)
         )
+
+
+def _published_before(moment: datetime) -> Select[str]:
+    return select(jobs.c.id).where(jobs.c.status == QUEUED, jobs.c.published_time < moment)
 
 
 class Publisher:

@@ -25,6 +25,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 ASK_SECONDS = 5.0
 # How soon a tick is asked for again that could not be.
 AGAIN_SECONDS = 1.0
+# How soon a clock that was set is noticed.
+LONGEST_SLEEP_SECONDS = 60.0
 
 _log = get_logger(__name__)
 
@@ -68,9 +70,12 @@ class TickSchedule(BaseSchedule):
 
     def is_due(self, last_run_at: datetime) -> schedstate:
         """Say whether there was a tick since then, and in how many seconds the next one is."""
-        latest = self.latest()
-        left = latest + self._ticks.apart - self._clock.now()
-        return schedstate(latest > last_run_at, left.total_seconds())
+        now = self._clock.now()
+        latest = self._ticks.latest(now)
+        left = latest + self._ticks.apart - now
+        # After a clock that was fast has been set right the last time lies in the future. Whether
+        # the tick has been asked for is not known then; asking once too often changes nothing.
+        return schedstate(latest > last_run_at or last_run_at > now, left.total_seconds())
 
 
 class JobScheduler(Scheduler):
@@ -99,8 +104,19 @@ class JobScheduler(Scheduler):
             self._waiting[entry.name] = entry.schedule.latest()
 
     def tick(self, *given: Any, **options: Any) -> float:
-        """Find what is due, ask for it, and return in how many seconds to come again."""
-        pause = super().tick(*given, **options)
+        """Find what is due, ask for it, and return in how many seconds to come again.
+
+        All entries are looked at, and not, as in Celery, only the one whose turn it is by a heap
+        of moments: in that nothing is right any more once a clock has been set.
+        """
+        del given, options
+        pause = LONGEST_SLEEP_SECONDS
+        for entry in list(self.schedule.values()):
+            is_due, left = entry.is_due()
+            if is_due:
+                self.reserve(entry)
+                self.apply_async(entry)
+            pause = min(pause, left)
         for name, moment in list(self._waiting.items()):
             if self._ask(name, moment):
                 del self._waiting[name]

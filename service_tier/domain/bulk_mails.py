@@ -17,6 +17,7 @@ MAX_CONTEXT_CHARACTERS = 5000
 BULK_TEMPLATES = frozenset({MailTemplate.ANNOUNCEMENT})
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\u0080-\u009f\u2028\u2029]")
+_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 # What the writer itself fills in.
 _TAKEN = frozenset({"base_url", "link", "name", "order", "order_id", "product", "product_id"})
@@ -51,6 +52,8 @@ class BulkMail:
             return [REQUIRED]
         if len(self.user_ids) > MAX_RECIPIENTS:
             return [f"More than {MAX_RECIPIENTS}."]
+        if any(_ID.fullmatch(user_id) is None for user_id in self.user_ids):
+            return ["Not the ids of users."]
         return []
 
     def _template_faults(self) -> list[str]:

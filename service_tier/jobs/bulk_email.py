@@ -15,6 +15,8 @@ from service_tier.mail_jobs import MailJobs
 from service_tier.repository import Repository
 
 PAGE_SIZE = 100
+# What a page's mails may be together: one message between tiers holds 4 MiB.
+PAGE_BYTES = 2 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,24 +55,29 @@ class BulkEmail:
         """
         payload = json.loads(work.payload)
         place = _Place.read(work.checkpoint)
+        # What a mail holds, and some room for its ids.
+        mail_bytes = len(json.dumps(payload["facts"], ensure_ascii=False).encode()) + 500
+        page_size = max(1, min(PAGE_SIZE, PAGE_BYTES // mail_bytes))
         is_last = False
         while not is_last:
             with work.step():
-                user_ids, place = self._next(payload["user_ids"], place)
+                user_ids, place = self._next(payload["user_ids"], place, page_size)
                 self._enqueue(work.job_id, payload, user_ids)
             is_last = not place.cursor and place.done >= place.total
             work.report(place.done, place.total, place.written())
         return {"mails": str(place.done)}
 
-    def _next(self, named: Sequence[str] | None, place: _Place) -> tuple[Sequence[str], _Place]:
+    def _next(
+        self, named: Sequence[str] | None, place: _Place, size: int
+    ) -> tuple[Sequence[str], _Place]:
         """Return the users of the next page, and the place behind them."""
         if named is not None:
-            user_ids = named[place.done : place.done + PAGE_SIZE]
+            user_ids = named[place.done : place.done + size]
             return user_ids, _Place(place.done + len(user_ids), len(named))
         listed = self._repository.users.ListUsers(
             user_repository_pb2.ListUsersRequest(
                 filter=user_repository_pb2.UserFilter(status=user_pb2.USER_STATUS_ACTIVE),
-                page=paging_pb2.PageRequest(page_size=PAGE_SIZE, cursor=place.cursor),
+                page=paging_pb2.PageRequest(page_size=size, cursor=place.cursor),
                 # Who registers meanwhile comes last.
                 sort=user_repository_pb2.USER_SORT_FIELD_ID,
             )

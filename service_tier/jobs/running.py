@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from google.protobuf.duration_pb2 import Duration
 
 from arcana.repository.v1 import job_pb2, job_repository_pb2
 from arcana.service.v1 import job_service_pb2
 from service_tier.domain.permissions import require_admin
-from service_tier.jobs.work import REPORT_SECONDS, JobHandler, JobWork, LeaseLostError
+from service_tier.jobs.work import (
+    REPORT_SECONDS,
+    JobHandler,
+    JobWork,
+    LeaseLostError,
+    lease_deadline,
+)
 from service_tier.repository import Repository
 from tier_runtime.call import Call
+from tier_runtime.deadline import Deadline
 from tier_runtime.errors import AppError, Kind
 from tier_runtime.ids import IdSource
 from tier_runtime.logs import get_logger
 
 _MAX_MESSAGE_CHARACTERS = 1000
+# How soon what could not be written down is tried again.
+_AGAIN_SECONDS = 0.5
 _log = get_logger(__name__)
 
+_Answer = TypeVar("_Answer")
 Outcome: TypeAlias = job_service_pb2.JobOutcome.ValueType
 
 
@@ -51,6 +62,7 @@ class JobRunner:
         """
         require_admin(call.actor)
         lease_id = self._ids.new_id()
+        deadline = lease_deadline(call, self._lease_length)
         try:
             started = self._repository.jobs.StartJob(
                 job_repository_pb2.StartJobRequest(
@@ -68,6 +80,7 @@ class JobRunner:
             lease_id=lease_id,
             lease_length=self._lease_length,
             call=call,
+            deadline=deadline,
         )
         try:
             return self._ended(work, lease_id, started.job.name)
@@ -82,17 +95,17 @@ class JobRunner:
         except LeaseLostError:
             raise
         except AppError as error:
-            return self._failed(work.job_id, lease_id, name, error)
+            return self._failed(work, lease_id, name, error)
         except Exception as error:  # noqa: BLE001 - the outermost place of a job.
             # Whatever is wrong with one job is written down, and stops no other.
             _log.exception("job_crashed", job=name, job_id=work.job_id)
             shown = AppError(Kind.INTERNAL, "INTERNAL_ERROR", f"{type(error).__name__}.")
-            return self._failed(work.job_id, lease_id, name, shown)
-        self._repository.jobs.FinishJob(
-            job_repository_pb2.FinishJobRequest(
-                job_id=work.job_id, lease_id=lease_id, result=result
-            ),
-            timeout=REPORT_SECONDS,
+            return self._failed(work, lease_id, name, shown)
+        request = job_repository_pb2.FinishJobRequest(
+            job_id=work.job_id, lease_id=lease_id, result=result
+        )
+        _written(
+            lambda: self._repository.jobs.FinishJob(request, timeout=REPORT_SECONDS), work.deadline
         )
         return job_service_pb2.JOB_OUTCOME_SUCCEEDED
 
@@ -103,23 +116,23 @@ class JobRunner:
             raise AppError(Kind.MISSING, "NOT_FOUND", "Nobody here knows jobs of this name.")
         return handler
 
-    def _failed(self, job_id: str, lease_id: str, name: str, error: AppError) -> Outcome:
-        job = self._repository.jobs.FailJob(
-            job_repository_pb2.FailJobRequest(
-                job_id=job_id,
-                lease_id=lease_id,
-                error=job_pb2.JobError(
-                    code=error.code, message=error.message[:_MAX_MESSAGE_CHARACTERS]
-                ),
-                permanent=error.kind is Kind.INVALID,
+    def _failed(self, work: JobWork, lease_id: str, name: str, error: AppError) -> Outcome:
+        request = job_repository_pb2.FailJobRequest(
+            job_id=work.job_id,
+            lease_id=lease_id,
+            error=job_pb2.JobError(
+                code=error.code, message=error.message[:_MAX_MESSAGE_CHARACTERS]
             ),
-            timeout=REPORT_SECONDS,
+            permanent=error.kind is Kind.INVALID,
+        )
+        job = _written(
+            lambda: self._repository.jobs.FailJob(request, timeout=REPORT_SECONDS), work.deadline
         ).job
         is_dead = job.status == job_pb2.JOB_STATUS_FAILED
         _log.warning(
             "job_failed",
             job=name,
-            job_id=job_id,
+            job_id=work.job_id,
             code=error.code,
             attempts=job.attempts,
             given_up=is_dead,
@@ -127,6 +140,25 @@ class JobRunner:
         if is_dead:
             return job_service_pb2.JOB_OUTCOME_FAILED
         return job_service_pb2.JOB_OUTCOME_POSTPONED
+
+
+def _written(write: Callable[[], _Answer], deadline: Deadline) -> _Answer:
+    """Write down how an attempt ended, again and again as long as the job is ours.
+
+    A mail that is sent and not noted is sent once more: a repository tier that is started anew
+    meanwhile must not lead to that.
+
+    Raises:
+        AppError: it cannot be written down.
+    """
+    while True:
+        try:
+            return write()
+        except AppError as error:
+            is_passing = error.kind in {Kind.UNAVAILABLE, Kind.DEADLINE}
+            if not is_passing or deadline.remaining() <= _AGAIN_SECONDS:
+                raise
+        time.sleep(_AGAIN_SECONDS)
 
 
 def _skipped(error: AppError) -> Outcome:

@@ -10,7 +10,7 @@ from service_tier.jobs.work import JobWork
 from service_tier.repository import Repository
 from tier_runtime.deadline import Deadline
 
-# So few that a page fits into a lease.
+# So few that a page usually fits into a lease.
 PAGE_SIZE = 50
 
 
@@ -40,25 +40,32 @@ class SyncUsers:
                     )
                 )
                 outcomes = self._pushed(self._directory, waiting.users, call.deadline)
+            # Not all of them, where the directory is slow: the others are those of the next step.
+            users = waiting.users[: len(outcomes)]
             synced += outcomes.count(user_sync_repository_pb2.USER_SYNC_STATUS_SYNCED)
             refused += outcomes.count(user_sync_repository_pb2.USER_SYNC_STATUS_FAILED)
             done = synced + refused
             work.report(done, max(done, done + waiting.pending - len(outcomes)))
-            if len(waiting.users) < PAGE_SIZE:
+            if len(users) == len(waiting.users) < PAGE_SIZE:
                 return {"synced": str(synced), "failed": str(refused)}
-            behind = waiting.users[-1].id
+            behind = users[-1].id
 
     def _pushed(
         self, directory: Directory, users: Sequence[user_pb2.User], deadline: Deadline
     ) -> list[user_sync_repository_pb2.UserSyncStatus.ValueType]:
         """Push users, note what the directory said to each, and return that.
 
-        What was said is noted also when the directory is lost in the middle.
+        The first half of the time is for beginning with a user, the last quarter for noting what
+        was said: also when the directory is lost in the middle.
         """
         syncs: list[user_sync_repository_pb2.UserSync] = []
+        seconds = deadline.remaining()
+        beginning, pushing = deadline.shrunk(seconds / 2), deadline.shrunk(seconds / 4)
         try:
-            with directory.connected(deadline) as push:
+            with directory.connected(pushing) as push:
                 for user in users:
+                    if syncs and not beginning.remaining():
+                        break
                     is_taken = push(user)
                     status = (
                         user_sync_repository_pb2.USER_SYNC_STATUS_SYNCED

@@ -37,8 +37,20 @@ class JobHandler(Protocol):
         ...
 
 
+def lease_deadline(call: Call, lease_length: timedelta) -> Deadline:
+    """Return when work must be over under a lease that is about to be asked for.
+
+    Not one that was given: an answer may be late, and the lease runs from before it.
+    """
+    seconds = min(lease_length.total_seconds(), call.deadline.remaining())
+    return Deadline.after(max(seconds - SPARE_SECONDS, 0.0))
+
+
 class JobWork:
-    """A job that has begun, under a lease that each report renews."""
+    """A job that has begun, under a lease that each report renews.
+
+    `deadline` is when the work must be over, unless it reports before.
+    """
 
     def __init__(
         self,
@@ -48,12 +60,13 @@ class JobWork:
         lease_id: str,
         lease_length: timedelta,
         call: Call,
+        deadline: Deadline,
     ) -> None:
         self._repository = repository
         self._lease_id = lease_id
-        self._lease_seconds = lease_length.total_seconds()
+        self._lease_length = lease_length
         self._call = call
-        self._deadline = self._leased()
+        self.deadline = deadline
         self.job_id = started.job.id
         self.payload = started.payload
         self.checkpoint = started.checkpoint
@@ -61,7 +74,7 @@ class JobWork:
     @contextmanager
     def step(self) -> Iterator[Call]:
         """Make the RPCs inside the block in the call that is over before the lease is."""
-        call = Call(self._call.actor, self._call.request_id, self._deadline, self._call.traceparent)
+        call = Call(self._call.actor, self._call.request_id, self.deadline, self._call.traceparent)
         with call_scope(call):
             call.deadline.check()
             yield call
@@ -78,16 +91,13 @@ class JobWork:
             lease_id=self._lease_id,
             progress=job_pb2.JobProgress(done=done, total=total),
             checkpoint=checkpoint,
-            lease_duration=Duration(seconds=int(self._lease_seconds)),
+            lease_duration=Duration(seconds=int(self._lease_length.total_seconds())),
         )
+        renewed = lease_deadline(self._call, self._lease_length)
         try:
             self._repository.jobs.ReportJobProgress(request, timeout=REPORT_SECONDS)
         except AppError as error:
             if error.code == "INVALID_STATE":
                 raise LeaseLostError from error
             raise
-        self._deadline = self._leased()
-
-    def _leased(self) -> Deadline:
-        seconds = min(self._lease_seconds, self._call.deadline.remaining())
-        return Deadline.after(max(seconds - SPARE_SECONDS, 0.0))
+        self.deadline = renewed

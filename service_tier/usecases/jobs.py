@@ -17,6 +17,7 @@ from service_tier.repository import Repository
 from tier_runtime.call import Call
 from tier_runtime.clock import Clock
 from tier_runtime.ids import IdSource
+from tier_runtime.validation import invalid
 
 Key = idempotency_pb2.IdempotencyKey
 
@@ -77,6 +78,9 @@ class Jobs:
         """
         require_admin(call.actor)
         known = scheduled_name(name)
+        if moment > self._clock.now():
+            # Made by a clock that is fast, it would be there already when its time comes.
+            raise invalid({"scheduled_time": ["Must not be in the future."]})
         payload = {}
         if known is JobName.DAILY_REPORT:
             payload["date"] = report_day("", moment).isoformat()
@@ -143,6 +147,7 @@ class Jobs:
         return job_repository_pb2.NewJob(
             id=self._ids.new_id(),
             name=name,
-            payload=json.dumps(payload, sort_keys=True).encode(),
+            # Not escaped, which would make some characters three times as long.
+            payload=json.dumps(payload, sort_keys=True, ensure_ascii=False).encode(),
             unique_key=unique_key,
         )

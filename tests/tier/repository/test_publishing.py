@@ -17,7 +17,13 @@ from arcana.repository.v1 import job_repository_pb2 as messages
 from repository_tier.database import Database
 from repository_tier.engine import PoolSettings, make_engines
 from repository_tier.jobs.broker import Broker, BrokerAddress, BrokerError
-from repository_tier.jobs.publishing import LOST_AFTER, MOST_WAITING, Publisher, Sweep
+from repository_tier.jobs.publishing import (
+    LOST_AFTER,
+    LOST_AT_LAST_AFTER,
+    MOST_WAITING,
+    Publisher,
+    Sweep,
+)
 from tests.fakes.clock import FakeClock
 from tests.stores import Store
 from tests.stores.waiting import eventually
@@ -127,7 +133,32 @@ def test_a_message_that_was_lost_is_published_again_once_none_waits(
     clock.advance(LOST_AFTER.total_seconds() + 1)
     assert sweep.once() == 0, "a worker may yet take what waits"
     broker.messages.clear()
+    assert sweep.once() == 1
+    assert broker.messages == [lost]
+
+
+def test_a_lost_message_is_found_although_others_come_all_the_time(
+    tier: RunningTier, make: Requests, clock: FakeClock, broker: FakeBroker, sweep: Sweep
+) -> None:
+    (lost,) = enqueue(tier, make)
     sweep.once()
+    broker.messages.clear()
+    clock.advance(LOST_AFTER.total_seconds() + 1)
+    (other,) = enqueue(tier, make)
+    assert sweep.once() == 2
+    assert sorted(broker.messages) == sorted([lost, other])
+
+
+def test_a_lost_message_is_found_although_others_wait_all_the_time(
+    tier: RunningTier, make: Requests, clock: FakeClock, broker: FakeBroker, sweep: Sweep
+) -> None:
+    (lost,) = enqueue(tier, make)
+    sweep.once()
+    broker.messages.clear()
+    broker.full = 1
+    clock.advance(LOST_AT_LAST_AFTER.total_seconds())
+    assert sweep.once() == 0
+    clock.advance(1)
     assert sweep.once() == 1
     assert broker.messages == [lost]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -18,6 +18,7 @@ class DirectoryServer:
     url: str = ""
     received: list[tuple[str, dict[str, Any], str]] = field(default_factory=list)
     status: Callable[[dict[str, Any]], int] = lambda _user: 204
+    body: bytes = b""
 
 
 @contextmanager
@@ -32,8 +33,11 @@ def directory_server() -> Iterator[DirectoryServer]:
             user = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             told.received.append((self.path, user, self.headers.get("Authorization", "")))
             self.send_response(told.status(user))
-            self.send_header("Content-Length", "0")
+            self.send_header("Content-Length", str(len(told.body)))
             self.end_headers()
+            with suppress(OSError):
+                # Who asked may not read all of it.
+                self.wfile.write(told.body)
 
         def log_message(self, *_words: Any) -> None:
             pass

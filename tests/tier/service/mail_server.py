@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,18 +34,33 @@ class MailServerLog:
     mails: list[Message] = field(default_factory=list)
     recipients: list[str] = field(default_factory=list)
     signed_in: list[bool] = field(default_factory=list)
+    refuse_sender: str = ""
     refuse_recipient: str = ""
     refuse_mail: str = ""
+    # How long it thinks before it answers to a sender and to a recipient, and to a mail.
+    thinks_of_address: float = 0.0
+    thinks_of_mail: float = 0.0
+
+    async def handle_MAIL(
+        self, _server: Any, _session: Any, envelope: Any, address: str, _options: Any
+    ) -> str:
+        await asyncio.sleep(self.thinks_of_address)
+        if self.refuse_sender:
+            return self.refuse_sender
+        envelope.mail_from = address
+        return "250 OK"
 
     async def handle_RCPT(
         self, _server: Any, _session: Any, envelope: Any, address: str, _options: Any
     ) -> str:
+        await asyncio.sleep(self.thinks_of_address)
         if self.refuse_recipient:
             return self.refuse_recipient
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
     async def handle_DATA(self, _server: Any, session: Any, envelope: Any) -> str:
+        await asyncio.sleep(self.thinks_of_mail)
         if self.refuse_mail:
             return self.refuse_mail
         self.mails.append(message_from_bytes(envelope.content))

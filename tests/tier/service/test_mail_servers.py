@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from pathlib import Path
@@ -9,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from service_tier.domain.mails import MailTemplate
+from service_tier.mail import smtp
 from service_tier.mail.letters import LetterWriter, Sender
 from service_tier.mail.smtp import MailServer, SmtpSender
 from tests.tier.service.mail_server import USER, certificate, mail_server
@@ -108,6 +111,46 @@ def test_a_wrong_password_is_the_operators_to_mend(files: tuple[Path, Path]) -> 
     with mail_server(files=files) as server:
         error = refused(f"smtp://{USER}:wrong@127.0.0.1:{server.port}", files[0])
     assert error.kind is Kind.UNAVAILABLE
+
+
+def test_what_is_refused_to_all_mails_alike_is_the_operators_to_mend() -> None:
+    with mail_server() as server:
+        server.refuse_sender = "550 Not from you"
+        error = refused(f"smtp://127.0.0.1:{server.port}")
+        assert (error.kind, "550" in error.message) == (Kind.UNAVAILABLE, True)
+        # It knows no AUTH without TLS.
+        assert refused(f"smtp://{USER}:x@127.0.0.1:{server.port}").kind is Kind.UNAVAILABLE
+    with socket.create_server(("127.0.0.1", 0)) as closed, ThreadPoolExecutor(1) as pool:
+        answered = pool.submit(_refuse_one, closed)
+        error = refused(f"smtp://127.0.0.1:{closed.getsockname()[1]}")
+        answered.result()
+    assert (error.kind, "554" in error.message) == (Kind.UNAVAILABLE, True)
+
+
+def _refuse_one(server: socket.socket) -> None:
+    connection, _ = server.accept()
+    with connection:
+        connection.sendall(b"554 Nobody mails here\r\n")
+
+
+def test_a_slow_server_gets_no_mail_after_its_time() -> None:
+    with mail_server() as server:
+        # Each answer comes in time, all of them together do not.
+        server.thinks_of_address = 0.7
+        sender = SmtpSender(MailServer.parse(f"smtp://127.0.0.1:{server.port}"), None)
+        with pytest.raises(AppError):
+            sender.send(letter(), "job-1", Deadline.after(1.0))
+    assert server.mails == []
+
+
+def test_a_server_that_has_the_mail_is_waited_for_as_long_as_there_is_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(smtp, "SILENCE_SECONDS", 0.5)
+    with mail_server() as server:
+        server.thinks_of_mail = 1.0
+        send(f"smtp://127.0.0.1:{server.port}")
+    assert len(server.mails) == 1
 
 
 def test_a_server_that_is_not_there_is_unavailable() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -65,6 +67,37 @@ def test_a_directory_that_takes_nobody_now_is_asked_again_later(
     assert synced(harness)[0] == pb.JOB_OUTCOME_POSTPONED
     assert harness.repository.user_syncs.said == {taken.id: (1, SYNCED)}
     assert untaken.id not in harness.repository.user_syncs.said
+
+
+def test_a_directory_so_slow_that_a_page_outlasts_the_lease_gets_all_users(
+    tmp_path: Path, directory: DirectoryServer
+) -> None:
+    harness = Harness(tmp_path, user_sync_url=directory.url, job_lease_seconds=2)
+    for number in range(6):
+        harness.create(f"user-{number}@example.org")
+
+    def think(_user: dict[str, Any]) -> int:
+        time.sleep(0.3)
+        return 204
+
+    directory.status = think
+    assert synced(harness) == (pb.JOB_OUTCOME_SUCCEEDED, {"synced": "6", "failed": "0"})
+    assert len(directory.received) == 6
+
+
+def test_of_an_answer_without_end_only_the_beginning_is_read(
+    tmp_path: Path, directory: DirectoryServer
+) -> None:
+    harness = Harness(tmp_path, user_sync_url=directory.url)
+    users = [harness.create(f"user-{number}@example.org") for number in range(2)]
+    directory.status, directory.body = lambda _user: 200, b"x" * 50_000_000
+    tracemalloc.start()
+    try:
+        assert synced(harness) == (pb.JOB_OUTCOME_SUCCEEDED, {"synced": "2", "failed": "0"})
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
+    assert [user["id"] for _, user, _ in directory.received] == [user.id for user in users]
 
 
 def test_a_directory_that_is_not_there_is_asked_again_later(tmp_path: Path) -> None:

@@ -59,5 +59,14 @@ def test_what_is_half_written_is_no_message(tmp_path: Path) -> None:
     assert channel._size("q") == 0
 
 
+def test_a_message_that_cannot_be_read_blocks_nothing_behind_it(tmp_path: Path) -> None:
+    channel = channel_at(tmp_path)
+    channel.queue_declare("q")
+    (tmp_path / "broker" / "q" / "0").write_bytes(b"")
+    channel._put("q", 1)
+    assert channel._get("q") == 1
+    assert channel._size("q") == 0
+
+
 def test_the_transport_has_no_version() -> None:
     assert Transport.driver_version(None) == ""  # type: ignore[arg-type]  # it looks at nothing

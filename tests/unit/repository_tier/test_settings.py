@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from repository_tier.expired import JOBS_KEPT
 from repository_tier.settings import BucketPlace, FolderPlace, RepositorySettings
 from tier_runtime.settings import SettingsError, describe, load
 
@@ -139,6 +140,12 @@ def test_several_processes_need_stores_that_are_servers() -> None:
     serving = load(RepositorySettings, {"WORKERS": "2", **database, **cache}).serving()
     assert (serving.name, serving.workers) == ("repository", 2)
     assert serving.grpc.bind == "127.0.0.1:50052"
+
+
+def test_no_event_outlives_the_keys_of_the_jobs_that_were_made_for_it() -> None:
+    longest = JOBS_KEPT.total_seconds() / 2
+    assert load(RepositorySettings, {"EVENT_KEPT_SECONDS": str(longest)}).event_kept_seconds
+    assert faults(EVENT_KEPT_SECONDS=str(longest + 1)).startswith("EVENT_KEPT_SECONDS")
 
 
 def test_every_setting_is_described() -> None:

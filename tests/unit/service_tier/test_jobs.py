@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,14 @@ from arcana.service.v1 import job_service_pb2 as pb
 from arcana.service.v1 import order_service_pb2
 from service_tier.domain.mails import MailTemplate, WantedMail
 from service_tier.jobs.cleanup_files import LEFT_OVER_AGE, SWEPT_AT_A_TIME
+from service_tier.jobs.running import JobRunner
+from service_tier.jobs.work import SPARE_SECONDS, JobWork
 from service_tier.mail_jobs import MailJobs
+from service_tier.repository import Repository
 from tests.fakes.repository.jobs import KeptJob
 from tests.unit.service_tier.harness import ADMIN, Harness
-from tier_runtime.call import Actor
+from tier_runtime.call import Actor, Call
+from tier_runtime.deadline import Deadline
 from tier_runtime.errors import AppError, Kind
 from tier_runtime.ids import Uuid7Source
 from tier_runtime.timestamps import timestamp_from
@@ -116,6 +121,7 @@ def test_a_report_is_of_yesterday_or_of_a_day_that_has_been(harness: Harness) ->
     [
         ({"recipients": pb.UserIds()}, "recipients"),
         ({"recipients": pb.UserIds(ids=["x"] * 10_001)}, "recipients"),
+        ({"recipients": pb.UserIds(ids=[ADMIN.subject, "two words"])}, "recipients"),
         ({"subject": "a\nb"}, "subject"),
         ({"subject": " "}, "subject"),
         ({"subject": "s" * 201}, "subject"),
@@ -147,6 +153,10 @@ def test_what_is_scheduled_is_enqueued_once_for_each_moment(harness: Harness) ->
         for bad in (
             pb.ScheduleJobRequest(name="send-email", scheduled_time=moment),
             pb.ScheduleJobRequest(name="sync-users", scheduled_time=timestamp_from_zero()),
+            pb.ScheduleJobRequest(
+                name="daily-report",
+                scheduled_time=timestamp_from(harness.clock.now() + timedelta(seconds=1)),
+            ),
         ):
             with pytest.raises(AppError) as refused:
                 harness.jobs.ScheduleJob(bad)
@@ -295,9 +305,8 @@ def test_a_job_that_somebody_else_has_by_now_is_left_alone(harness: Harness) -> 
 
 
 @pytest.mark.parametrize("method", ["StartJob", "FinishJob"])
-def test_a_repository_tier_that_is_down_is_told_to_the_worker(
-    harness: Harness, method: str
-) -> None:
+def test_a_repository_tier_that_is_down_is_told_to_the_worker(tmp_path: Path, method: str) -> None:
+    harness = Harness(tmp_path, job_lease_seconds=2)
     user = harness.register()
     job_id = enqueue_mail(harness, WantedMail(MailTemplate.WELCOME, user.id))
     down = AppError(Kind.UNAVAILABLE, "SERVICE_UNAVAILABLE", "Down.")
@@ -309,6 +318,50 @@ def test_a_repository_tier_that_is_down_is_told_to_the_worker(
     with pytest.raises(AppError) as told:
         run(harness, job_id)
     assert told.value is down
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [(Kind.UNAVAILABLE, "SERVICE_UNAVAILABLE"), (Kind.DEADLINE, "DEADLINE_EXCEEDED")],
+    ids=["down", "silent"],
+)
+def test_a_mail_that_was_sent_is_noted_by_a_repository_tier_that_comes_back(
+    harness: Harness, failure: tuple[Kind, str]
+) -> None:
+    user = harness.register()
+    job_id = enqueue_mail(harness, WantedMail(MailTemplate.WELCOME, user.id))
+    failures = [AppError(*failure, "Away.")] * 2
+
+    def fail(_request: object) -> None:
+        if failures:
+            raise failures.pop()
+
+    harness.channel.before["FinishJob"] = fail
+    assert run(harness, job_id) == pb.JOB_OUTCOME_SUCCEEDED
+
+
+def test_the_time_for_work_is_counted_from_before_the_lease_was_asked_for(
+    harness: Harness,
+) -> None:
+    ends: list[float] = []
+
+    class Work:
+        def run(self, work: JobWork) -> Mapping[str, str]:
+            ends.append(work.deadline.at)
+            work.report(1, None)
+            ends.append(work.deadline.at)
+            return {}
+
+    asked: list[float] = []
+    for method in ("StartJob", "ReportJobProgress"):
+        harness.channel.before[method] = lambda _request: asked.append(time.monotonic())
+    job = job_repository_pb2.NewJob(id=Uuid7Source().new_id(), name="work")
+    harness.repository.jobs.EnqueueJobs(job_repository_pb2.EnqueueJobsRequest(jobs=[job]), None)  # type: ignore[arg-type]  # the fake looks at no context
+    length = timedelta(seconds=30)
+    runner = JobRunner(Repository.over(harness.channel), {"work": Work()}, Uuid7Source(), length)
+    runner.run(Call(ADMIN, "request-1", Deadline.after(300)), job.id)
+    for end, moment in zip(ends, asked, strict=True):
+        assert end <= moment + 30 - SPARE_SECONDS
 
 
 def test_mail_to_many_is_one_job_for_each_user_and_counts_them(harness: Harness) -> None:
@@ -324,6 +377,20 @@ def test_mail_to_many_is_one_job_for_each_user_and_counts_them(harness: Harness)
     done = kept(harness, job.id).job
     assert (done.progress.done, done.progress.total) == (230, 230)
     assert dict(done.result) == {"mails": "230"}
+
+
+def test_mail_to_many_that_is_long_goes_between_tiers_in_parts(harness: Harness) -> None:
+    sizes: list[int] = []
+    harness.channel.before["EnqueueJobs"] = lambda request: sizes.append(request.ByteSize())
+    ids = [Uuid7Source().new_id() for _ in range(120)]
+    with harness.acting(ADMIN):
+        request = pb.EnqueueBulkEmailRequest(recipients=pb.UserIds(ids=ids))
+        request.MergeFrom(BULK)
+        request.context.update({"body": "\U0001f600" * 5000, "more": "\U0001f600" * 5000})
+        job = harness.jobs.EnqueueBulkEmail(request).job
+    assert run(harness, job.id) == pb.JOB_OUTCOME_SUCCEEDED
+    assert len(made(harness)) == 120
+    assert max(sizes) < 3 * 1024 * 1024
 
 
 @pytest.mark.parametrize("lost", ["EnqueueJobs", "ReportJobProgress"])

@@ -150,11 +150,20 @@ def test_a_directory_is_reached_over_tls_or_on_this_machine(url: str) -> None:
         "https://directory.example/?a=b",
         "https://directory.example:99999",
         "https://directory.example:0",
+        "https://directory.example/a b",
+        "https://directory.example/ü",
     ],
 )
 def test_any_other_directory_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="must be an https:// URL"):
         require_directory_url(url)
+
+
+@pytest.mark.parametrize("token", ["se\ncret", "se cret", "secr€t"])
+def test_a_token_that_fits_no_header_is_refused_and_not_told(token: str) -> None:
+    with pytest.raises(SettingsError, match="USER_SYNC_TOKEN") as refused:
+        load(ServiceSettings, {"USER_SYNC_TOKEN": token})
+    assert token not in str(refused.value)
 
 
 def test_bad_settings_of_mails_are_named(tmp_path: Path) -> None:

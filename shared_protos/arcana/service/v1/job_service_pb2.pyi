@@ -611,7 +611,7 @@ class ScheduleJobRequest(_message.Message):
     """The name of the job, such as `sync-users`. Required."""
     @_builtins.property
     def scheduled_time(self) -> _timestamp_pb2.Timestamp:
-        """The moment at which the schedule has it. Required."""
+        """The moment at which the schedule has it, not in the future. Required."""
 
     def __init__(
         self,
