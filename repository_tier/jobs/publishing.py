@@ -213,8 +213,14 @@ class Publisher:
         while not self._is_stopping.is_set():
             try:
                 more = self._swept()
-            except (AppError, BrokerError) as error:
-                _log.warning("jobs_not_published", error=type(error.__cause__ or error).__name__)
+            # The outermost frame of the thread: without it no job would begin any more.
+            except Exception as error:  # noqa: BLE001 - see above.
+                unexpected = not isinstance(error, AppError | BrokerError)
+                _log.warning(
+                    "jobs_not_published",
+                    error=type(error.__cause__ or error).__name__,
+                    **({"exc_info": error} if unexpected else {}),
+                )
                 self._is_stopping.wait(PAUSE_SECONDS)
                 continue
             if not more:

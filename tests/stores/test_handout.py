@@ -71,4 +71,4 @@ def test_without_servers_the_reason_names_what_was_tried(
 
     with pytest.raises(NoRealStoreError, match="no Docker engine answers"):
         bare.new_store("real")
-    assert bare.new_store("embedded").environ().keys() == {"DATABASE_URL"}
+    assert bare.new_store("embedded").environ().keys() == {"DATABASE_URL", "BLOB_URL"}

@@ -47,14 +47,15 @@ def test_a_second_start_makes_no_second_admin_and_seeding_twice_makes_no_second_
     assert launcher.wait() == 0
 
 
+# The worker is a process of its own in each mode.
 @pytest.mark.parametrize(
     ("words", "told", "processes"),
     [
-        (("--mode", "monolithic"), "Monolithic: one process", 1),
+        (("--mode", "monolithic"), "Monolithic: one process", 2),
         (
             ("--mode", "microservices", "--protocol", "http"),
             "Microservices, with REST between the tiers.",
-            2 + len(SERVICES),
+            3 + len(SERVICES),
         ),
     ],
     ids=["monolithic", "microservices-http"],
