@@ -113,8 +113,11 @@ class Relay:
     def _run(self) -> None:
         while not self._stopped.is_set():
             try:
-                moved = self.publish()
-                self.look_after()
+                try:
+                    moved = self.publish()
+                finally:
+                    # While nothing can be published it is told how late events are.
+                    self.look_after()
             # The outermost frame of the thread: it must go on when the stores are back.
             except Exception as error:  # noqa: BLE001 - see above.
                 self._tell_failure(error)

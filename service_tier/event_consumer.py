@@ -24,6 +24,8 @@ LEASE_SECONDS = 20
 # A stream is begun anew after so long.
 STREAM_SECONDS = 60.0
 # What the reaction to one event may take, and so long is waited after a failure or an empty stream.
+# While what a type of events needs is away, the reaction is tried once in a pause, and the others
+# are not kept in hand until their leases are over.
 REACTION_SECONDS = 5.0
 PAUSE_SECONDS = 0.5
 STOP_SECONDS = 10.0
@@ -53,6 +55,8 @@ class EventConsumer:
         self._stream: Any = None
         self._log = get_logger(__name__)
         self._is_failing = False
+        # Until when the reaction to a type is not tried.
+        self._pauses: dict[str, Deadline] = {}
 
     def start(self) -> None:
         """Begin to consume; once is enough."""
@@ -84,6 +88,9 @@ class EventConsumer:
         count = 0
         stream: Any = self._repository.events.ConsumeEvents(request, timeout=STREAM_SECONDS)
         self._stream = stream
+        if self._stopped.is_set():
+            # Whoever stops the consumer has not seen this stream.
+            stream.cancel()
         try:
             for answer in stream:
                 count += len(answer.deliveries)
@@ -123,9 +130,17 @@ class EventConsumer:
         )
 
     def _jobs_of(self, event: DomainEvent) -> Sequence[NewJob]:
+        pause = self._pauses.get(event.type)
+        if pause is not None and pause.remaining() > 0:
+            raise AppError(Kind.UNAVAILABLE, "SERVICE_UNAVAILABLE", "What it needs was away.")
         call = Call(_REACTOR, event.request_id or event.id, Deadline.after(REACTION_SECONDS))
-        with call_scope(call):
-            return self._reactions[event.type](event)
+        try:
+            with call_scope(call):
+                return self._reactions[event.type](event)
+        except AppError as error:
+            if error.kind in _PASSING:
+                self._pauses[event.type] = Deadline.after(PAUSE_SECONDS)
+            raise
 
     def _enqueued(
         self, wanted: Sequence[tuple[pb.Delivery, Sequence[NewJob]]]
@@ -159,7 +174,7 @@ class EventConsumer:
             return pb.Settlement(
                 delivery_id=delivery.delivery_id,
                 outcome=pb.DELIVERY_OUTCOME_RETURNED,
-                error=str(error),
+                error=str(error)[:MAX_ERROR_CHARACTERS],
             )
         event = delivery.event
         self._log.warning(

@@ -32,7 +32,11 @@ class RedisFollower:
         """
         if not event_id:
             return cls(streams, types, streams.last_id())
-        begin = f"{int(begin_of(event_id).timestamp() * 1000)}-0"
+        milliseconds = int(begin_of(event_id).timestamp() * 1000)
+        newest = streams.last_id()
+        if milliseconds > int(newest.partition("-")[0]):
+            return cls(streams, types, newest)
+        begin = f"{milliseconds}-0"
         at = begin
         while True:
             deadline.check()

@@ -74,15 +74,15 @@ class RedisLog:
     def publish(
         self, connection: Connection, events: Sequence[PublishedEvent], now: datetime
     ) -> None:
-        """Append the events to the stream; the transaction is not needed for that."""
-        del connection
+        """Append the events to the stream, while nobody looks for what Redis has lost."""
+        self._recovery.hold_off(connection)
         with redis_errors():
             self._streams.add(events, now)
 
     def take(
         self, wanted: Consumption, most: int, wait_seconds: float, deadline: Deadline
     ) -> Sequence[TakenEvent]:
-        """Hand out what is due again, and if that is nothing what is new."""
+        """Hand out what is due again, and what is new."""
         with redis_errors():
             try:
                 return self._take(wanted, most, wait_seconds)
@@ -173,14 +173,21 @@ class RedisLog:
             args=[
                 wanted.group,
                 int(wanted.lease_seconds * 1000),
-                most,
+                # However many come again, they leave room for what is new.
+                (most + 1) // 2,
                 self._retry.max_attempts,
                 DEAD_EVENTS_KEPT,
                 LEASE_RAN_OUT,
+                *sorted(wanted.types),
             ],
         )
-        if found:
-            return [TakenEvent(each[0].decode(), int(each[1]), each[2]) for each in found]
+        again = [TakenEvent(each[0].decode(), int(each[1]), each[2]) for each in found]
+        left = most - len(again)
+        return again + self._take_new(wanted, left, 0.0 if again else wait_seconds)
+
+    def _take_new(self, wanted: Consumption, most: int, wait_seconds: float) -> list[TakenEvent]:
+        if most == 0:
+            return []
         entries = self._streams.read_new(wanted.group, most, wait_seconds)
         unwanted = [each.entry_id for each in entries if each.type not in wanted.types]
         if unwanted:

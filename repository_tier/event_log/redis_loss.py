@@ -9,6 +9,7 @@ what was published since then is published again; what was settled already comes
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from redis import Redis
 from sqlalchemy import Connection, or_, select, update
@@ -31,6 +32,12 @@ PUBLISHING = timedelta(seconds=10)
 # How much further a group must be before that is noted: each note is a write.
 NOTE = timedelta(seconds=5)
 DATABASE_SECONDS = 5.0
+# What was lost is marked in one transaction, by statements that each find so many events: one
+# statement for all of it might take longer than the database may be silent.
+LOST_AT_ONCE = 5000
+LOST_SECONDS = 60.0
+# Of more refused events than that, the oldest one is not looked for.
+MOST_REFUSED = 1000
 
 _log = get_logger(__name__)
 
@@ -60,6 +67,16 @@ class LossRecovery:
         self._database.write(deadline, work)
         self._streams.make_group(group)
 
+    def hold_off(self, connection: Connection) -> None:
+        """Keep others from publishing again what was lost, until this transaction is over.
+
+        They would pass over what this one gave to a Redis that has lost it since, as long as it is
+        not marked as published.
+        """
+        # Several relays do so at once; who publishes again waits for all of them.
+        names = select(event_groups.c.name).order_by(event_groups.c.name)
+        connection.execute(names.with_for_update(read=True))
+
     def look(self, now: datetime) -> None:
         """Look once at every group that the database knows."""
         deadline = Deadline.after(DATABASE_SECONDS)
@@ -72,7 +89,7 @@ class LossRecovery:
         states = self._streams.groups()
         for row in rows:
             if row["run_id"] != run_id:
-                self._publish_again(row["name"], row["run_id"], run_id, deadline)
+                self._publish_again(row["name"], row["run_id"], run_id)
             elif row["name"] in states:
                 settled = self._settled_until(row["name"], states[row["name"]], now)
                 known = row["settled_time"]
@@ -89,11 +106,16 @@ class LossRecovery:
         return min((each.published for each in (held, waits) if each is not None), default=None)
 
     def _settled_until(self, group: str, state: GroupState, now: datetime) -> datetime | None:
-        if self._client.zcard(GroupKeys.of(group).again):
-            # It may be of any age. It is settled, or given up, before long.
-            return None
         oldest = self.oldest_unsettled(group, state)
-        return now - PUBLISHING if oldest is None else min(moment(oldest), now - PUBLISHING)
+        # Asked last: what was in hand a moment ago may have been refused meanwhile, and what was
+        # refused is in hand by its place among them.
+        refused: Any = self._client.zrange(GroupKeys.of(group).again, 0, MOST_REFUSED)
+        if len(refused) > MOST_REFUSED:
+            return None
+        # Their entries' ids begin with when those were made, in milliseconds.
+        made = [moment(int(each.partition(b"-")[0]) / 1000) - PUBLISHING for each in refused]
+        held = [] if oldest is None else [moment(oldest)]
+        return min([now - PUBLISHING, *made, *held])
 
     def _note(self, group: str, run_id: str, settled: datetime, deadline: Deadline) -> None:
         columns = event_groups.c
@@ -108,7 +130,7 @@ class LossRecovery:
         )
         self._database.write(deadline, lambda connection: connection.execute(statement))
 
-    def _publish_again(self, group: str, lost_run: str, run_id: str, deadline: Deadline) -> None:
+    def _publish_again(self, group: str, lost_run: str, run_id: str) -> None:
         columns = event_groups.c
 
         def work(connection: Connection) -> int:
@@ -124,16 +146,28 @@ class LossRecovery:
             # Another relay was quicker.
             if row is None:
                 return 0
-            since = row["settled_time"]
-            published = outbox_events.c.published_time
-            lost = published.is_not(None) if since is None else published >= since
-            found = connection.execute(
-                update(outbox_events).where(lost).values(published_time=None)
-            )
+            count = _unpublish(connection, row["settled_time"])
             connection.execute(
                 update(event_groups).where(columns.name == group).values(run_id=run_id)
             )
-            return found.rowcount
+            return count
 
-        again = self._database.write(deadline, work)
+        again = self._database.write(Deadline.after(LOST_SECONDS), work)
         _log.warning("redis_lost_events", group=group, published_again=again)
+
+
+def _unpublish(connection: Connection, since: datetime | None) -> int:
+    """Put what was published since a moment, or at any time, back among what is to be published."""
+    position, published = outbox_events.c.position, outbox_events.c.published_time
+    order = select(position, published).order_by(published, position).limit(LOST_AT_ONCE)
+    count = 0
+    while True:
+        lost = published.is_not(None) if since is None else published >= since
+        page = connection.execute(order.where(lost).with_for_update()).all()
+        if not page:
+            return count
+        positions = [row.position for row in page]
+        these = update(outbox_events).where(position.in_(positions))
+        connection.execute(these.values(published_time=None))
+        count += len(page)
+        since = page[-1].published_time

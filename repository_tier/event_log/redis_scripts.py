@@ -4,7 +4,8 @@ An event that a group has not been given yet is in the stream; one that a consum
 first time is in the group's pending entries; one that was refused is out of the stream, for that
 may be cut off behind it: its body is in the hash `refused`, and `again` says when it is due.
 
-KEYS of all scripts: the stream, the group's `again`, its `refused`, its stream of dead events.
+KEYS of scripts about a group: the stream, the group's `again`, its `refused`, its stream of dead
+events.
 """
 
 from __future__ import annotations
@@ -35,13 +36,46 @@ local function bury(id, body, attempts, reason, kept)
 end
 """
 
+# KEYS: the stream. ARGV: how many entries to keep, about. What a group was not given, or has in its
+# consumers' hands, stays however many that are: it is nowhere else in Redis.
+TRIM = """
+local stream = KEYS[1]
+local excess = redis.call('XLEN', stream) - tonumber(ARGV[1])
+if excess <= 0 then return 0 end
+
+local function is_before(one, other)
+  local ms, number = string.match(one, '(%d+)-(%d+)')
+  local other_ms, other_number = string.match(other, '(%d+)-(%d+)')
+  if ms ~= other_ms then return tonumber(ms) < tonumber(other_ms) end
+  return tonumber(number) < tonumber(other_number)
+end
+
+local oldest = false
+for _, found in ipairs(redis.call('XINFO', 'GROUPS', stream)) do
+  local group = {}
+  for index = 1, #found, 2 do group[found[index]] = found[index + 1] end
+  local id = group['last-delivered-id']
+  if group['pending'] > 0 then
+    id = redis.call('XPENDING', stream, group['name'])[2]
+  end
+  if not oldest or is_before(id, oldest) then oldest = id end
+end
+if not oldest then
+  return redis.call('XTRIM', stream, 'MAXLEN', '~', ARGV[1])
+end
+return redis.call('XTRIM', stream, 'MINID', '~', oldest, 'LIMIT', excess)
+"""
+
 # ARGV: group, lease in ms, how many at most, most attempts, dead events to keep, what to say of
-# those whose lease ran out. Answers {id, attempt, body} of each event that is due again.
+# those whose lease ran out, and the types that are wanted. Answers {id, attempt, body} of each
+# event that is due again.
 TAKE_AGAIN = (
     _SHARED
     + """
 local lease, count, most = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local kept, ran_out = ARGV[5], ARGV[6]
+local wanted = {}
+for index = 7, #ARGV do wanted[ARGV[index]] = true end
 local given = {}
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', again, '-inf', now, 'LIMIT', 0, count)) do
   local body = redis.call('HGET', refused, id)
@@ -63,7 +97,10 @@ if #given < count then
     local id, body = entry[1], field(entry[2], 'body')
     -- This claim is counted already.
     local attempt = redis.call('XPENDING', stream, group, id, id, 1)[1][4]
-    if attempt > most then
+    if not wanted[field(entry[2], 'type')] then
+      -- Whoever was given it died before it could be settled unseen.
+      redis.call('XACK', stream, group, id)
+    elseif attempt > most then
       bury(id, body, attempt - 1, ran_out, kept)
     else
       given[#given + 1] = {id, attempt, body}

@@ -12,6 +12,7 @@ from redis import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from repository_tier.event_log.log import PublishedEvent
+from repository_tier.event_log.redis_scripts import TRIM
 from repository_tier.store_errors import RETRY_AFTER_SECONDS
 from tier_runtime.errors import AppError, Kind
 
@@ -83,9 +84,10 @@ class EventStreams:
     def __init__(self, client: Redis, max_length: int) -> None:
         self._client = client
         self._max_length = max_length
+        self._trim = client.register_script(TRIM)
 
     def add(self, events: Iterable[PublishedEvent], now: datetime) -> None:
-        """Append events, and cut off about what exceeds the length."""
+        """Append events, and cut off what exceeds the length and nobody has still to settle."""
         with self._client.pipeline(transaction=False) as pipeline:
             for event in events:
                 pipeline.xadd(
@@ -96,9 +98,8 @@ class EventStreams:
                         "published": f"{now.timestamp():.6f}",
                         "body": event.body,
                     },
-                    maxlen=self._max_length,
-                    approximate=True,
                 )
+            self._trim(keys=[STREAM], args=[self._max_length], client=pipeline)
             pipeline.execute()
 
     def run_id(self) -> str:

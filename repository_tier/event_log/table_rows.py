@@ -23,6 +23,9 @@ from repository_tier.event_log.log import GroupLag
 from repository_tier.tables import event_deliveries, event_groups, outbox_events
 from repository_tier.upserts import insert_all_new, insert_new
 
+# Rows of one statement: SQLite takes 32,766 values in one.
+ROWS_AT_ONCE = 1000
+
 _COLUMNS = event_deliveries.c
 
 
@@ -86,7 +89,9 @@ def give(
         for group in groups
         for position in positions
     ]
-    insert_all_new(connection, event_deliveries, rows, key="position")
+    for begin in range(0, len(rows), ROWS_AT_ONCE):
+        page = rows[begin : begin + ROWS_AT_ONCE]
+        insert_all_new(connection, event_deliveries, page, key="position")
 
 
 def bury(

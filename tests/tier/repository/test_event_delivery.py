@@ -11,6 +11,7 @@ from arcana.repository.v1 import event_repository_pb2 as pb
 from repository_tier.tables import outbox_events
 from tests.fakes.clock import FakeClock
 from tests.stores import Store
+from tests.stores.waiting import eventually
 from tests.tier.repository.conftest import StartTier
 from tests.tier.repository.event_flow import (
     DONE,
@@ -84,6 +85,43 @@ def test_types_that_nobody_wants_are_settled_unseen(
     settle(tier.events, got)
     (group,) = tier.events.GetEventLag(pb.GetEventLagRequest()).groups
     assert (group.unsettled, group.HasField("oldest_age")) == (0, False)
+
+
+def test_types_that_nobody_wants_are_settled_unseen_when_the_tier_died_over_them_too(
+    tier: RunningTier, alone: RelayAlone, make: Requests
+) -> None:
+    append(tier.events, make.event(type="auth.login_failed"))
+    publish_all(alone.relay)
+    # As a tier that is killed between taking events out of the stream and settling them.
+    assert len(consume(tier.events, 1, 20.0, types=["auth.login_failed"], lease=1)) == 1
+    (wanted,) = append(tier.events, make.event(type="order.created"))
+    publish_all(alone.relay)
+    assert ids(consume(tier.events, 1, 20.0, types=["order.created"], lease=1)) == [wanted]
+
+    got: list[pb.Delivery] = []
+
+    def is_settled() -> bool:
+        got.extend(consume(tier.events, types=["order.created"], lease=1))
+        (group,) = tier.events.GetEventLag(pb.GetEventLagRequest()).groups
+        return group.unsettled == 1
+
+    eventually(is_settled, 10.0, "only what is wanted is left")
+    assert set(ids(got)) <= {wanted}
+
+
+def test_what_is_new_gets_through_however_many_events_come_again(
+    start_tier: StartTier, alone: RelayAlone, empty_store: Store, make: Requests
+) -> None:
+    if not empty_store.redis_url:
+        pytest.skip("A table hands out what is oldest, whether it was refused or not.")
+    at_once = {"event_retry_seconds": 0.001, "event_longest_retry_seconds": 0.001}
+    tier = start_tier(tier_clock=SystemClock(), **at_once)
+    append(tier.events, *(make.event(type="user.updated") for _ in range(4)))
+    publish_all(alone.relay)
+    settle(tier.events, consume(tier.events, most=4, seconds=20.0), RETURNED)
+    (new,) = append(tier.events, make.event(type="user.updated"))
+    publish_all(alone.relay)
+    assert new in ids(consume(tier.events, most=4, seconds=20.0))
 
 
 def test_each_group_gets_every_event_and_a_new_one_begins_with_the_oldest(

@@ -6,6 +6,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from datetime import timedelta
+from typing import Any
 
 import pytest
 import redis
@@ -21,6 +23,7 @@ from tests.tier.repository.conftest import StartTier
 from tests.tier.repository.event_flow import (
     FAILED,
     RelayAlone,
+    after_retry,
     append,
     consume,
     ids,
@@ -186,6 +189,79 @@ def test_after_a_restart_of_redis_only_what_is_not_known_to_be_settled_comes_aga
     assert old[0] not in again
 
 
+def test_what_redis_forgets_while_a_relay_publishes_is_published_again(
+    tier: RunningTier, real: Store, make: Requests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    consume(tier.events, seconds=0.8)
+    (wanted,) = append(tier.events, make.event(type="user.updated"))
+    # As another run of Redis would answer, from now on.
+    tier.change(update(event_groups).values(run_id="another"))
+    with relay_on(real, SystemClock()) as slow, relay_on(real, SystemClock()) as quick:
+        publish = slow.log.publish
+
+        def publish_to_what_is_lost(*given: Any) -> None:
+            publish(*given)
+            with redis.Redis.from_url(real.redis_url) as client:
+                client.delete("arcana:events")
+            # It must not say that all is published again before this is marked as published.
+            with pytest.raises(AppError) as caught:
+                quick.log.look_after(SystemClock().now())
+            assert caught.value.kind is Kind.UNAVAILABLE
+
+        monkeypatch.setattr(slow.log, "publish", publish_to_what_is_lost)
+        assert slow.relay.publish() == 1
+        quick.log.look_after(SystemClock().now())
+        assert quick.relay.publish() == 1
+    consume(tier.events, seconds=0.5)
+    assert wanted in ids(consume(tier.events, most=1, seconds=20.0))
+
+
+def test_however_much_redis_has_lost_is_published_again_by_short_statements(
+    tier: RunningTier, alone: RelayAlone, real: Store, make: Requests, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("repository_tier.event_log.redis_loss.LOST_AT_ONCE", 3)
+    consume(tier.events, seconds=0.8)
+    wanted = append(tier.events, *(make.event(type="user.updated") for _ in range(10)))
+    publish_all(alone.relay)
+    tier.change(update(event_groups).values(run_id="another", settled_time=None))
+    alone.log.look_after(SystemClock().now())
+    assert tier.events.GetEventLag(pb.GetEventLagRequest()).unpublished == 10
+    assert publish_all(alone.relay) == 10
+    assert ids(consume(tier.events, most=20, seconds=2.0)) == wanted * 2
+
+
+def test_an_event_that_waits_for_another_attempt_holds_back_only_what_is_as_old(
+    tier: RunningTier, alone: RelayAlone, real: Store, make: Requests
+) -> None:
+    append(tier.events, make.event(type="user.updated"))
+    publish_all(alone.relay)
+    settle(tier.events, consume(tier.events, most=1, seconds=20.0), FAILED, "Not now.")
+    now = SystemClock().now()
+    alone.log.look_after(now + timedelta(hours=1))
+    (group,) = tier.rows(select(event_groups))
+    assert now - timedelta(minutes=1) < group["settled_time"] < now
+
+
+def test_what_consumers_hold_stays_in_the_stream_however_much_comes_behind_it(
+    tier: RunningTier, real: Store, make: Requests
+) -> None:
+    with relay_on(real, SystemClock(), event_stream_length=1000) as alone:
+        (held,) = append(tier.events, make.event(type="user.updated"))
+        publish_all(alone.relay)
+        assert ids(consume(tier.events, most=1, seconds=20.0)) == [held]
+        for _ in range(14):
+            append(tier.events, *(make.event(type="user.updated") for _ in range(100)))
+            publish_all(alone.relay)
+            settle(tier.events, consume(tier.events, most=100, seconds=20.0))
+        again = after_retry(lambda: consume(tier.events, most=1, lease=1))
+        assert (ids(again), again[0].attempt) == ([held], 2)
+        settle(tier.events, again)
+        append(tier.events, make.event(type="user.updated"))
+        publish_all(alone.relay)
+    with redis.Redis.from_url(real.redis_url) as client:
+        assert 1000 <= client.xlen("arcana:events") <= 1100
+
+
 def test_a_group_that_is_far_behind_holds_the_relay_up(
     tier: RunningTier, real: Store, make: Requests
 ) -> None:
@@ -221,6 +297,32 @@ def test_the_relays_thread_goes_on_after_a_failure(
         assert ids(consume(tier.events, most=1, seconds=20.0)) == [wanted]
     finally:
         alone.relay.stop()
+
+
+def test_while_redis_is_away_it_is_told_that_events_are_late(
+    tier: RunningTier,
+    real: Store,
+    make: Requests,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    append(tier.events, make.event(type="user.updated"))
+    now = SystemClock().now()
+    tier.change(update(outbox_events).values(created_time=now.replace(year=now.year - 1)))
+    with TcpRelay.to(real.redis_url) as way:
+        way.cut()
+        with relay_on(replace(real, redis_url=way.url), SystemClock()) as cut_off:
+            cut_off.relay.start()
+            told: list[str] = []
+
+            def is_told() -> bool:
+                told.append(capsys.readouterr().out)
+                return "events_late" in "".join(told)
+
+            try:
+                eventually(is_told, 10.0, "the lag is told")
+            finally:
+                cut_off.relay.stop()
+    assert "relay_failing" in "".join(told) + capsys.readouterr().out
 
 
 def test_an_old_event_that_waits_is_told(

@@ -172,7 +172,10 @@ def test_while_jobs_cannot_be_enqueued_no_attempt_counts(world: World) -> None:
     assert world.dead() == []
 
 
-def test_what_a_reaction_finds_away_comes_again(world: World) -> None:
+def test_what_a_reaction_finds_away_comes_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service_tier.event_consumer.PAUSE_SECONDS", 0.0)
     world.append("made")
     tries = []
 
@@ -186,6 +189,43 @@ def test_what_a_reaction_finds_away_comes_again(world: World) -> None:
     for _ in range(6):
         consumer.consume()
     assert len(world.jobs.kept) == 1
+
+
+def test_what_is_away_for_one_event_is_not_waited_for_by_all_of_its_type(world: World) -> None:
+    _, _, good = world.append("slow", "slow", "made", "slow")[:3]
+    tries = []
+
+    def reaction(event: DomainEvent) -> Sequence[jobs_pb.NewJob]:
+        tries.append(event.id)
+        # As long as the others' leases are.
+        raise AppError(Kind.DEADLINE, "DEADLINE_EXCEEDED", "Late.")
+
+    consumer = world.consumer(slow=reaction, made=one_job)
+    assert consumer.consume() == 4
+    assert len(tries) == 1
+    assert list(world.jobs.kept) == [f"event:{good}"]
+    assert consumer.consume() == 3
+    assert world.dead() == []
+
+
+def test_a_long_reason_for_coming_again_is_cut_to_what_is_kept(world: World) -> None:
+    world.append("made")
+    settled: list[pb.SettleEventsRequest] = []
+    world.channel.before["SettleEvents"] = settled.append
+
+    def reaction(_event: DomainEvent) -> Sequence[jobs_pb.NewJob]:
+        raise AppError(Kind.UNAVAILABLE, "SERVICE_UNAVAILABLE", "x" * 1000)
+
+    world.consumer(made=reaction).consume()
+    assert [len(each.error) for each in settled[0].settlements] == [500]
+
+
+def test_a_stream_that_is_opened_while_the_consumer_stops_is_given_up(world: World) -> None:
+    consumer = world.consumer(made=one_job)
+    world.append("made")
+    consumer.stop()
+    assert consumer.consume() == 0
+    assert not world.jobs.kept
 
 
 def test_an_event_may_call_for_more_jobs_than_one_call_takes(world: World) -> None:
