@@ -51,7 +51,7 @@ def test_events_come_in_their_order_and_once_settled_never_again(
 ) -> None:
     wanted = append(tier.events, *(make.event(type="user.updated") for _ in range(5)))
     assert publish_all(alone.relay) == 5
-    got = consume(tier.events)
+    got = consume(tier.events, most=5, seconds=20.0)
     assert ids(got) == wanted
     assert [delivery.attempt for delivery in got] == [1] * 5
     settle(tier.events, got)
@@ -80,7 +80,7 @@ def test_types_that_nobody_wants_are_settled_unseen(
     append(tier.events, make.event(type="auth.login_failed"))
     (wanted,) = append(tier.events, make.event(type="order.created"))
     publish_all(alone.relay)
-    got = consume(tier.events, types=["order.created"])
+    got = consume(tier.events, most=1, seconds=20.0, types=["order.created"])
     assert ids(got) == [wanted]
     settle(tier.events, got)
     (group,) = tier.events.GetEventLag(pb.GetEventLagRequest()).groups
@@ -166,7 +166,7 @@ def test_a_poison_event_dies_with_its_error_and_blocks_nothing_behind_it(
     attempts = []
     handled: list[str] = []
     for _ in range(50):
-        for delivery in consume(tier.events, seconds=0.8):
+        for delivery in consume(tier.events):
             if delivery.event.id == poison:
                 attempts.append(delivery.attempt)
                 settle(tier.events, [delivery], FAILED, f"Broken, {delivery.attempt}.")
