@@ -7,6 +7,7 @@ from its id and TOKEN_SECRET (see `one_time_tokens`) when the mail is written, a
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, timedelta
 from types import MappingProxyType
 
 from arcana.common.v1.domain_event_pb2 import DomainEvent
@@ -19,9 +20,13 @@ from service_tier.domain.roles import ADMIN
 from service_tier.event_consumer import Reaction
 from service_tier.mail_jobs import MailJobs
 from service_tier.repository import Repository
+from tier_runtime.clock import Clock
 from tier_runtime.errors import AppError, Kind
 
 PAGE_SIZE = 100
+# What happened longer ago is old news to whoever would read of it, and its links have expired: a
+# build that is the first to send mails finds every event since the beginning.
+NEWS_FOR = timedelta(days=7)
 
 _ORDER_MAILS: Mapping[str, MailTemplate] = MappingProxyType(
     {
@@ -43,17 +48,18 @@ _STOCK_MAILS: Mapping[str, MailTemplate] = MappingProxyType(
 class EventMails:
     """Makes the jobs of mails."""
 
-    def __init__(self, repository: Repository, jobs: MailJobs) -> None:
+    def __init__(self, repository: Repository, jobs: MailJobs, clock: Clock) -> None:
         self._repository = repository
         self._jobs = jobs
+        self._clock = clock
 
     def reactions(self) -> dict[str, Reaction]:
-        """Return the reaction to each type of event that a mail answers.
+        """Return the reaction to each type of event that a mail answers, while it is news.
 
         They raise AppError: INVALID/VALIDATION_FAILED for an event that lacks what its mail needs,
         and what reading the admins raises.
         """
-        return {
+        reactions: dict[str, Reaction] = {
             "auth.user_registered": self.registered,
             "auth.verification_requested": self.verification_requested,
             "auth.password_reset_requested": self.reset_requested,
@@ -61,6 +67,7 @@ class EventMails:
             **dict.fromkeys(_ORDER_MAILS, self.order_moved),
             **dict.fromkeys(_STOCK_MAILS, self.stock_low),
         }
+        return {name: self._while_news(reaction) for name, reaction in reactions.items()}
 
     def registered(self, event: DomainEvent) -> Sequence[NewJob]:
         """Welcome a user, and ask whether the address is theirs."""
@@ -90,6 +97,13 @@ class EventMails:
         """Tell every active admin."""
         template = _STOCK_MAILS[event.type]
         return [self._job(event, template, admin, "product_id") for admin in self._admins()]
+
+    def _while_news(self, reaction: Reaction) -> Reaction:
+        def react(event: DomainEvent) -> Sequence[NewJob]:
+            happened = event.occurred_time.ToDatetime(tzinfo=UTC)
+            return reaction(event) if self._clock.now() - happened < NEWS_FOR else ()
+
+        return react
 
     def _verification(self, event: DomainEvent) -> NewJob:
         return self._job(event, MailTemplate.VERIFY_EMAIL, _fact(event, "user_id"), "token_id")

@@ -122,7 +122,7 @@ def make_tier(settings: ServiceSettings, channel: grpc.Channel) -> Tier:
     add_repository_probes(health, channel, settings.health_probe_interval)
     if "events" not in settings.services:
         return Tier(services, health, [channel.close])
-    consumer = EventConsumer(repository, EventMails(repository, MailJobs(ids)).reactions())
+    consumer = EventConsumer(repository, EventMails(repository, MailJobs(ids), clock).reactions())
     return Tier(services, health, [consumer.stop, channel.close], [consumer.start])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -15,8 +16,10 @@ from service_tier.mail_jobs import SEND_EMAIL, MailJobs, mail_from_payload
 from service_tier.one_time_tokens import Purpose
 from service_tier.repository import Repository
 from tests.unit.service_tier.harness import Harness
+from tier_runtime.clock import SystemClock
 from tier_runtime.errors import AppError
 from tier_runtime.ids import Uuid7Source
+from tier_runtime.timestamps import timestamp_from
 
 _IDS = Uuid7Source()
 USER, TOKEN, ORDER, PRODUCT = (_IDS.new_id() for _ in range(4))
@@ -24,11 +27,12 @@ USER, TOKEN, ORDER, PRODUCT = (_IDS.new_id() for _ in range(4))
 
 @pytest.fixture
 def mails(harness: Harness) -> EventMails:
-    return EventMails(Repository.over(harness.channel), MailJobs(_IDS))
+    return EventMails(Repository.over(harness.channel), MailJobs(_IDS), SystemClock())
 
 
 def event(event_type: str, **payload: str) -> DomainEvent:
-    return DomainEvent(id=_IDS.new_id(), type=event_type, payload=payload)
+    now = timestamp_from(datetime.now(UTC))
+    return DomainEvent(id=_IDS.new_id(), type=event_type, occurred_time=now, payload=payload)
 
 
 def written(mails: EventMails, about: DomainEvent) -> list[tuple[str, str, dict[str, Any]]]:
@@ -111,3 +115,10 @@ def test_no_job_of_a_real_registration_holds_a_token_or_an_address(
     assert json.loads(b"[" + payloads.replace(b"}{", b"},{") + b"]")
     assert token.encode() not in payloads
     assert b"ada@" not in payloads
+
+
+@pytest.mark.parametrize(("days", "mailed"), [(6, 2), (8, 0)])
+def test_what_happened_long_ago_is_no_news(mails: EventMails, days: int, mailed: int) -> None:
+    about = event("auth.user_registered", user_id=USER, token_id=TOKEN)
+    about.occurred_time.CopyFrom(timestamp_from(datetime.now(UTC) - timedelta(days=days)))
+    assert len(written(mails, about)) == mailed
