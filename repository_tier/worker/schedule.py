@@ -25,8 +25,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 ASK_SECONDS = 5.0
 # How soon a tick is asked for again that could not be.
 AGAIN_SECONDS = 1.0
-# How soon a clock that was set is noticed.
-LONGEST_SLEEP_SECONDS = 60.0
+# How soon a clock that was set is noticed. As long as it sleeps, Celery's beat cannot be stopped.
+LONGEST_SLEEP_SECONDS = 1.0
 
 _log = get_logger(__name__)
 

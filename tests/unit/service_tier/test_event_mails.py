@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -15,8 +14,8 @@ from service_tier.event_mails import EventMails
 from service_tier.mail_jobs import SEND_EMAIL, MailJobs, mail_from_payload
 from service_tier.one_time_tokens import Purpose
 from service_tier.repository import Repository
+from tests.fakes.clock import FakeClock
 from tests.unit.service_tier.harness import Harness
-from tier_runtime.clock import SystemClock
 from tier_runtime.errors import AppError
 from tier_runtime.ids import Uuid7Source
 from tier_runtime.timestamps import timestamp_from
@@ -27,11 +26,11 @@ USER, TOKEN, ORDER, PRODUCT = (_IDS.new_id() for _ in range(4))
 
 @pytest.fixture
 def mails(harness: Harness) -> EventMails:
-    return EventMails(Repository.over(harness.channel), MailJobs(_IDS), SystemClock())
+    return EventMails(Repository.over(harness.channel), MailJobs(_IDS), harness.clock)
 
 
 def event(event_type: str, **payload: str) -> DomainEvent:
-    now = timestamp_from(datetime.now(UTC))
+    now = timestamp_from(FakeClock().now())
     return DomainEvent(id=_IDS.new_id(), type=event_type, occurred_time=now, payload=payload)
 
 
@@ -118,7 +117,9 @@ def test_no_job_of_a_real_registration_holds_a_token_or_an_address(
 
 
 @pytest.mark.parametrize(("days", "mailed"), [(6, 2), (8, 0)])
-def test_what_happened_long_ago_is_no_news(mails: EventMails, days: int, mailed: int) -> None:
+def test_what_happened_long_ago_is_no_news(
+    mails: EventMails, harness: Harness, days: int, mailed: int
+) -> None:
     about = event("auth.user_registered", user_id=USER, token_id=TOKEN)
-    about.occurred_time.CopyFrom(timestamp_from(datetime.now(UTC) - timedelta(days=days)))
+    harness.clock.advance(days * 86_400)
     assert len(written(mails, about)) == mailed
