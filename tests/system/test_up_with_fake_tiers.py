@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from launcher.settings import SERVICES
-from launcher.tiers import START_ORDER
+from launcher.tiers import PROGRAMS, START_ORDER
 from tests.stores.waiting import eventually
 from tests.system.launcher_process import LauncherProcess
 from tests.system.processes import ROOT
@@ -151,7 +151,7 @@ def test_a_signal_that_another_thread_took_does_not_wait(launch: Launch) -> None
 
 def test_a_proxy_of_the_environment_is_not_asked_about_the_tiers(running: LauncherProcess) -> None:
     assert running.environ["http_proxy"]
-    assert len(running.children()) == len(START_ORDER)
+    assert len(running.children()) == len(PROGRAMS)
 
 
 def test_a_tier_does_not_see_the_secrets_of_others(launch: Launch) -> None:
