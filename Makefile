@@ -6,6 +6,8 @@ PY := .venv/bin/python
 ARGS ?=
 TEST_WORKERS ?= auto
 export PYTHON
+# Without its bytecode, every process of the hundreds that the tests start would compile Arcana anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 # Makes the environment when it is missing or older than its lock; costs a few milliseconds otherwise.
 .PHONY: environment-run environment-dev

@@ -47,39 +47,40 @@ def test_a_second_start_makes_no_second_admin_and_seeding_twice_makes_no_second_
     assert launcher.wait() == 0
 
 
-# The worker is a process of its own in each mode.
-@pytest.mark.parametrize(
-    ("words", "told", "processes"),
-    [
-        (("--mode", "monolithic"), "Monolithic: one process", 2),
-        (
-            ("--mode", "microservices", "--protocol", "http"),
-            "Microservices, with REST between the tiers.",
-            3 + len(SERVICES),
-        ),
-    ],
-    ids=["monolithic", "microservices-http"],
-)
-def test_every_mode_comes_up_serves_takes_admin_commands_and_ends(
-    tmp_path: Path, words: tuple[str, ...], told: str, processes: int
-) -> None:
-    # The other commands know of the options by the note that `up` keeps.
-    with LauncherProcess(tmp_path, ("up", *words), SETTINGS) as launcher:
+def test_microservices_come_up_serve_take_admin_commands_and_end(tmp_path: Path) -> None:
+    words = ("up", "--mode", "microservices", "--protocol", "http")
+    with LauncherProcess(tmp_path, words, SETTINGS) as launcher:
         launcher.wait_until_up()
 
-        assert told in launcher.log
-        assert len(launcher.children()) == processes
-        assert _first_admin(launcher)["roles"] == ["admin", "user"]
-        assert "Made the admin b@example.com" in launcher.sister(
-            "create-admin", "--email", "b@example.com"
-        )
-        health = launcher.sister("health")
-        assert "All is well." in health, health
-        assert (tmp_path / ".arcana" / "up.json").exists()
-        launcher.process.send_signal(signal.SIGINT)
-        assert launcher.wait() == 0
-        assert not (tmp_path / ".arcana" / "up.json").exists()
-        assert "Traceback" not in launcher.log
+        assert "Microservices, with REST between the tiers." in launcher.log
+        # The other two tiers, and the worker.
+        assert len(launcher.children()) == 3 + len(SERVICES)
+        _serves_and_takes_admin_commands(launcher)
+        _ends_and_takes_its_note_away(launcher, tmp_path / ".arcana")
+
+
+def test_the_monolith_comes_up_serves_takes_admin_commands_and_ends_and_its_file_has_one_owner(
+    tmp_path: Path,
+) -> None:
+    with LauncherProcess(tmp_path, ("up", "--mode", "monolithic"), SETTINGS) as launcher:
+        launcher.wait_until_up()
+
+        assert "Monolithic: one process" in launcher.log
+        # It, and the worker, which is a process in every mode.
+        assert len(launcher.children()) == 2
+        other, home = tmp_path / "other", tmp_path / ".arcana"
+        other.mkdir()
+        settings = {**SETTINGS, "ARCANA_HOME": str(home)}
+        with LauncherProcess(other, ("up",), settings) as second:
+            assert second.wait() == 2
+
+            assert second.lines[-1].startswith(
+                "The repository tier did not come up: Another repository tier serves "
+            )
+            assert second.log.count("Another repository tier serves") == 1
+        # What the first one has noted is still there, which the commands need.
+        _serves_and_takes_admin_commands(launcher)
+        _ends_and_takes_its_note_away(launcher, home)
 
 
 def test_workers_multiply_the_service_tier_and_the_embedded_store_keeps_its_one_owner(
@@ -120,24 +121,6 @@ def test_a_database_that_does_not_answer_is_one_clear_last_line(tmp_path: Path) 
         assert "nothing" not in launcher.log
 
 
-def test_a_second_owner_of_the_embedded_file_is_one_clear_last_line(tmp_path: Path) -> None:
-    home = tmp_path / "home"
-    settings = {**SETTINGS, "ARCANA_HOME": str(home)}
-    with LauncherProcess(tmp_path, ("up", "--mode", "monolithic"), settings) as first:
-        first.wait_until_up()
-        other = tmp_path / "other"
-        other.mkdir()
-        with LauncherProcess(other, ("up",), settings) as second:
-            assert second.wait() == 2
-
-            assert second.lines[-1].startswith(
-                "The repository tier did not come up: Another repository tier serves "
-            )
-            assert second.log.count("Another repository tier serves") == 1
-        # What the first one has noted is still there.
-        assert "All is well." in first.sister("health")
-
-
 def test_a_home_that_cannot_be_used_is_one_clear_last_line(tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.write_text("no folder")
@@ -176,6 +159,23 @@ def _worker_urls(launcher: LauncherProcess) -> set[str]:
     """Give the URLs of the two workers of the service tier."""
     host, _, port = launcher.environ["SERVICE_BIND"].rpartition(":")
     return {f"grpc://{host}:{int(port) + each}" for each in (0, WORKER_PORT_STEP)}
+
+
+def _serves_and_takes_admin_commands(launcher: LauncherProcess) -> None:
+    """Do so; the other commands know of the options by the note that `up` keeps."""
+    assert _first_admin(launcher)["roles"] == ["admin", "user"]
+    made = launcher.sister("create-admin", "--email", "b@example.com")
+    assert "Made the admin b@example.com" in made, made
+    health = launcher.sister("health")
+    assert "All is well." in health, health
+
+
+def _ends_and_takes_its_note_away(launcher: LauncherProcess, home: Path) -> None:
+    assert (home / "up.json").exists()
+    launcher.process.send_signal(signal.SIGINT)
+    assert launcher.wait() == 0
+    assert not (home / "up.json").exists()
+    assert "Traceback" not in launcher.log
 
 
 def _first_admin(launcher: LauncherProcess) -> Json:
