@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -36,6 +37,16 @@ from tests.tier.repository.running_tier import RunningTier
 from tier_runtime.clock import SystemClock
 from tier_runtime.deadline import Deadline
 from tier_runtime.errors import AppError, Kind
+from tier_runtime.logs import configure_logging
+
+
+@pytest.fixture
+def log() -> Iterator[io.StringIO]:
+    """What is logged from now on."""
+    stream = io.StringIO()
+    configure_logging("repository", "info", stream)
+    yield stream
+    configure_logging("repository", "critical", io.StringIO())
 
 
 @pytest.fixture
@@ -300,10 +311,7 @@ def test_the_relays_thread_goes_on_after_a_failure(
 
 
 def test_while_redis_is_away_it_is_told_that_events_are_late(
-    tier: RunningTier,
-    real: Store,
-    make: Requests,
-    capsys: pytest.CaptureFixture[str],
+    tier: RunningTier, real: Store, make: Requests, log: io.StringIO
 ) -> None:
     append(tier.events, make.event(type="user.updated"))
     now = SystemClock().now()
@@ -312,27 +320,21 @@ def test_while_redis_is_away_it_is_told_that_events_are_late(
         way.cut()
         with relay_on(replace(real, redis_url=way.url), SystemClock()) as cut_off:
             cut_off.relay.start()
-            told: list[str] = []
-
-            def is_told() -> bool:
-                told.append(capsys.readouterr().out)
-                return "events_late" in "".join(told)
-
             try:
-                eventually(is_told, 10.0, "the lag is told")
+                eventually(lambda: "events_late" in log.getvalue(), 10.0, "the lag is told")
+                eventually(lambda: "relay_failing" in log.getvalue(), 10.0, "the failure is told")
             finally:
                 cut_off.relay.stop()
-    assert "relay_failing" in "".join(told) + capsys.readouterr().out
 
 
 def test_an_old_event_that_waits_is_told(
-    tier: RunningTier, alone: RelayAlone, make: Requests, capsys: pytest.CaptureFixture[str]
+    tier: RunningTier, alone: RelayAlone, make: Requests, log: io.StringIO
 ) -> None:
     append(tier.events, make.event(type="user.updated"))
     now = SystemClock().now()
     tier.change(update(outbox_events).values(created_time=now.replace(year=now.year - 1)))
     alone.relay.look_after()
-    assert "events_late" in capsys.readouterr().out
+    assert "events_late" in log.getvalue()
     lag = tier.events.GetEventLag(pb.GetEventLagRequest())
     assert lag.oldest_unpublished_age.seconds > 86_400
 

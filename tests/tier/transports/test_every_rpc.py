@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 import redis
 
+from arcana.repository.v1.job_repository_pb2 import EnqueueJobsRequest
+from arcana.repository.v1.job_repository_pb2_grpc import JobRepositoryStub
 from repository_tier.migrate import migrate
 from tests.stores import Store, StoreKind, Stores
 from tests.system.mailbox import Mailbox
 from tests.tier.service.running import empty
-from tests.tier.transports import repository_story, service_story
+from tests.tier.transports import job_story, repository_story, service_story
 from tests.tier.transports.plans import TierPlan
 from tests.tier.transports.transcript import Transcript, methods_of
 from tests.tier.transports.wires import Peer, Wire, served
@@ -76,6 +78,8 @@ def service_transcript(stores: Stores, home: Path, wire: Wire) -> Transcript:
     store = empty_store(stores, "embedded")
     with ExitStack() as stack:
         repository = stack.enter_context(served(wire, repository_on(store, wire)))
+        behind = stack.enter_context(repository.channel())
+        JobRepositoryStub(behind).EnqueueJobs(EnqueueJobsRequest(jobs=[job_story.UNDOABLE]))
         peer = stack.enter_context(served(wire, service_on(repository, wire, home), repository))
         channel = stack.enter_context(peer.channel())
         transcript = Transcript(channel, service_story.PACKAGE)
