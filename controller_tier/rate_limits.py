@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import math
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -85,6 +86,8 @@ class RateLimits:
         self._timeout = timeout_seconds
         self._divisor = fallback_divisor
         self._local = FixedWindowRateLimiter(MemoryStorage())
+        # Two at once may start the storage's timer twice, which is an error.
+        self._local_lock = threading.Lock()
         self._shared_is_lost = False
 
     def take(self, buckets: Sequence[Bucket]) -> list[BucketState]:
@@ -128,8 +131,9 @@ class RateLimits:
     def _take_local(self, bucket: Bucket) -> BucketState:
         rate = replace(bucket.rate, limit=max(bucket.rate.limit // self._divisor, 1))
         item = RateLimitItemPerSecond(rate.limit, rate.seconds)
-        allowed = self._local.hit(item, bucket.key)
-        stats = self._local.get_window_stats(item, bucket.key)
+        with self._local_lock:
+            allowed = self._local.hit(item, bucket.key)
+            stats = self._local.get_window_stats(item, bucket.key)
         return BucketState(
             replace(bucket, rate=rate),
             allowed=allowed,

@@ -56,6 +56,8 @@ class ObjectStore:
 @contextmanager
 def running_object_store() -> Iterator[ObjectStore]:
     """Run one on a free port; the environment holds CREDENTIALS."""
+    # All of a process hold the same objects: those of the last one, too.
+    s3_backends.reset()
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     try:

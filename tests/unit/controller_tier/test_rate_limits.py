@@ -1,8 +1,15 @@
 from __future__ import annotations
 
-import pytest
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import NoReturn
 
-from controller_tier.rate_limits import hashed, network_of
+import pytest
+from limits.storage import MemoryStorage
+
+from arcana.service.v1.rate_limit_service_pb2 import TakeRateLimitRequest
+from controller_tier.rate_limits import Bucket, Rate, RateLimits, hashed, network_of
 from tests.unit.controller_tier.edge import Edge, problem_of
 from tier_runtime.errors import AppError, Kind
 
@@ -88,6 +95,36 @@ def test_without_shared_counters_a_stricter_count_of_its_own_holds() -> None:
     assert '"login-email";q=2;w=60' in answers[2].headers["RateLimit-Policy"]
     del edge.tier.failures["TakeRateLimit"]
     assert edge.call("POST", "auth/login", ADA).status_code == 401
+
+
+def test_who_counts_alone_counts_everybody_who_comes_at_the_same_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The library alone starts its timer twice then: `threads can only be started once`."""
+    timers: list[threading.Timer] = []
+
+    def keep(_storage: MemoryStorage, timer: threading.Timer) -> None:
+        timers.append(timer)
+        # Time for others to put theirs in its place, which else comes seldom.
+        time.sleep(0.001)
+
+    timer = property(lambda _storage: timers[-1], keep)
+    monkeypatch.setattr(MemoryStorage, "timer", timer, raising=False)
+    limits = RateLimits(_Lost(), timeout_seconds=1.0, fallback_divisor=1)
+    bucket = Bucket("login-email", Rate(1000, 60), "holder")
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(limits.take, [[bucket]] * 320))
+    [state] = limits.take([bucket])
+    assert state.remaining == 1000 - 321
+
+
+class _Lost:
+    """A service tier that cannot be asked to count."""
+
+    def TakeRateLimit(
+        self, request: TakeRateLimitRequest, timeout: float | None = None
+    ) -> NoReturn:
+        raise LOST
 
 
 def test_the_strictest_count_is_one() -> None:
