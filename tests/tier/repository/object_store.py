@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from moto.s3.models import s3_backends
 from moto.server import ThreadedMotoServer
 
 from repository_tier.blobs.s3 import HASTY, S3Blobs, connect_s3
