@@ -64,7 +64,9 @@ def sent_file(request: Request, field: str, max_bytes: int, deadline: Deadline) 
 
 def too_large(max_bytes: int) -> AppError:
     """Return the error of a file that is larger than it may be."""
-    return AppError(Kind.INVALID, "BODY_TOO_LARGE", f"A file may have {max_bytes} bytes.")
+    return AppError(
+        Kind.INVALID, "BODY_TOO_LARGE", f"A form may have one file of {max_bytes} bytes."
+    )
 
 
 class _Form:

@@ -20,6 +20,8 @@ from tier_runtime.errors import AppError, Kind
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _MAX_SUBJECT_CHARACTERS = 200
+# RFC 5322, section 2.1.1.
+_MAX_LINE_CHARACTERS = 998
 # What may not stand in a header: it would end the line, or hide what follows.
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\u0080-\u009f\u2028\u2029]+")
 
@@ -72,10 +74,17 @@ class LetterWriter:
         message["Subject"] = header_text(subject)[:_MAX_SUBJECT_CHARACTERS]
         # RFC 3834: nobody's absence is to be told to a machine.
         message["Auto-Submitted"] = "auto-generated"
-        message.set_content(body.strip() + "\n")
+        body = body.strip() + "\n"
+        message.set_content(body, cte="7bit" if _is_plain(body) else None)
         page = self._templates.get_template(f"{template}.html").render(known)
         message.add_alternative(page, subtype="html")
         return message
+
+
+def _is_plain(text: str) -> bool:
+    """Tell whether a text can go as it is, so that its links can be copied from the raw mail."""
+    longest = max(len(line) for line in text.splitlines())
+    return text.isascii() and longest <= _MAX_LINE_CHARACTERS
 
 
 def header_text(text: str) -> str:

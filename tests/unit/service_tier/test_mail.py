@@ -72,6 +72,16 @@ def test_every_mail_has_the_same_in_text_and_in_html(template: MailTemplate) -> 
     assert "<b>one</b>" not in html.get_content()
 
 
+@pytest.mark.parametrize(("name", "is_whole"), [("Ada", True), ("Zoë", False)])
+def test_a_link_can_be_copied_from_the_raw_mail_that_is_ascii(name: str, is_whole: bool) -> None:
+    link = f"https://shop.example/verify-email?token={'t' * 90}"
+    message = written(MailTemplate.VERIFY_EMAIL, name=name, details={**DETAILS, "link": link})
+    text = message.get_body(("plain",))
+    assert text is not None
+    assert (link in text.as_string()) is is_whole
+    assert link in text.get_content()
+
+
 def test_what_a_template_lacks_is_an_error_and_no_gap() -> None:
     with pytest.raises(Exception, match="'link' is undefined"):
         written(MailTemplate.VERIFY_EMAIL, details={"base_url": "https://shop.example"})
