@@ -10,6 +10,7 @@ from typing import ParamSpec, TypeVar
 from flask import request
 
 from controller_tier.admission import Admission, require_role, require_signed_in
+from controller_tier.request_scope import call_of_request
 from tier_runtime.call import Actor, call_scope, current_call
 
 P = ParamSpec("P")
@@ -73,8 +74,5 @@ def current_actor() -> Actor:
 
 
 def _on_behalf_of(actor: Actor, view: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    call = current_call()
-    if call is None:
-        raise RuntimeError("A view runs inside the call that the edge opened for its request.")
-    with call_scope(replace(call, actor=actor)):
+    with call_scope(replace(call_of_request(), actor=actor)):
         return view(*args, **kwargs)

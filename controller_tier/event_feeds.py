@@ -14,8 +14,9 @@ from typing import Any
 
 from arcana.common.v1.domain_event_pb2 import DomainEvent
 from arcana.service.v1.event_service_pb2 import StreamEventsRequest
+from controller_tier.request_scope import call_of_request
 from controller_tier.stubs import EventStub
-from tier_runtime.call import call_scope, current_call
+from tier_runtime.call import call_scope
 from tier_runtime.clock import Clock
 from tier_runtime.deadline import Deadline
 from tier_runtime.errors import AppError, Kind
@@ -56,9 +57,7 @@ class EventFeeds:
             AppError: as the contract names them; UNAVAILABLE/SERVICE_UNAVAILABLE too while there
                 are as many as there may be.
         """
-        call = current_call()
-        if call is None:
-            raise RuntimeError("A view runs inside the call that the edge opened for its request.")
+        call = call_of_request()
         feed = EventFeed(self._clock, allowed, encode, self._forget)
         with self._lock:
             if self._is_closed or len(self._open) >= self._max_open:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -219,14 +219,3 @@ def uuid_from(text: str) -> str:
     if found != text.lower():
         raise ValueError("Not a UUID with hyphens.")
     return found
-
-
-def day_from(text: str) -> str:
-    """Return a day that is written as `2026-11-21`.
-
-    Raises:
-        ValueError: the text is none in that form.
-    """
-    if date.fromisoformat(text).isoformat() != text:
-        raise ValueError("Not a day with hyphens.")
-    return text

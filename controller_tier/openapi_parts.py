@@ -10,6 +10,7 @@ from controller_tier.json_body import MERGE_PATCH_TYPE
 from controller_tier.multipart import FORM_TYPE
 from controller_tier.operations import Answer, Operation
 from controller_tier.problems import PROBLEM_TYPE, phrase_of, problem_type, status_of
+from controller_tier.schemas.body import Body
 from tier_runtime.catalogue import CATALOGUE
 
 _REQUEST_ID = "0192f0c1-7d1e-7cc3-98c4-dc0c0c07398f"
@@ -60,8 +61,8 @@ def complete(document: dict[str, Any], operation: Operation) -> dict[str, Any]:
     described = operation_document(operation)
     parameters = [*document.get("parameters", []), *header_parameters(operation)]
     content = document.get("requestBody", {}).get("content", {})
-    if isinstance(operation.body, type) and getattr(operation.body, "may_be_absent", False):
-        document["requestBody"]["required"] = False
+    if operation.body is not None and issubclass(operation.body, Body):
+        document["requestBody"]["required"] = not operation.body.may_be_absent
     if operation.method == "PATCH" and content:
         content[MERGE_PATCH_TYPE] = dict(content["application/json"])
     if operation.form is not None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from flask import Flask, Response, g, request
 
-from tier_runtime.call import Actor, Call, call_scope
+from tier_runtime.call import Actor, Call, call_scope, current_call
 from tier_runtime.clock import Clock
 from tier_runtime.deadline import Deadline
 from tier_runtime.errors import AppError, Kind
@@ -36,6 +36,18 @@ def current_exchange() -> Exchange:
     """Return the exchange of the current request."""
     exchange: Exchange = g.exchange
     return exchange
+
+
+def call_of_request() -> Call:
+    """Return the call that was opened for the current request.
+
+    Raises:
+        RuntimeError: there is none, which is a mistake of the edge's own.
+    """
+    call = current_call()
+    if call is None:
+        raise RuntimeError("A view runs inside the call that the edge opened for its request.")
+    return call
 
 
 class RequestScope:

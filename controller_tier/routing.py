@@ -13,12 +13,13 @@ from controller_tier.access_table import Access, LimitRule
 from controller_tier.admission import ADMIN
 from controller_tier.arguments import StrictParser
 from controller_tier.authentication import Authentication, current_actor
-from controller_tier.fields import day_from, uuid_from
+from controller_tier.fields import uuid_from
 from controller_tier.openapi_parts import complete
 from controller_tier.operations import Fields, Operation, Resource, View
 from controller_tier.problems import FieldsError
 from controller_tier.rate_limits import Bucket, RateLimits, rate_limit_headers, refuse_if_empty
 from controller_tier.request_scope import current_exchange
+from tier_runtime.days import day_from
 
 
 class IdConverter(BaseConverter):
@@ -117,7 +118,7 @@ def _located(operation: Operation, view: View) -> View:
     """Return a function that calls the view with the path's ids and days, in their order."""
     days = operation.days
     readers = [
-        (name, day_from, "Not a valid date, such as 2026-11-21.")
+        (name, lambda text: day_from(text).isoformat(), "Not a valid date, such as 2026-11-21.")
         if name in days
         else (name, uuid_from, "Not a valid UUID.")
         for name in operation.parameters

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from tier_runtime.call import Call, call_scope, current_call
+from controller_tier.request_scope import call_of_request
+from tier_runtime.call import Call, call_scope
 from tier_runtime.clock import Clock
 from tier_runtime.deadline import Deadline
 from tier_runtime.errors import AppError, Kind
@@ -54,10 +55,7 @@ class Transfer:
     @contextmanager
     def scope(self) -> Iterator[Call]:
         """Make the outgoing RPCs of the block belong to the current call, with this time."""
-        call = current_call()
-        if call is None:
-            raise RuntimeError("A transfer is a part of a request.")
-        with call_scope(replace(call, deadline=self._deadline)) as longer:
+        with call_scope(replace(call_of_request(), deadline=self._deadline)) as longer:
             yield longer
 
     def end(self) -> None:

@@ -16,7 +16,10 @@ _COLOURS = {
     "rate_limits": "34",
     "products": "94",
     "orders": "95",
+    "jobs": "92",
     "events": "96",
+    "files": "93",
+    "worker": "91",
     "repository": "35",
     "arcana": "1",
 }

@@ -23,6 +23,7 @@ from repository_tier.tables import (
 )
 from repository_tier.upserts import insert_new
 from tier_runtime.clock import Clock
+from tier_runtime.days import day_from
 from tier_runtime.deadline import Deadline
 from tier_runtime.errors import AppError, Kind
 from tier_runtime.timestamps import timestamp_from
@@ -39,11 +40,11 @@ def day_from_text(text: str) -> calendar_date:
     """
     checks = FieldChecks()
     try:
-        day = calendar_date.fromisoformat(text)
+        day = day_from(text)
     except ValueError:
-        day = calendar_date.min
-    # fromisoformat takes more forms than one, and the last day of all has no end.
-    if day.isoformat() != text or day == calendar_date.max:
+        day = calendar_date.max
+    # The last day of all has no end.
+    if day == calendar_date.max:
         checks.fault("date", "Not a date such as 2026-11-30.")
     checks.done()
     return day

@@ -31,6 +31,6 @@ class EventLag:
 
     def read(self, deadline: Deadline) -> Lag:
         """Return it as it is now."""
-        count, since = self._database.read(deadline, unpublished_lag)
-        age = None if since is None else max((self._clock.now() - since).total_seconds(), 0.0)
+        now = self._clock.now()
+        count, age = self._database.read(deadline, lambda reader: unpublished_lag(reader, now))
         return Lag(count, age, self._log.lag(deadline))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from repository_tier.column_types import MAX_SORT_KEY_CHARACTERS
@@ -145,6 +146,17 @@ class FieldChecks:
         if not least <= value <= most:
             self.fault(field, f"Must be from {least} to {most}.")
         return value
+
+    def span(self, field: str, value: Duration, least_seconds: int, most_seconds: int) -> timedelta:
+        """Check a duration that has bounds, to the microsecond."""
+        # Not through a timedelta first: a duration may be longer than one can be.
+        is_short = value.seconds < most_seconds or (
+            value.seconds == most_seconds and not value.nanos
+        )
+        if not is_short or value.seconds < least_seconds or value.nanos < 0:
+            self.fault(field, f"Must be {least_seconds} to {most_seconds} seconds.")
+            return timedelta()
+        return timedelta(seconds=value.seconds, microseconds=value.nanos // 1000)
 
     def currency(self, field: str, value: str) -> str:
         """Check the shape of an ISO 4217 code; which of them there are is not known here."""

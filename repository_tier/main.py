@@ -131,15 +131,15 @@ def make_tier(settings: RepositorySettings) -> Tier:
     """
     tier = assemble(settings, SystemClock(), SystemRandom(), Uuid7Source())
     file = sqlite_file(settings.database())
-    if file is not None:
-        try:
-            release = own(file)
-        except StartupError:
-            for callback in tier.on_stop:
-                callback()
-            raise
-        tier = replace(tier, on_stop=[*tier.on_stop, release])
-    return tier
+    if file is None:
+        return tier
+    try:
+        release = own(file)
+    except StartupError:
+        for callback in tier.on_stop:
+            callback()
+        raise
+    return replace(tier, on_stop=[*tier.on_stop, release])
 
 
 def assemble(settings: RepositorySettings, clock: Clock, random: Random, ids: IdSource) -> Tier:

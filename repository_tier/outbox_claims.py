@@ -99,9 +99,9 @@ def remove_published(connection: Connection, before: datetime, most: int) -> int
     return len(old)
 
 
-def unpublished_lag(connection: Connection) -> tuple[int, datetime | None]:
-    """Return how many events wait to be published, and since when the oldest does."""
-    row = connection.execute(
+def unpublished_lag(connection: Connection, now: datetime) -> tuple[int, float | None]:
+    """Return how many events wait to be published, and for how many seconds the oldest does."""
+    count, since = connection.execute(
         select(func.count(), func.min(_COLUMNS.created_time)).where(_UNPUBLISHED)
     ).one()
-    return row[0], row[1]
+    return count, None if since is None else max((now - since).total_seconds(), 0.0)

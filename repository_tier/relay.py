@@ -147,9 +147,11 @@ class Relay:
             )
 
     def _tell_lag(self) -> None:
-        count, since = self._database.read(Deadline.after(STEP_SECONDS), unpublished_lag)
-        age = 0.0 if since is None else (self._clock.now() - since).total_seconds()
-        if age > LATE_SECONDS:
+        now = self._clock.now()
+        count, age = self._database.read(
+            Deadline.after(STEP_SECONDS), lambda reader: unpublished_lag(reader, now)
+        )
+        if age is not None and age > LATE_SECONDS:
             self._told.warning("events_late", unpublished=count, oldest_seconds=round(age, 1))
 
     def _tell_failure(self, error: Exception) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import ipaddress
 import json
 import re
 import ssl
@@ -14,6 +13,7 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from arcana.repository.v1 import user_pb2
+from tier_runtime.addresses import is_this_machine
 from tier_runtime.deadline import Deadline
 from tier_runtime.errors import AppError, Kind
 
@@ -66,7 +66,9 @@ def require_directory_url(url: str) -> str:
     is_plain = bool(parts.hostname) and has_port and not (parts.query or parts.fragment)
     if not is_plain or parts.username or parts.password or _PATH.fullmatch(parts.path) is None:
         raise ValueError(fault)
-    if parts.scheme == "https" or (parts.scheme == "http" and _is_here(parts.hostname or "")):
+    if parts.scheme == "https" or (
+        parts.scheme == "http" and is_this_machine(parts.hostname or "")
+    ):
         return url
     raise ValueError(fault)
 
@@ -143,15 +145,6 @@ def _body(user: user_pb2.User) -> bytes:
             "version": user.version,
         }
     ).encode()
-
-
-def _is_here(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _unavailable(message: str) -> AppError:

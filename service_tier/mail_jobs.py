@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 
 from arcana.repository.v1 import job_repository_pb2
+from service_tier.conversion.jobs import new_job
+from service_tier.domain.jobs import JobName
 from service_tier.domain.mails import MailTemplate, WantedMail
 from tier_runtime.errors import AppError, Kind
 from tier_runtime.ids import IdSource
-
-SEND_EMAIL = "send-email"
 
 
 class MailJobs:
@@ -28,12 +28,7 @@ class MailJobs:
             "user_id": mail.user_id,
             "facts": dict(mail.facts),
         }
-        return job_repository_pb2.NewJob(
-            id=self._ids.new_id(),
-            name=SEND_EMAIL,
-            payload=json.dumps(payload, sort_keys=True, ensure_ascii=False).encode(),
-            unique_key=unique_key,
-        )
+        return new_job(self._ids.new_id(), JobName.SEND_EMAIL, payload, unique_key=unique_key)
 
 
 def mail_from_payload(payload: bytes) -> WantedMail:

@@ -32,11 +32,11 @@ from controller_tier.file_answers import (
 from controller_tier.idempotency import idempotency_key
 from controller_tier.multipart import SentFile, sent_file
 from controller_tier.operations import Fields
-from controller_tier.request_scope import current_exchange
+from controller_tier.request_scope import call_of_request, current_exchange
 from controller_tier.schemas.files import FILE_FIELD, MAX_FILE_BYTES
 from controller_tier.stubs import FileStub
 from controller_tier.transfers import Transfers
-from tier_runtime.call import Actor, Call, call_scope, current_call
+from tier_runtime.call import Actor, Call, call_scope
 from tier_runtime.clock import Clock
 from tier_runtime.errors import AppError, Kind
 from tier_runtime.timestamps import datetime_from
@@ -104,10 +104,7 @@ class FileViews:
     def get_content(self, file_id: str, query: Fields) -> Response:
         """Give out a file, or a part of it, to whoever follows a link to it."""
         owner = self._links.owner_of(file_id, query["token"])
-        call = current_call()
-        if call is None:
-            raise RuntimeError("A view runs inside the call that the edge opened for its request.")
-        with call_scope(replace(call, actor=Actor(owner))):
+        with call_scope(replace(call_of_request(), actor=Actor(owner))):
             file = self._files.GetFile(pb.GetFileRequest(file_id=file_id)).file
             if has_content(request, file):
                 return unchanged_answer(file)

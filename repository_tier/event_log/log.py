@@ -10,6 +10,7 @@ from typing import Protocol
 
 from sqlalchemy import Connection
 
+from repository_tier.backoff import pause_seconds
 from tier_runtime.deadline import Deadline
 
 # What a dead event says whose consumers never told what became of it.
@@ -92,13 +93,8 @@ class RetryRule:
     longest_pause_seconds: float
 
     def pause_after(self, attempt: int, chance: float) -> float:
-        """Return the pause after a failed attempt; it doubles, and chance (0..1) halves it at most.
-
-        What failed together would come back together otherwise.
-        """
-        doubled = self.first_pause_seconds * 2.0 ** (attempt - 1)
-        longest = min(doubled, self.longest_pause_seconds)
-        return longest * (0.5 + chance / 2)
+        """Return the pause after a failed attempt; see `pause_seconds`."""
+        return pause_seconds(attempt, self.first_pause_seconds, self.longest_pause_seconds, chance)
 
 
 class Follower(Protocol):

@@ -62,9 +62,9 @@ class RedisLog:
         self._settle = client.register_script(SETTLE)
 
     def room(self) -> int:
-        """Return how much may be added before a group would lose what it was not given.
+        """Return how much may be added before a group is behind by half of the stream.
 
-        Half of the stream is for what consumers hold, and for history.
+        Nothing is cut off that a group has still to settle, so the stream would only grow.
         """
         with redis_errors():
             groups = self._streams.groups().values()

@@ -15,6 +15,7 @@ from redis import Redis
 from sqlalchemy import Connection, or_, select, update
 
 from repository_tier.database import Database
+from repository_tier.event_log.groups import held_groups, insert_group
 from repository_tier.event_log.redis_streams import (
     EventStreams,
     GroupKeys,
@@ -22,7 +23,6 @@ from repository_tier.event_log.redis_streams import (
     moment,
 )
 from repository_tier.tables import event_groups, outbox_events
-from repository_tier.upserts import insert_new
 from tier_runtime.deadline import Deadline
 from tier_runtime.logs import get_logger
 
@@ -60,8 +60,7 @@ class LossRecovery:
             if known is not None:
                 connection.execute(update(event_groups).where(this).values(run_id=""))
                 return
-            row = {"name": group, "run_id": run_id, "settled_time": None, "created_time": now}
-            insert_new(connection, event_groups, row, key="name")
+            insert_group(connection, group, run_id, now)
 
         # First here: what comes about in between is a loss that never was, and no loss unseen.
         self._database.write(deadline, work)
@@ -74,8 +73,7 @@ class LossRecovery:
         not marked as published.
         """
         # Several relays do so at once; who publishes again waits for all of them.
-        names = select(event_groups.c.name).order_by(event_groups.c.name)
-        connection.execute(names.with_for_update(read=True))
+        held_groups(connection)
 
     def look(self, now: datetime) -> None:
         """Look once at every group that the database knows."""

@@ -133,7 +133,7 @@ else
   attempts = pending[4]
   local entry = redis.call('XRANGE', stream, id, id)[1]
   if not entry then
-    -- It was held for so long that the stream was cut off behind it.
+    -- Somebody else has removed it from the stream, which TRIM never does.
     redis.call('XACK', stream, group, id)
     return
   end

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, RowMapping, delete, select, update
 
 from repository_tier.database import Database
 from repository_tier.event_log import table_rows
+from repository_tier.event_log.groups import held_groups
 from repository_tier.event_log.log import (
     LEASE_RAN_OUT,
     Consumption,
@@ -57,10 +58,8 @@ class TableLog:
         The groups are read with a lock, so that this waits for one that is being made. Whoever
         makes one gives it every event that is there: each event is given by one of the two.
         """
-        groups = connection.scalars(
-            select(event_groups.c.name).order_by(event_groups.c.name).with_for_update(read=True)
-        ).all()
-        table_rows.give(connection, groups, [event.position for event in events], now)
+        positions = [event.position for event in events]
+        table_rows.give(connection, held_groups(connection), positions, now)
 
     def take(
         self, wanted: Consumption, most: int, wait_seconds: float, deadline: Deadline

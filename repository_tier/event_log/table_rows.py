@@ -19,6 +19,7 @@ from sqlalchemy import (
     true,
 )
 
+from repository_tier.event_log.groups import insert_group
 from repository_tier.event_log.log import GroupLag
 from repository_tier.tables import event_deliveries, event_groups, outbox_events
 from repository_tier.upserts import insert_all_new, insert_new
@@ -68,8 +69,7 @@ def make_group(connection: Connection, group: str, now: datetime) -> None:
     """Write a group that is not there yet, with a delivery of every event that is kept."""
     if connection.scalar(select(exists().where(event_groups.c.name == group))):
         return
-    row = {"name": group, "run_id": "", "settled_time": None, "created_time": now}
-    insert_new(connection, event_groups, row, key="name")
+    insert_group(connection, group, "", now)
     give(connection, [group], connection.scalars(select(outbox_events.c.position)).all(), now)
 
 

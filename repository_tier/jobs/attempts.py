@@ -12,8 +12,8 @@ import orjson
 from sqlalchemy import Connection, RowMapping, Update, select, update
 
 from arcana.repository.v1 import job_pb2
+from repository_tier.backoff import pause_seconds
 from repository_tier.database import Database
-from repository_tier.jobs.backoff import pause_after
 from repository_tier.jobs.rows import (
     FAILED,
     JOB_COLUMNS,
@@ -28,6 +28,9 @@ from repository_tier.tables import jobs
 from tier_runtime.clock import Clock
 from tier_runtime.deadline import Deadline
 from tier_runtime.errors import AppError, Kind
+
+FIRST_PAUSE_SECONDS = 2.0
+LONGEST_PAUSE_SECONDS = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,8 +211,11 @@ def after_failure(
     }
     if failure.permanent or row["attempts"] >= row["last_attempt"]:
         return shared | {"status": FAILED, "finished_time": now}
-    pause = pause_after(row["attempts"], random)
-    return shared | {"status": QUEUED, "published_time": None, "due_time": now + pause}
+    pause = pause_seconds(
+        row["attempts"], FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, random.random()
+    )
+    due_time = now + timedelta(seconds=pause)
+    return shared | {"status": QUEUED, "published_time": None, "due_time": due_time}
 
 
 def changed_by(values: Mapping[str, Any]) -> Update:

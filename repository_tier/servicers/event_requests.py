@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from google.protobuf.duration_pb2 import Duration
@@ -53,11 +53,11 @@ def consumption_from_proto(request: messages.ConsumeEventsRequest) -> tuple[Cons
         checks.fault("types", REQUIRED)
     types = _types(checks, request.types)
     most = checks.between("max_events", request.max_events or DEFAULT_EVENTS, 1, MAX_EVENTS)
-    lease = request.lease_duration.seconds + request.lease_duration.nanos / 1e9
-    if not MIN_LEASE_SECONDS <= lease <= MAX_LEASE_SECONDS:
-        checks.fault("lease_duration", "Must be from 1 s to 1 h.")
+    lease = checks.span(
+        "lease_duration", request.lease_duration, MIN_LEASE_SECONDS, MAX_LEASE_SECONDS
+    )
     checks.done()
-    return Consumption(group, frozenset(types), lease), most
+    return Consumption(group, frozenset(types), lease.total_seconds()), most
 
 
 def settlements_from_proto(request: messages.SettleEventsRequest) -> tuple[str, list[Settled]]:
@@ -157,11 +157,8 @@ def _group(checks: FieldChecks, group: str) -> str:
 def _types(checks: FieldChecks, types: Sequence[str]) -> list[str]:
     if len(types) > MAX_TYPES:
         checks.fault("types", f"More than {MAX_TYPES}.")
-    return _words(checks, types[:MAX_TYPES])
-
-
-def _words(checks: FieldChecks, types: Iterable[str]) -> list[str]:
-    return [checks.word(f"types[{number}]", each, 64) for number, each in enumerate(types)]
+    known = types[:MAX_TYPES]
+    return [checks.word(f"types[{number}]", each, 64) for number, each in enumerate(known)]
 
 
 def _settled(checks: FieldChecks, prefix: str, settlement: messages.Settlement) -> Settled:

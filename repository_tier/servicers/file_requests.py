@@ -8,14 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 
-from google.protobuf.duration_pb2 import Duration
-
 from arcana.repository.v1 import file_repository_pb2 as messages
 from repository_tier.field_checks import FieldChecks
 from repository_tier.file_lists import Extent
 from repository_tier.file_uploads import MAX_FILE_BYTES, FileEnd, NewFile
-from repository_tier.idempotency import once_key_from_proto
 from repository_tier.outbox import events_from_proto
+from repository_tier.servicers.once_keys import once_key_of
 from tier_runtime.validation import require
 from tier_runtime.whole_streams import in_order
 
@@ -56,7 +54,7 @@ def extent_from_proto(request: messages.ReadFileRequest) -> Extent:
 def lifetime_from_proto(request: messages.SignDownloadUrlRequest) -> timedelta:
     """Return how long a URL is to be good."""
     checks = FieldChecks()
-    lifetime = _span(checks, "lifetime", request.lifetime, 1, MAX_SIGNED_SECONDS)
+    lifetime = checks.span("lifetime", request.lifetime, 1, MAX_SIGNED_SECONDS)
     checks.done()
     return lifetime
 
@@ -64,7 +62,7 @@ def lifetime_from_proto(request: messages.SignDownloadUrlRequest) -> timedelta:
 def sweep_from_proto(request: messages.SweepFilesRequest) -> tuple[timedelta, int]:
     """Return how old what is taken away must be, and how much of it is at most."""
     checks = FieldChecks()
-    min_age = _span(checks, "min_age", request.min_age, 0, MAX_AGE_SECONDS)
+    min_age = checks.span("min_age", request.min_age, 0, MAX_AGE_SECONDS)
     limit = checks.between("limit", request.limit or DEFAULT_SWEPT, 1, MAX_SWEPT)
     checks.done()
     return min_age, limit
@@ -84,8 +82,7 @@ def _start_from_proto(start: messages.CreateFileStart) -> NewFile:
 
 
 def _end_from_proto(end: messages.CreateFileEnd) -> FileEnd:
-    has_key = end.HasField("idempotency_key")
-    key = once_key_from_proto(end.idempotency_key) if has_key else None
+    key = once_key_of(end)
     checks = FieldChecks()
     found = FileEnd(
         key=key,
@@ -96,13 +93,3 @@ def _end_from_proto(end: messages.CreateFileEnd) -> FileEnd:
     )
     checks.done()
     return found
-
-
-def _span(
-    checks: FieldChecks, field: str, value: Duration, least_seconds: int, most_seconds: int
-) -> timedelta:
-    # Not through a timedelta first: a duration may be longer than one can be.
-    if not least_seconds <= value.seconds <= most_seconds or value.nanos < 0:
-        checks.fault(field, f"Must be {least_seconds} to {most_seconds} seconds.")
-        return timedelta()
-    return timedelta(seconds=value.seconds, microseconds=value.nanos // 1000)

@@ -5,10 +5,6 @@ Every function raises AppError INVALID/VALIDATION_FAILED with all faults of the 
 
 from __future__ import annotations
 
-from datetime import timedelta
-
-from google.protobuf.duration_pb2 import Duration
-
 from arcana.repository.v1 import job_repository_pb2 as messages
 from repository_tier.field_checks import FieldChecks
 from repository_tier.jobs.attempts import Failure, Lease, Report
@@ -25,7 +21,7 @@ def new_lease_from_proto(request: messages.StartJobRequest) -> Lease:
     lease = Lease(
         checks.known_id("job_id", request.job_id),
         checks.new_id("lease_id", request.lease_id),
-        _length(checks, request.lease_duration),
+        checks.span("lease_duration", request.lease_duration, 1, MAX_LEASE_SECONDS),
     )
     checks.done()
     return lease
@@ -37,7 +33,7 @@ def report_from_proto(request: messages.ReportJobProgressRequest) -> tuple[Lease
     lease = Lease(
         checks.known_id("job_id", request.job_id),
         checks.known_id("lease_id", request.lease_id),
-        _length(checks, request.lease_duration),
+        checks.span("lease_duration", request.lease_duration, 1, MAX_LEASE_SECONDS),
     )
     progress = request.progress
     total = progress.total if progress.HasField("total") else None
@@ -80,10 +76,3 @@ def failure_from_proto(request: messages.FailJobRequest) -> tuple[Lease, Failure
 
 def _lease(checks: FieldChecks, job_id: str, lease_id: str) -> Lease:
     return Lease(checks.known_id("job_id", job_id), checks.known_id("lease_id", lease_id))
-
-
-def _length(checks: FieldChecks, duration: Duration) -> timedelta:
-    length = timedelta(seconds=duration.seconds, microseconds=duration.nanos // 1000)
-    if not timedelta(seconds=1) <= length <= timedelta(seconds=MAX_LEASE_SECONDS):
-        checks.fault("lease_duration", "Must be from 1 s to 1 h.")
-    return length

@@ -6,12 +6,12 @@ from grpc import ServicerContext
 
 from arcana.repository.v1 import job_repository_pb2 as messages
 from arcana.repository.v1.job_repository_pb2_grpc import JobRepositoryServicer
-from repository_tier.idempotency import once_key_from_proto
 from repository_tier.jobs.attempts import Attempts
 from repository_tier.jobs.enqueueing import Enqueueing, jobs_from_proto
 from repository_tier.jobs.lists import JobLists, filter_from_proto
 from repository_tier.paging import page_from_proto
 from repository_tier.servicers import job_requests as requests
+from repository_tier.servicers.once_keys import once_key_of
 from repository_tier.servicers.user_requests import known_id
 from tier_runtime.context import rpc_context
 from tier_runtime.validation import require
@@ -29,8 +29,7 @@ class JobServicer(JobRepositoryServicer):
         self, request: messages.EnqueueJobsRequest, context: ServicerContext
     ) -> messages.EnqueueJobsResponse:
         require(request, "jobs")
-        has_key = request.HasField("idempotency_key")
-        key = once_key_from_proto(request.idempotency_key) if has_key else None
+        key = once_key_of(request)
         wanted = jobs_from_proto(request.jobs)
         return self._enqueueing.enqueue(wanted, key, rpc_context(context).deadline)
 

@@ -6,12 +6,12 @@ from grpc import ServicerContext
 
 from arcana.repository.v1 import order_repository_pb2 as messages
 from arcana.repository.v1.order_repository_pb2_grpc import OrderRepositoryServicer
-from repository_tier.idempotency import once_key_from_proto
 from repository_tier.order_lists import OrderLists, filter_from_proto, order_from_proto
 from repository_tier.orders import Orders
 from repository_tier.outbox import events_from_proto
 from repository_tier.paging import page_from_proto
 from repository_tier.servicers import order_requests as requests
+from repository_tier.servicers.once_keys import once_key_of
 from repository_tier.servicers.user_requests import known_id
 from repository_tier.stock_events import cause_of
 from tier_runtime.context import rpc_context
@@ -29,8 +29,7 @@ class OrderServicer(OrderRepositoryServicer):
         self, request: messages.PlaceOrderRequest, context: ServicerContext
     ) -> messages.PlaceOrderResponse:
         require(request, "order_id", "user_id", "items", "currency_code", "pricing")
-        has_key = request.HasField("idempotency_key")
-        key = once_key_from_proto(request.idempotency_key) if has_key else None
+        key = once_key_of(request)
         order = requests.new_order_from_proto(request)
         events = events_from_proto(request.events)
         call = rpc_context(context).call

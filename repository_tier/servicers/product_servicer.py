@@ -6,7 +6,6 @@ from grpc import ServicerContext
 
 from arcana.repository.v1 import product_repository_pb2 as messages
 from arcana.repository.v1.product_repository_pb2_grpc import ProductRepositoryServicer
-from repository_tier.idempotency import once_key_from_proto
 from repository_tier.outbox import events_from_proto
 from repository_tier.paging import page_from_proto
 from repository_tier.product_catalogue import ProductCatalogue
@@ -14,6 +13,7 @@ from repository_tier.product_directory import ProductDirectory, product_order_fr
 from repository_tier.product_filters import product_filter_from_proto
 from repository_tier.product_search import ProductSearch
 from repository_tier.servicers import product_requests as requests
+from repository_tier.servicers.once_keys import once_key_of
 from repository_tier.servicers.user_requests import known_id, wanted_ids
 from repository_tier.stock import Stock
 from repository_tier.stock_events import cause_of
@@ -81,8 +81,7 @@ class ProductServicer(ProductRepositoryServicer):
         self, request: messages.CreateProductRequest, context: ServicerContext
     ) -> messages.CreateProductResponse:
         require(request, "product_id", "name", "currency_code", "status")
-        has_key = request.HasField("idempotency_key")
-        key = once_key_from_proto(request.idempotency_key) if has_key else None
+        key = once_key_of(request)
         product = requests.new_product_from_proto(request)
         events = events_from_proto(request.events)
         return self._catalogue.create(product, key, events, rpc_context(context).deadline)
@@ -101,8 +100,7 @@ class ProductServicer(ProductRepositoryServicer):
         self, request: messages.UpdateStockRequest, context: ServicerContext
     ) -> messages.UpdateStockResponse:
         require(request, "product_id", "quantity_change")
-        has_key = request.HasField("idempotency_key")
-        key = once_key_from_proto(request.idempotency_key) if has_key else None
+        key = once_key_of(request)
         change = requests.stock_change_from_proto(request)
         events = events_from_proto(request.events)
         call = rpc_context(context).call
@@ -111,10 +109,9 @@ class ProductServicer(ProductRepositoryServicer):
     def BatchUpdateStock(
         self, request: messages.BatchUpdateStockRequest, context: ServicerContext
     ) -> messages.BatchUpdateStockResponse:
-        has_key = request.HasField("idempotency_key")
-        if not has_key:
+        if not request.HasField("idempotency_key"):
             require(request, "changes")
-        key = once_key_from_proto(request.idempotency_key) if has_key else None
+        key = once_key_of(request)
         changes = requests.stock_changes_from_proto(request.changes)
         rpc_context(context).note(items=len(changes))
         call = rpc_context(context).call

@@ -6,13 +6,13 @@ from grpc import ServicerContext
 
 from arcana.repository.v1 import user_repository_pb2 as messages
 from arcana.repository.v1.user_repository_pb2_grpc import UserRepositoryServicer
-from repository_tier.idempotency import once_key_from_proto
 from repository_tier.one_time_tokens import OneTimeTokens, new_token_from_proto
 from repository_tier.outbox import events_from_proto
 from repository_tier.paging import page_from_proto
 from repository_tier.passwords import Passwords
 from repository_tier.profiles import Profiles
 from repository_tier.servicers import user_requests as requests
+from repository_tier.servicers.once_keys import once_key_of
 from repository_tier.user_accounts import UserAccounts
 from repository_tier.user_directory import UserDirectory, filter_from_proto, order_from_proto
 from tier_runtime.batches import batch_to_wire, request_ids_of, require_items
@@ -77,8 +77,7 @@ class UserServicer(UserRepositoryServicer):
         self, request: messages.CreateUserRequest, context: ServicerContext
     ) -> messages.CreateUserResponse:
         require(request, "user_id", "email", "name", "password_hash", "roles", "status")
-        has_key = request.HasField("idempotency_key")
-        key = once_key_from_proto(request.idempotency_key) if has_key else None
+        key = once_key_of(request)
         user = requests.new_user_from_proto(request)
         events = events_from_proto(request.events)
         return self._accounts.create(user, key, events, rpc_context(context).deadline)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+from itertools import count
 from random import Random
 
 from arcana.service.v1 import job_service_pb2, job_service_pb2_grpc
+from repository_tier.backoff import pause_seconds
 from repository_tier.worker.calls import system_call
 from tier_runtime.errors import AppError, Kind
 from tier_runtime.logs import get_logger
@@ -38,8 +40,7 @@ class HandOver:
         While the service tier cannot be reached it is asked again and again: no other job could be
         handed over either. False says that the worker is to end before that.
         """
-        pause = FIRST_PAUSE_SECONDS
-        while True:
+        for attempt in count(1):
             try:
                 outcome = self._ask(job_id)
             except AppError as error:
@@ -51,9 +52,12 @@ class HandOver:
                 name = job_service_pb2.JobOutcome.Name(outcome).removeprefix("JOB_OUTCOME_")
                 _log.info("job_run", job_id=job_id, outcome=name.lower())
                 return True
-            if self._is_stopping.wait(self._random.uniform(pause / 2, pause)):
-                return False
-            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+            pause = pause_seconds(
+                attempt, FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, self._random.random()
+            )
+            if self._is_stopping.wait(pause):
+                break
+        return False
 
     def _ask(self, job_id: str) -> job_service_pb2.JobOutcome.ValueType:
         with system_call(job_id, self._limit_seconds):

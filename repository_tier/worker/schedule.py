@@ -23,9 +23,8 @@ from tier_runtime.timestamps import timestamp_from
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 ASK_SECONDS = 5.0
-# How soon a tick is asked for again that could not be.
-AGAIN_SECONDS = 1.0
-# How soon a clock that was set is noticed. As long as it sleeps, Celery's beat cannot be stopped.
+# How soon a clock that was set is noticed, and a tick asked for again that could not be. As long as
+# it sleeps, Celery's beat cannot be stopped.
 LONGEST_SLEEP_SECONDS = 1.0
 
 _log = get_logger(__name__)
@@ -120,7 +119,7 @@ class JobScheduler(Scheduler):
         for name, moment in list(self._waiting.items()):
             if self._ask(name, moment):
                 del self._waiting[name]
-        return min(pause, AGAIN_SECONDS) if self._waiting else pause
+        return pause
 
     def _ask(self, name: str, moment: datetime) -> bool:
         request = job_service_pb2.ScheduleJobRequest(

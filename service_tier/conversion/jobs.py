@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from typing import Any
+
 from arcana.repository.v1 import job_pb2 as kept_job_pb2
 from arcana.repository.v1 import job_repository_pb2
 from arcana.service.v1 import job_pb2, job_service_pb2
 from service_tier.domain.bulk_mails import BulkMail
+from service_tier.domain.jobs import JobName
 from tier_runtime.validation import invalid
 
 
@@ -17,6 +22,19 @@ def job_to_proto(job: kept_job_pb2.Job) -> job_pb2.Job:
 def enqueued_to_proto(enqueued: job_repository_pb2.EnqueueJobsResponse) -> job_pb2.Job:
     """Return the one job that was enqueued."""
     return job_to_proto(enqueued.jobs[0].job)
+
+
+def new_job(
+    job_id: str, name: JobName, payload: Mapping[str, Any], *, unique_key: str = ""
+) -> job_repository_pb2.NewJob:
+    """Return a job that is to be enqueued, with what it holds as JSON."""
+    return job_repository_pb2.NewJob(
+        id=job_id,
+        name=name,
+        # Not escaped, which would make some characters three times as long.
+        payload=json.dumps(payload, sort_keys=True, ensure_ascii=False).encode(),
+        unique_key=unique_key,
+    )
 
 
 def filter_from_proto(job_filter: job_service_pb2.JobFilter) -> job_repository_pb2.JobFilter:

@@ -6,17 +6,20 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from service_tier.domain.mails import REQUIRED_FACTS, MailTemplate
+from service_tier.domain.mails import (
+    CONTROL_CHARACTERS,
+    MAX_SUBJECT_CHARACTERS,
+    REQUIRED_FACTS,
+    MailTemplate,
+)
 from tier_runtime.validation import REQUIRED
 
 MAX_RECIPIENTS = 10_000
-MAX_SUBJECT_CHARACTERS = 200
 MAX_CONTEXT_ENTRIES = 20
 MAX_CONTEXT_CHARACTERS = 5000
 # The templates that may be mailed to many: those that need nothing of a single user's.
 BULK_TEMPLATES = frozenset({MailTemplate.ANNOUNCEMENT})
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f\u0080-\u009f\u2028\u2029]")
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 # What the writer itself fills in.
@@ -83,6 +86,6 @@ def _subject_faults(subject: str) -> list[str]:
         return [REQUIRED]
     if len(subject) > MAX_SUBJECT_CHARACTERS:
         return [f"Longer than {MAX_SUBJECT_CHARACTERS} characters."]
-    if _CONTROL.search(subject):
+    if CONTROL_CHARACTERS.search(subject):
         return ["Must not hold control characters."]
     return []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 
+from tier_runtime.days import day_from
 from tier_runtime.validation import invalid
 
 
@@ -57,10 +58,6 @@ def parsed_day(text: str) -> date:
         AppError: INVALID/VALIDATION_FAILED, for what is no date.
     """
     try:
-        day = date.fromisoformat(text)
+        return day_from(text)
     except ValueError:
         raise invalid({"date": ["Not a date such as 2026-11-30."]}) from None
-    # fromisoformat takes more forms than one.
-    if day.isoformat() != text:
-        raise invalid({"date": ["Not a date such as 2026-11-30."]})
-    return day

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
+
+MAX_SUBJECT_CHARACTERS = 200
+# What may not stand in a header: it would end the line, or hide what follows.
+CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f\u0080-\u009f\u2028\u2029]+")
 
 
 class MailTemplate(StrEnum):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,15 +14,16 @@ from typing import Any
 
 import jinja2
 
-from service_tier.domain.mails import MailTemplate
+from service_tier.domain.mails import (
+    CONTROL_CHARACTERS,
+    MAX_SUBJECT_CHARACTERS,
+    MailTemplate,
+)
 from tier_runtime.errors import AppError, Kind
 
 _TEMPLATES = Path(__file__).parent / "templates"
-_MAX_SUBJECT_CHARACTERS = 200
 # RFC 5322, section 2.1.1.
 _MAX_LINE_CHARACTERS = 998
-# What may not stand in a header: it would end the line, or hide what follows.
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\u0080-\u009f\u2028\u2029]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class LetterWriter:
         message["Date"] = format_datetime(moment)
         message["From"] = _header_address(self._sender.name, self._sender.address)
         message["To"] = _header_address(name, address)
-        message["Subject"] = header_text(subject)[:_MAX_SUBJECT_CHARACTERS]
+        message["Subject"] = header_text(subject)[:MAX_SUBJECT_CHARACTERS]
         # RFC 3834: nobody's absence is to be told to a machine.
         message["Auto-Submitted"] = "auto-generated"
         body = body.strip() + "\n"
@@ -89,7 +89,7 @@ def _is_plain(text: str) -> bool:
 
 def header_text(text: str) -> str:
     """Return a text as it may stand in a header: on one line, without control characters."""
-    return _UNPRINTABLE.sub(" ", text).strip()
+    return CONTROL_CHARACTERS.sub(" ", text).strip()
 
 
 def _header_address(name: str, address: str) -> Address:

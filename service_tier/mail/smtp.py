@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import math
 import smtplib
 import ssl
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
+from tier_runtime.addresses import is_this_machine
 from tier_runtime.deadline import Deadline
 from tier_runtime.errors import AppError, Kind
 
@@ -66,12 +66,7 @@ class MailServer:
     @property
     def is_here(self) -> bool:
         """True for a server on this machine, to which TLS adds nothing."""
-        if self.host == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False
+        return is_this_machine(self.host)
 
 
 class SmtpSender:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from arcana.common.v1 import paging_pb2
 from arcana.repository.v1 import idempotency_pb2, job_pb2, job_repository_pb2
+from service_tier.conversion.jobs import new_job
 from service_tier.domain.bulk_mails import BulkMail
 from service_tier.domain.faults import refuse_faults
 from service_tier.domain.jobs import JobName, parsed_day, report_day, scheduled_name
@@ -85,7 +85,8 @@ class Jobs:
         if known is JobName.DAILY_REPORT:
             payload["date"] = report_day("", moment).isoformat()
         # Of several schedulers that ask at the same moment the database lets one make it.
-        job = self._new(known, payload, unique_key=f"schedule:{known}:{moment.isoformat()}")
+        unique_key = f"schedule:{known}:{moment.isoformat()}"
+        job = new_job(self._ids.new_id(), known, payload, unique_key=unique_key)
         request = job_repository_pb2.EnqueueJobsRequest(jobs=[job])
         return self._repository.jobs.EnqueueJobs(request).jobs[0]
 
@@ -135,19 +136,7 @@ class Jobs:
     def _enqueued(
         self, name: JobName, payload: Mapping[str, Any], key: Key | None
     ) -> job_repository_pb2.EnqueueJobsResponse:
+        job = new_job(self._ids.new_id(), name, payload)
         return self._repository.jobs.EnqueueJobs(
-            job_repository_pb2.EnqueueJobsRequest(
-                jobs=[self._new(name, payload)], idempotency_key=key
-            )
-        )
-
-    def _new(
-        self, name: JobName, payload: Mapping[str, Any], *, unique_key: str = ""
-    ) -> job_repository_pb2.NewJob:
-        return job_repository_pb2.NewJob(
-            id=self._ids.new_id(),
-            name=name,
-            # Not escaped, which would make some characters three times as long.
-            payload=json.dumps(payload, sort_keys=True, ensure_ascii=False).encode(),
-            unique_key=unique_key,
+            job_repository_pb2.EnqueueJobsRequest(jobs=[job], idempotency_key=key)
         )

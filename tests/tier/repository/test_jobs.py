@@ -278,6 +278,9 @@ def test_bad_reports_are_refused(tier: RunningTier, make: Requests) -> None:
     )
     faults = {"progress.done", "checkpoint", "lease_duration"}
     assert bad_fields(tier.jobs.ReportJobProgress, report) == faults
+    # Longer than a timedelta can be.
+    report.lease_duration.seconds = 2**62
+    assert bad_fields(tier.jobs.ReportJobProgress, report) == faults
     finish = messages.FinishJobRequest(job_id=job_id, lease_id=lease_id, result={"a": "b" * 1001})
     assert bad_fields(tier.jobs.FinishJob, finish) == {"result.a"}
     finish = messages.FinishJobRequest(

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from arcana.service.v1 import job_service_pb2 as pb
-from repository_tier.jobs.backoff import LONGEST_PAUSE_SECONDS, pause_after
 from repository_tier.jobs.broker import BrokerAddress, celery_app
 from repository_tier.worker.calls import SYSTEM
 from repository_tier.worker.hand_over import HandOver
@@ -87,13 +86,6 @@ def test_any_other_error_is_left_to_the_leases() -> None:
     jobs = FakeJobs(late)
     assert hand_over(jobs).run("j-1")
     assert jobs.run == []
-
-
-def test_pauses_double_up_to_a_bound_and_are_shortened_by_chance() -> None:
-    random = Random(7)
-    for attempts, longest in ((1, 2), (2, 4), (5, 32), (90, LONGEST_PAUSE_SECONDS)):
-        pauses = {pause_after(attempts, random).total_seconds() for _ in range(50)}
-        assert longest / 2 <= min(pauses) < max(pauses) <= longest
 
 
 def test_ticks_are_the_same_for_everybody() -> None:

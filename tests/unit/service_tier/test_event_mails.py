@@ -9,9 +9,10 @@ import pytest
 
 from arcana.common.v1.domain_event_pb2 import DomainEvent
 from arcana.service.v1 import user_pb2
+from service_tier.domain.jobs import JobName
 from service_tier.domain.orders import OrderStatus
 from service_tier.event_mails import EventMails
-from service_tier.mail_jobs import SEND_EMAIL, MailJobs, mail_from_payload
+from service_tier.mail_jobs import MailJobs, mail_from_payload
 from service_tier.one_time_tokens import Purpose
 from service_tier.repository import Repository
 from tests.fakes.clock import FakeClock
@@ -37,7 +38,7 @@ def event(event_type: str, **payload: str) -> DomainEvent:
 def written(mails: EventMails, about: DomainEvent) -> list[tuple[str, str, dict[str, Any]]]:
     """Return template, user and facts of each mail."""
     jobs = mails.reactions()[about.type](about)
-    assert {job.name for job in jobs} <= {SEND_EMAIL}
+    assert {job.name for job in jobs} <= {JobName.SEND_EMAIL}
     keys = [job.unique_key for job in jobs]
     assert all(key.startswith(f"event:{about.id}:") for key in keys)
     assert len(set(keys)) == len(keys)
