@@ -22,7 +22,7 @@ from arcana.service.v1 import (
     user_service_pb2,
     user_service_pb2_grpc,
 )
-from service_tier.main import make_services
+from service_tier.assembly.services import make_services
 from service_tier.repository import Repository
 from service_tier.settings import ServiceSettings
 from tests.fakes.repository import FakeRepository

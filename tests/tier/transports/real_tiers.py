@@ -12,8 +12,8 @@ from random import Random
 
 from repository_tier.main import assemble
 from repository_tier.settings import RepositorySettings
+from service_tier.assembly.services import make_services
 from service_tier.hashing import WerkzeugFunction
-from service_tier.main import make_services
 from service_tier.repository import Repository, channel_settings
 from service_tier.settings import ServiceSettings
 from tests.fakes.clock import FakeClock

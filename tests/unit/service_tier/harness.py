@@ -26,7 +26,8 @@ from arcana.service.v1 import (
     user_service_pb2,
     user_service_pb2_grpc,
 )
-from service_tier.main import make_services, read_token_secret
+from service_tier.assembly.key_material import read_token_secret
+from service_tier.assembly.services import make_services
 from service_tier.one_time_tokens import OneTimeTokens, Purpose
 from service_tier.repository import Repository
 from service_tier.settings import ServiceSettings

@@ -7,7 +7,7 @@ import pytest
 from arcana.common.v1.domain_event_pb2 import DomainEvent
 from arcana.service.v1 import event_service_pb2 as pb
 from arcana.service.v1 import event_service_pb2_grpc
-from service_tier.main import make_services
+from service_tier.assembly.services import make_services
 from service_tier.repository import Repository
 from tests.fakes.repository import InPlaceChannel
 from tests.unit.service_tier.harness import ADMIN, Harness

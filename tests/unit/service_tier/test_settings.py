@@ -7,9 +7,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from pydantic import ValidationError
 
+from service_tier.assembly.key_material import read_keys, read_token_secret
+from service_tier.assembly.services import make_services
 from service_tier.common_passwords import read_common_passwords
 from service_tier.hashing import WerkzeugFunction
-from service_tier.main import make_services, read_keys, read_token_secret
 from service_tier.repository import Repository
 from service_tier.settings import ServiceSettings
 from tests.fakes.clock import FakeClock

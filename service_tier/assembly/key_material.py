@@ -1,0 +1,38 @@
+"""Reads the keys and the secret that the settings name, and makes those that they do not."""
+
+from __future__ import annotations
+
+import secrets
+
+from service_tier.keys import KeyRing, ed25519_ring, read_pem, read_signing_pem, shared_secret_ring
+from service_tier.settings import ServiceSettings
+from tier_runtime.secrets import read_or_create_secret
+
+
+def read_keys(settings: ServiceSettings) -> KeyRing:
+    """Return the keys of access tokens, made first where the settings name none.
+
+    Raises:
+        StartupError: a key cannot be read or made.
+    """
+    if settings.jwt_secret is not None and settings.jwt_algorithm == "HS256":
+        return shared_secret_ring(settings.jwt_secret.get_secret_value().encode())
+    return ed25519_ring(
+        read_signing_pem(settings.arcana_home, settings.jwt_signing_key_file),
+        [(path, read_pem(path)) for path in settings.jwt_verification_key_files],
+    )
+
+
+def read_token_secret(settings: ServiceSettings) -> bytes:
+    """Return the secret that keys one-time tokens and fingerprints, made first where none is set.
+
+    Raises:
+        StartupError: it cannot be read or made.
+    """
+    if settings.token_secret is not None:
+        return settings.token_secret.get_secret_value().encode()
+    return read_or_create_secret(
+        settings.arcana_home / "keys" / "token_secret",
+        # Text, so that the file can also be named by TOKEN_SECRET_FILE.
+        lambda: secrets.token_urlsafe(48).encode(),
+    )
