@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -23,7 +22,7 @@ from tier_runtime.clock import SystemClock
 from tier_runtime.http_server import WebServerSettings, WorkerApp, serve_http
 from tier_runtime.ids import Uuid7Source
 from tier_runtime.logs import configure_logging, get_logger
-from tier_runtime.secrets import read_or_create_secret
+from tier_runtime.secrets import given_or_kept_secret
 from tier_runtime.settings import load
 from tier_runtime.startup import run_main
 
@@ -120,13 +119,8 @@ def read_download_secret(settings: ControllerSettings) -> bytes:
     Raises:
         StartupError: it cannot be read or made.
     """
-    if settings.download_secret is not None:
-        return settings.download_secret.get_secret_value().encode()
-    return read_or_create_secret(
-        settings.arcana_home / "keys" / "download_secret",
-        # Text, so that the file can also be named by DOWNLOAD_SECRET_FILE.
-        lambda: secrets.token_urlsafe(48).encode(),
-    )
+    kept = settings.arcana_home / "keys" / "download_secret"
+    return given_or_kept_secret(settings.download_secret, kept)
 
 
 if __name__ == "__main__":

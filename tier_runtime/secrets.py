@@ -3,11 +3,29 @@
 from __future__ import annotations
 
 import os
+import secrets
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from tier_runtime.startup import StartupError
+
+_MADE_BYTES = 48
+
+
+def given_or_kept_secret(given: SecretStr | None, path: Path) -> bytes:
+    """Return the secret of a setting, or without one the text kept in the file, made first.
+
+    It is text, so that the file can also be named by the setting's `_FILE`.
+
+    Raises:
+        StartupError: the file cannot be read or made, or is empty.
+    """
+    if given is not None:
+        return given.get_secret_value().encode()
+    return read_or_create_secret(path, lambda: secrets.token_urlsafe(_MADE_BYTES).encode())
 
 
 def read_or_create_secret(path: Path, make: Callable[[], bytes]) -> bytes:

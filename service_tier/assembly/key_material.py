@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import secrets
-
 from service_tier.keys import KeyRing, ed25519_ring, read_pem, read_signing_pem, shared_secret_ring
 from service_tier.settings import ServiceSettings
-from tier_runtime.secrets import read_or_create_secret
+from tier_runtime.secrets import given_or_kept_secret
 
 
 def read_keys(settings: ServiceSettings) -> KeyRing:
@@ -29,10 +27,5 @@ def read_token_secret(settings: ServiceSettings) -> bytes:
     Raises:
         StartupError: it cannot be read or made.
     """
-    if settings.token_secret is not None:
-        return settings.token_secret.get_secret_value().encode()
-    return read_or_create_secret(
-        settings.arcana_home / "keys" / "token_secret",
-        # Text, so that the file can also be named by TOKEN_SECRET_FILE.
-        lambda: secrets.token_urlsafe(48).encode(),
-    )
+    kept = settings.arcana_home / "keys" / "token_secret"
+    return given_or_kept_secret(settings.token_secret, kept)
