@@ -5,19 +5,16 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import pytest
-import redis
 
 from arcana.repository.v1 import job_pb2
 from arcana.repository.v1 import job_repository_pb2 as pb
@@ -25,17 +22,22 @@ from arcana.repository.v1.job_repository_pb2_grpc import JobRepositoryStub
 from service_tier.domain.mails import MailTemplate, WantedMail
 from service_tier.mail_jobs import MailJobs
 from tests.stores import Store, Stores
-from tests.stores.local_servers import find
-from tests.stores.servers import CannotProvideError
+from tests.stores.local_servers import REDIS_OPTIONS, find
+from tests.stores.servers import CannotProvideError, wait_for_redis
 from tests.stores.waiting import eventually
 from tests.system.client import Edge, bearer, expect, new_email
+from tests.system.launcher_process import LauncherProcess
+from tests.system.plan import Tier
 from tests.system.ports import free_ports
-from tests.system.processes import ROOT, ArcanaProcesses
+from tests.system.processes import ArcanaProcesses
 from tests.system.sizes import sized
 from tests.tier.service.mail_server import MailServerLog, mail_server
 from tier_runtime.channel import open_channel
 from tier_runtime.errors import AppError
 from tier_runtime.ids import Uuid7Source
+
+T = TypeVar("T")
+Killed: TypeAlias = Tier | Literal["redis"]
 
 USERS = sized(32, 1000)
 KILLS = sized(1, 20)
@@ -52,6 +54,7 @@ SUCCEEDED, FAILED = job_pb2.JOB_STATUS_SUCCEEDED, job_pb2.JOB_STATUS_FAILED
 class Broker:
     """A Redis of this module's own, which forgets everything when it is killed."""
 
+    program: str
     folder: Path
     port: int = field(default_factory=free_ports)
     process: subprocess.Popen[bytes] | None = None
@@ -61,23 +64,14 @@ class Broker:
         return f"redis://127.0.0.1:{self.port}/0"
 
     def start(self) -> None:
-        options = ["--save", "", "--appendonly", "no", "--dir", str(self.folder)]
-        program = find("redis-server", "valkey-server")
+        options = ["--bind", "127.0.0.1", "--dir", str(self.folder), *REDIS_OPTIONS]
         self.process = subprocess.Popen(
-            [program, "--port", str(self.port), "--bind", "127.0.0.1", *options],
+            [self.program, "--port", str(self.port), *options],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-
-        def answers() -> bool:
-            try:
-                with redis.Redis.from_url(self.url) as client:
-                    return bool(client.ping())
-            except redis.ConnectionError:
-                return False
-
-        eventually(answers, 20, "Redis")
+        wait_for_redis(self.url, 20)
 
     def kill(self) -> None:
         assert self.process is not None
@@ -101,30 +95,19 @@ class World:
 
     def enqueue(self, *jobs: pb.NewJob) -> None:
         """Enqueue jobs, however long that takes: their ids make it safe to ask again."""
-
-        def asked() -> bool:
-            try:
-                self.jobs.EnqueueJobs(pb.EnqueueJobsRequest(jobs=jobs))
-            except AppError:
-                return False
-            return True
-
-        eventually(asked, 60, "jobs enqueued", interval=0.1)
+        _answered(lambda: self.jobs.EnqueueJobs(pb.EnqueueJobsRequest(jobs=jobs)))
 
     def count(self, status: job_pb2.JobStatus.ValueType, name: str = "send-email") -> int:
-        wanted = pb.JobFilter(status=status, name=name)
-        try:
-            return self.jobs.ListJobs(pb.ListJobsRequest(filter=wanted)).page.total
-        except AppError:
-            return -1
+        wanted = pb.ListJobsRequest(filter=pb.JobFilter(status=status, name=name))
+        return _answered(lambda: self.jobs.ListJobs(wanted)).page.total
 
-    def kill(self, what: str) -> None:
+    def kill(self, what: Killed) -> None:
         if what == "redis":
             self.broker.kill()
             self.broker.start()
         else:
-            self.arcana.kill(what)  # type: ignore[arg-type]  # the names are those of tiers
-            self.arcana.restart(what)  # type: ignore[arg-type]  # as above
+            self.arcana.kill(what)
+            self.arcana.restart(what)
 
     def welcomed(self, since: int) -> Counter[str]:
         """Count the mails of welcome to each address, from the given one on."""
@@ -145,16 +128,29 @@ class World:
         return job
 
 
+def _answered(ask: Callable[[], T]) -> T:
+    """Ask the repository tier until it answers: after a kill its channel has a way to find back."""
+
+    def answer() -> T:
+        try:
+            return ask()
+        except AppError as error:
+            raise AssertionError(error.code) from error
+
+    return eventually(answer, 60, "an answer of the repository tier", interval=0.1)
+
+
 @pytest.fixture(scope="module")
 def world(
     stores: Stores, mysql_server_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[World]:
-    broker = Broker(tmp_path_factory.mktemp("broker"))
     try:
-        broker.start()
+        program = find("redis-server", "valkey-server")
     except CannotProvideError as error:
         pytest.skip(f"a Redis to be killed is needed: {error}")
+    broker = Broker(program, tmp_path_factory.mktemp("broker"))
     with ExitStack() as running:
+        broker.start()
         running.callback(broker.kill)
         mails = running.enter_context(mail_server())
         store = Store("real", stores.new_store("real").database_url, broker.url)
@@ -173,41 +169,32 @@ def world(
         yield World(arcana, edge, admin, mails, broker, JobRepositoryStub(channel))
 
 
-def test_of_three_schedulers_each_tick_wins_once_and_the_report_is_there(world: World) -> None:
-    environ = {
+def test_of_three_schedulers_each_tick_wins_once_and_the_report_is_there(
+    world: World, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    settings = {
         **world.arcana.environ,
         "SERVICE_URL": world.arcana.service_url,
         "ARCANA_PARENT_PID": str(os.getpid()),
     }
-    others = [
-        subprocess.Popen(
-            [sys.executable, "-m", "launcher.cli", "worker"],
-            cwd=ROOT,
-            env=environ,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for _ in range(2)
-    ]
-    try:
-        for other in others:
-            assert other.stdout is not None
-            lines = iter(other.stdout.readline, "")
-            assert any('"working"' in line for line in lines), "a worker did not come up"
+    with ExitStack() as running:
+        others = [
+            running.enter_context(
+                LauncherProcess(tmp_path_factory.mktemp("worker"), ("worker",), settings)
+            )
+            for _ in range(2)
+        ]
+        eventually(lambda: all('"working"' in other.log for other in others), 40, "the workers")
         yesterday = datetime.now(UTC).date() - timedelta(days=1)
         due = yesterday if datetime.now(UTC).hour >= 2 else yesterday - timedelta(days=1)
         eventually(lambda: world.count(SUCCEEDED, "daily-report") == 1, 30, "the report")
         report = expect(world.edge.get(f"/reports/daily/{due}", headers=world.admin), 200)
         assert report["date"] == str(due)
         eventually(lambda: world.count(SUCCEEDED, "cleanup-tokens") == 1, 30, "the cleanup")
-    finally:
         for other in others:
-            other.send_signal(signal.SIGTERM)
-        # Not a pipe that fills: what is left in it is read.
-        ended = [other.communicate(timeout=30)[0] for other in others]
-    asked = [text.count("job_not_scheduled") for text in ended]
-    assert asked == [0, 0]
+            other.process.send_signal(signal.SIGTERM)
+        assert [other.wait() for other in others] == [0, 0]
+    assert not any("job_not_scheduled" in other.log for other in others)
     for name in ("daily-report", "cleanup-tokens"):
         listed = pb.ListJobsRequest(filter=pb.JobFilter(name=name))
         assert world.jobs.ListJobs(listed).page.total == 1, name
@@ -218,16 +205,18 @@ def test_who_registers_is_welcomed_whatever_is_killed_meanwhile(world: World) ->
     emails = [new_email() for _ in range(USERS)]
     before = len(world.mails.recipients)
     failed_before = world.count(FAILED)
-    kinds = ("worker", "service", "repository", "redis")
+    kinds: tuple[Killed, ...] = ("worker", "service", "repository", "redis")
     turns = [kind for _ in range(KILLS) for kind in kinds]
     size = -(-USERS // len(turns))
     with ThreadPoolExecutor(CONCURRENCY) as pool:
-        registered = []
+        registered: list[Future[None]] = []
         for number, kind in enumerate(turns):
-            part = emails[number * size : (number + 1) * size]
-            registered += [pool.submit(_register, world, email) for email in part]
-            time.sleep(0.1)
+            emails_now = emails[number * size : (number + 1) * size]
+            part = [pool.submit(_register, world, email) for email in emails_now]
+            # What is killed then has something to lose: the others are on their way.
+            wait(part, 120, FIRST_COMPLETED)
             world.kill(kind)
+            registered += part
         for one in registered:
             one.result()
     eventually(
@@ -308,5 +297,7 @@ def test_a_poison_job_ends_failed_with_its_error_and_blocks_nothing(world: World
 
 
 def test_a_worker_that_is_told_to_end_does_so_in_peace(world: World) -> None:
-    end: Callable[..., int] = world.arcana.terminate
-    assert end("worker") == 0
+    code = world.arcana.terminate("worker")
+    # For the tests that come after this one, in whatever order.
+    world.arcana.restart("worker")
+    assert code == 0

@@ -140,13 +140,10 @@ def test_orders_go_on_without_redis_and_every_event_of_them_arrives_after(
     begin = str(uuid_utils.uuid7())
     world.cache.cut()
     ends = time.monotonic() + sized(3, 60)
+    body = {"items": [{"product_id": product["id"], "quantity": 1}]}
     placed = []
     while time.monotonic() < ends:
-        body = {"items": [{"product_id": product["id"], "quantity": 1}]}
-        answer = _in_time(
-            lambda body=body: world.edge.post("/orders", body, headers=account.bearer),  # type: ignore[misc]  # bound now
-            2.0,
-        )
+        answer = _in_time(lambda: world.edge.post("/orders", body, headers=account.bearer), 2.0)
         placed.append(expect(answer, 201)["id"])
     assert len(placed) > 10
     world.cache.restore()

@@ -5,8 +5,8 @@ What comes as a form, and what goes out as bytes, is no row: test_files has them
 
 from __future__ import annotations
 
-from tests.system.client import Json, expect
-from tests.system.rows import Prepare, Row
+from tests.system.client import expect
+from tests.system.rows import Prepare, Prepared, Row
 from tests.system.uploading import PNG, upload
 from tests.system.world import World
 
@@ -14,7 +14,7 @@ from tests.system.world import World
 def _of_a_file(path: str) -> Prepare:
     """Ask as the one who uploaded it."""
 
-    def prepare(world: World) -> tuple[str, dict[str, str], Json | None]:
+    def prepare(world: World) -> Prepared:
         file = expect(upload(world.edge, world.resident.bearer, PNG), 201)
         return path.format(id=file["id"]), world.resident.bearer, None
 

@@ -9,11 +9,10 @@ from arcana.service.v1.job_service_pb2_grpc import JobServiceStub
 from launcher.accounts import system_call
 from tests.system.client import Json, expect
 from tests.system.mailbox import as_stored
-from tests.system.rows import Prepare, Row
+from tests.system.rows import MAKES, Prepare, Prepared, Row
 from tests.system.world import World
 from tier_runtime.channel import open_channel
 
-_Request = tuple[str, dict[str, str], Json | None]
 DAY = "2026-11-20"
 MAIL: Json = {
     "all": True,
@@ -36,7 +35,7 @@ def _of_a_job(path: str) -> Prepare:
     return lambda world: (path.format(id=_new_job(world)), world.admin.bearer, None)
 
 
-def _given_up(world: World) -> _Request:
+def _given_up(world: World) -> Prepared:
     job_id = _new_job(world)
     with world.mailbox.database() as database:
         database.execute(
@@ -45,7 +44,7 @@ def _given_up(world: World) -> _Request:
     return f"/jobs/{job_id}/retry", world.admin.bearer, None
 
 
-def _report(world: World) -> _Request:
+def _report(world: World) -> Prepared:
     job_id = _new_job(world, "daily-report", {"date": DAY})
     urls = world.arcana.service_urls
     with open_channel(urls.get("jobs", world.arcana.service_url)) as channel, system_call():
@@ -54,11 +53,10 @@ def _report(world: World) -> _Request:
     return f"/reports/daily/{DAY}", world.admin.bearer, None
 
 
-_MAKES = frozenset({"IDEMPOTENCY_IN_PROGRESS", "IDEMPOTENCY_KEY_REUSED"})
 _RUNS_AGAIN = frozenset({"IDEMPOTENCY_IN_PROGRESS"})
 
 JOB_ROWS: tuple[Row, ...] = (
-    Row("POST", "/jobs/bulk-email", "admin", 202, _admin("/jobs/bulk-email", MAIL), _MAKES),
+    Row("POST", "/jobs/bulk-email", "admin", 202, _admin("/jobs/bulk-email", MAIL), MAKES),
     Row(
         "POST",
         "/jobs/sync-users",
@@ -83,7 +81,7 @@ JOB_ROWS: tuple[Row, ...] = (
         "admin",
         202,
         _admin("/jobs/daily-report", {"date": DAY}),
-        _MAKES,
+        MAKES,
     ),
     Row("GET", "/jobs", "admin", 200, _admin("/jobs?status=queued")),
     Row("GET", "/jobs/{id}", "admin", 200, _of_a_job("/jobs/{id}"), etag=True),

@@ -52,6 +52,8 @@ STATUS_OF = {
 BODY_CODES = frozenset(
     {"MALFORMED_BODY", "UNSUPPORTED_MEDIA_TYPE", "BODY_TOO_LARGE", "VALIDATION_FAILED"}
 )
+# What else an idempotency key can end in, where a request makes something.
+MAKES = frozenset({"IDEMPOTENCY_IN_PROGRESS", "IDEMPOTENCY_KEY_REUSED"})
 # What takes a query.
 LISTS = frozenset(
     {"/users", "/auth/sessions", "/products", "/products/search", "/orders", "/jobs", "/events"}
@@ -95,7 +97,9 @@ class Call:
 
 
 # What a row needs to be asked, the path's parameters among it.
-Prepare: TypeAlias = Callable[[World], tuple[str, dict[str, str], Json | None]]
+# Path, headers and body of a request.
+Prepared: TypeAlias = tuple[str, dict[str, str], Json | None]
+Prepare: TypeAlias = Callable[[World], Prepared]
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from tests.system.client import Json
-from tests.system.rows import Prepare, Row
+from tests.system.rows import MAKES, Prepare, Prepared, Row
 from tests.system.world import World
-
-_Request = tuple[str, dict[str, str], Json | None]
 
 NEW_PRODUCT: Json = {
     "name": "Brass gear",
@@ -23,7 +21,7 @@ NEW_PRODUCT: Json = {
 def _anybody(path: str) -> Prepare:
     """Ask as nobody, about an active product where the path names one."""
 
-    def prepare(world: World) -> _Request:
+    def prepare(world: World) -> Prepared:
         return path.format(id=world.shop.product()["id"] if "{id}" in path else ""), {}, None
 
     return prepare
@@ -32,50 +30,49 @@ def _anybody(path: str) -> Prepare:
 def _of_a_product(path: str, body: Json | None = None) -> Prepare:
     """Ask as the admin about a new product."""
 
-    def prepare(world: World) -> _Request:
+    def prepare(world: World) -> Prepared:
         return path.format(id=world.shop.product()["id"]), world.admin.bearer, body
 
     return prepare
 
 
-def _create_product(world: World) -> _Request:
+def _create_product(world: World) -> Prepared:
     return "/products", world.admin.bearer, NEW_PRODUCT
 
 
-def _change_stocks(world: World) -> _Request:
+def _change_stocks(world: World) -> Prepared:
     changes = [{"product_id": world.shop.product()["id"], "quantity_change": 5} for _ in range(2)]
     return "/products/stock/batch", world.admin.bearer, {"changes": changes}
 
 
-def _place_order(world: World) -> _Request:
+def _place_order(world: World) -> Prepared:
     lines = [{"product_id": world.shop.product()["id"], "quantity": n} for n in (1, 2)]
     return "/orders", world.resident.bearer, {"items": lines}
 
 
-def _list_orders(world: World) -> _Request:
+def _list_orders(world: World) -> Prepared:
     return "/orders", world.resident.bearer, None
 
 
 def _of_an_order(path: str) -> Prepare:
     """Ask as the one who placed it."""
 
-    def prepare(world: World) -> _Request:
+    def prepare(world: World) -> Prepared:
         order = world.shop.order(world.resident)
         return path.format(id=order["id"]), world.resident.bearer, None
 
     return prepare
 
 
-def _pay(world: World) -> _Request:
+def _pay(world: World) -> Prepared:
     order = world.shop.order(world.resident)
     return f"/orders/{order['id']}/status", world.admin.bearer, {"status": "paid"}
 
 
-def _stream_events(world: World) -> _Request:
+def _stream_events(world: World) -> Prepared:
     return "/events?type=order.created", world.admin.bearer, None
 
 
-_MAKES = frozenset({"IDEMPOTENCY_IN_PROGRESS", "IDEMPOTENCY_KEY_REUSED"})
 _TAKES_UNITS = frozenset({"INSUFFICIENT_STOCK"})
 _STEPS = frozenset({"INVALID_STATE"})
 
@@ -89,7 +86,7 @@ SHOP_ROWS: tuple[Row, ...] = (
         _anybody("/products/search?q=gear&min_price=1&max_price=20.5&limit=3"),
     ),
     Row("GET", "/products/{id}", "anybody", 200, _anybody("/products/{id}"), etag=True),
-    Row("POST", "/products", "admin", 201, _create_product, _MAKES),
+    Row("POST", "/products", "admin", 201, _create_product, MAKES),
     Row(
         "PUT",
         "/products/{id}",
@@ -112,10 +109,10 @@ SHOP_ROWS: tuple[Row, ...] = (
         "admin",
         200,
         _of_a_product("/products/{id}/stock", {"quantity_change": -3, "reason": "broken"}),
-        _MAKES | _TAKES_UNITS,
+        MAKES | _TAKES_UNITS,
         etag=True,
     ),
-    Row("POST", "/products/stock/batch", "admin", 200, _change_stocks, _MAKES),
+    Row("POST", "/products/stock/batch", "admin", 200, _change_stocks, MAKES),
     Row(
         "GET",
         "/products/{id}/stock/movements",
@@ -130,7 +127,7 @@ SHOP_ROWS: tuple[Row, ...] = (
         "signed in",
         201,
         _place_order,
-        _MAKES | _TAKES_UNITS | {"PRODUCT_NOT_FOUND"},
+        MAKES | _TAKES_UNITS | {"PRODUCT_NOT_FOUND"},
     ),
     Row("GET", "/orders", "signed in", 200, _list_orders),
     Row("GET", "/orders/{id}", "signed in", 200, _of_an_order("/orders/{id}"), etag=True),

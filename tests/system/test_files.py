@@ -15,26 +15,25 @@ import pytest
 import requests
 from google.protobuf.duration_pb2 import Duration
 
-from arcana.repository.v1.file_repository_pb2 import SweepFilesRequest, SweepFilesResponse
+from arcana.repository.v1.file_repository_pb2 import SweepFilesRequest
 from arcana.repository.v1.file_repository_pb2_grpc import FileRepositoryStub
 from tests.stores import Store, Stores
 from tests.stores.waiting import eventually
 from tests.system.client import Account, expect, expect_empty, expect_problem
 from tests.system.document import committed_document
 from tests.system.plan import Tier
-from tests.system.processes import ArcanaProcesses
+from tests.system.processes import START_ORDER, ArcanaProcesses
 from tests.system.sizes import sized
-from tests.system.uploading import LIMIT, PNG, head_of, raw_upload, upload
+from tests.system.uploading import LIMIT, PNG, TAIL, head_of, raw_upload, upload
 from tests.system.wiring import Wiring, default_wiring
 from tests.system.world import World, open_world
 from tier_runtime.channel import open_channel
 
 AT_A_TIME = 8
 MANY = sized(16, 200)
-TIERS: tuple[Tier, ...] = ("repository", "service", "controller")
 # REST hops, and the two tiers that are killed besides, have their turn under stress.
 WIRINGS = [default_wiring(), Wiring("layered", "http")][: sized(1, 2)]
-KILLED = TIERS[: sized(1, 3)]
+KILLED = START_ORDER[: sized(1, 3)]
 MAX_GROWTH = 64 * 1024 * 1024
 
 
@@ -88,7 +87,7 @@ class Peaks:
 
     def __init__(self, arcana: ArcanaProcesses) -> None:
         self._arcana = arcana
-        self.before = {tier: memory_of(arcana, tier) for tier in TIERS}
+        self.before = {tier: memory_of(arcana, tier) for tier in START_ORDER}
         self.most = dict(self.before)
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch)
@@ -102,18 +101,18 @@ class Peaks:
         self._thread.join()
 
     def growth(self) -> dict[str, int]:
-        return {tier: self.most[tier] - self.before[tier] for tier in TIERS}
+        return {tier: self.most[tier] - self.before[tier] for tier in START_ORDER}
 
     def _watch(self) -> None:
         while not self._ended.wait(0.05):
-            for tier in TIERS:
+            for tier in START_ORDER:
                 self.most[tier] = max(self.most[tier], memory_of(self._arcana, tier))
 
 
-def sweep(arcana: ArcanaProcesses, seconds: int) -> SweepFilesResponse:
+def sweep(arcana: ArcanaProcesses) -> None:
+    """Have everything swept that an upload can have left, however young it is."""
     with open_channel(arcana.repository_url) as channel:
-        request = SweepFilesRequest(min_age=Duration(seconds=seconds))
-        return FileRepositoryStub(channel).SweepFiles(request)
+        FileRepositoryStub(channel).SweepFiles(SweepFilesRequest(min_age=Duration(seconds=0)))
 
 
 def download_url(world: World, account: Account, file_id: str) -> str:
@@ -124,22 +123,20 @@ def download_url(world: World, account: Account, file_id: str) -> str:
 
 def test_many_large_files_come_and_go_without_memory_for_them(world: World) -> None:
     account = world.newcomer()
-    answers: list[tuple[int, str, str]] = []
 
-    def one(number: int) -> None:
+    def send(number: int) -> tuple[str, str]:
         content = large(number)
-        answer = upload(world.edge, account.bearer, content)
-        file = expect(answer, 201)
+        file = expect(upload(world.edge, account.bearer, content), 201)
         digest = hashlib.sha256(content).hexdigest()
         assert (file["size"], file["sha256"]) == (LIMIT, digest)
-        answers.append((number, file["id"], digest))
+        return file["id"], digest
 
     with Peaks(world.arcana) as peaks:
         with ThreadPoolExecutor(AT_A_TIME) as pool:
-            list(pool.map(one, range(MANY)))
+            sent = list(pool.map(send, range(MANY)))
 
-        def fetch(told: tuple[int, str, str]) -> None:
-            _, file_id, digest = told
+        def fetch(told: tuple[str, str]) -> None:
+            file_id, digest = told
             url = download_url(world, account, file_id)
             got = hashlib.sha256()
             with requests.get(url, stream=True, timeout=60) as answer:
@@ -148,7 +145,7 @@ def test_many_large_files_come_and_go_without_memory_for_them(world: World) -> N
             assert got.hexdigest() == digest
 
         with ThreadPoolExecutor(AT_A_TIME) as pool:
-            list(pool.map(fetch, answers[: 2 * AT_A_TIME]))
+            list(pool.map(fetch, sent[: 2 * AT_A_TIME]))
     growth = peaks.growth()
     print({tier: f"{grown / 2**20:.1f} MiB" for tier, grown in growth.items()})
     assert max(growth.values()) < MAX_GROWTH, growth
@@ -161,7 +158,7 @@ def test_one_byte_too_many_is_refused_before_the_whole_body_is_read(
 ) -> None:
     account, before = world.newcomer(), kept(folder)
     body = head_of() + large(0, LIMIT + 1)
-    whole = len(body) + len(b"\r\n--upload-of-a-test--\r\n")
+    whole = len(body) + len(TAIL)
     with raw_upload(world.edge, account.bearer, None if is_chunked else whole) as sent:
         if is_chunked:
             for at in range(0, len(body), 1 << 16):
@@ -253,7 +250,7 @@ def test_what_a_killed_tier_leaves_of_an_upload_is_swept(
         world.arcana.restart(tier)
     world.wait_until_back()
     # The tier that was killed may be the one that would have taken it away.
-    eventually(lambda: kept(folder) == before or sweep(world.arcana, 0), 10, "it is swept")
+    sweep(world.arcana)
     eventually(lambda: kept(folder) == before, 10, "nothing is left of it")
     assert expect(world.edge.get("/files", headers=account.bearer), 200)["total"] == 0
     expect(upload(world.edge, account.bearer, PNG), 201)

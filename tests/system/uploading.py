@@ -9,14 +9,16 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from tests.system.client import API, Edge
+import requests
+
+from tests.system.client import API, PATIENCE_SECONDS, Edge
 
 BOUNDARY = "upload-of-a-test"
 FORM_TYPE = f"multipart/form-data; boundary={BOUNDARY}"
 PNG = b"\x89PNG\r\n\x1a\n"
 LIMIT = 10 * 1024 * 1024
-# Whoever waits for longer for an answer waits in vain.
-PATIENCE_SECONDS = 15.0
+# What stands behind the content.
+TAIL = f"\r\n--{BOUNDARY}--\r\n".encode()
 
 
 def form_of(content: bytes, filename: str = "photo.png") -> bytes:
@@ -30,12 +32,9 @@ def head_of(filename: str = "photo.png") -> bytes:
     return f"--{BOUNDARY}\r\n{disposition}\r\n\r\n".encode()
 
 
-TAIL = f"\r\n--{BOUNDARY}--\r\n".encode()
-
-
 def upload(
     edge: Edge, headers: Mapping[str, str], content: bytes, filename: str = "photo.png"
-) -> Any:
+) -> requests.Response:
     """Send a whole upload and return the answer."""
     told = {**headers, "Content-Type": FORM_TYPE}
     return edge.call("POST", "/files", headers=told, data=form_of(content, filename))

@@ -32,6 +32,7 @@ class FakeJobs(job_repository_pb2_grpc.JobRepositoryServicer):
     def __init__(self, state: State) -> None:
         self._state = state
         self.kept: dict[str, KeptJob] = {}
+        self._ids_by_key: dict[str, str] = {}
 
     def by_name(self, name: str) -> list[KeptJob]:
         """Return the jobs of a name, in the order in which they were enqueued."""
@@ -148,10 +149,9 @@ class FakeJobs(job_repository_pb2_grpc.JobRepositoryServicer):
             return pb.RetryJobResponse(job=kept.job)
 
     def _enqueued(self, wanted: pb.NewJob) -> pb.EnqueuedJob:
-        for kept in self.kept.values():
-            has_key = bool(wanted.unique_key) and kept.unique_key == wanted.unique_key
-            if kept.job.id == wanted.id or has_key:
-                return pb.EnqueuedJob(id=kept.job.id, created=False)
+        known = wanted.id if wanted.id in self.kept else self._ids_by_key.get(wanted.unique_key)
+        if known is not None:
+            return pb.EnqueuedJob(id=known, created=False)
         job = job_pb2.Job(
             id=wanted.id,
             name=wanted.name,
@@ -162,6 +162,8 @@ class FakeJobs(job_repository_pb2_grpc.JobRepositoryServicer):
         )
         attempts = wanted.max_attempts or 8
         self.kept[job.id] = KeptJob(job, wanted.payload, wanted.unique_key, attempts, attempts)
+        if wanted.unique_key:
+            self._ids_by_key[wanted.unique_key] = job.id
         return pb.EnqueuedJob(id=job.id, created=True)
 
     def _kept(self, job_id: str) -> KeptJob:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import redis
@@ -16,10 +18,11 @@ from repository_tier.migrate import migrate
 from repository_tier.tables import metadata, roles
 from tests.fakes.clock import FakeClock
 from tests.stores import Store, Stores
+from tests.tier.repository.event_flow import RelayAlone, relay_on
 from tests.tier.repository.requests import Requests
 from tests.tier.repository.running_tier import RunningTier, running_tier, warm_up
 from tests.tier.repository.shelf import Shelf
-from tier_runtime.clock import Clock
+from tier_runtime.clock import Clock, SystemClock
 
 StartTier = Callable[..., RunningTier]
 
@@ -51,6 +54,16 @@ def empty_store(migrated_store: Store, store_engine: Engine) -> Store:
         with redis.Redis.from_url(migrated_store.redis_url) as client:
             client.flushdb()
     return migrated_store
+
+
+@pytest.fixture
+def folder(empty_store: Store) -> Path:
+    """Where the store keeps its bytes, without any."""
+    root = Path(urlsplit(empty_store.blob_url).path)
+    for path in sorted(root.rglob("*"), reverse=True):
+        if path.is_file():
+            path.unlink()
+    return root
 
 
 @pytest.fixture
@@ -86,6 +99,13 @@ def start_tier(empty_store: Store, store_engine: Engine, clock: FakeClock) -> It
 def tier(start_tier: StartTier) -> RunningTier:
     """A running tier."""
     return start_tier()
+
+
+@pytest.fixture
+def alone(empty_store: Store, tier: RunningTier) -> Iterator[RelayAlone]:
+    """A relay beside the tier's, which works when a test says so."""
+    with relay_on(empty_store, SystemClock()) as made:
+        yield made
 
 
 @pytest.fixture

@@ -116,7 +116,7 @@ def test_users_wait_until_the_directory_has_said_something_to_their_version(
     assert syncs.ListPendingUsers(everything).pending == 2
 
 
-def test_bad_syncs_are_refused(tier: RunningTier, make: Requests) -> None:
+def test_bad_syncs_are_refused(tier: RunningTier) -> None:
     syncs = UserSyncRepositoryStub(tier.channel)
     pending = user_sync_repository_pb2.USER_SYNC_STATUS_PENDING
     bad = user_sync_repository_pb2.UserSync(user_id="7", version=-1, status=pending)
@@ -127,7 +127,6 @@ def test_bad_syncs_are_refused(tier: RunningTier, make: Requests) -> None:
     assert bad_fields(syncs.RecordUserSyncs, request) == {"syncs"}
     wanted = user_sync_repository_pb2.ListPendingUsersRequest(page_size=101, after_user_id="x")
     assert bad_fields(syncs.ListPendingUsers, wanted) == {"page_size", "after_user_id"}
-    del make
 
 
 def test_what_is_over_is_removed_and_what_may_be_needed_stays(

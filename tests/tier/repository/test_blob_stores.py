@@ -64,10 +64,10 @@ def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[BlobStore]
     store.close()
 
 
-def keep(blobs: BlobStore, name: str, content: bytes, size: int = CHUNK_BYTES) -> None:
+def keep(blobs: BlobStore, name: str, content: bytes) -> None:
     draft = blobs.draft(name)
-    for at in range(0, len(content), size):
-        draft.write(content[at : at + size])
+    for at in range(0, len(content), CHUNK_BYTES):
+        draft.write(content[at : at + CHUNK_BYTES])
     draft.publish()
     # As at the end of every upload; what was published is no draft any more.
     draft.discard()
@@ -243,7 +243,7 @@ def no_store() -> S3Blobs:
     "call",
     [
         lambda blobs: blobs.draft(NAME).write(LARGE),
-        lambda blobs: published(blobs, SMALL),
+        lambda blobs: keep(blobs, NAME, SMALL),
         lambda blobs: list(blobs.read(NAME, 0, 1)),
         lambda blobs: blobs.remove(NAME),
         lambda blobs: blobs.sweep(datetime.now(UTC), 1),
@@ -259,12 +259,6 @@ def test_an_object_store_that_is_not_there_is_unavailable(
     assert caught.value.retry_after
 
 
-def published(blobs: BlobStore, content: bytes) -> None:
-    draft = blobs.draft(NAME)
-    draft.write(content)
-    draft.publish()
-
-
 def test_a_removal_does_not_wait_for_long_for_an_object_store_that_is_silent(
     object_store: ObjectStore,
 ) -> None:
@@ -278,7 +272,7 @@ def test_a_removal_does_not_wait_for_long_for_an_object_store_that_is_silent(
 def test_a_bucket_that_is_not_there_is_unavailable(object_store: ObjectStore) -> None:
     blobs = blobs_at(object_store.url, "no-such-bucket")
     with pytest.raises(AppError) as caught:
-        published(blobs, SMALL)
+        keep(blobs, NAME, SMALL)
     assert caught.value.kind is Kind.UNAVAILABLE
 
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from arcana.repository.v1 import event_repository_pb2 as pb
-from tests.stores import Store
 from tests.tier.repository.conftest import StartTier
-from tests.tier.repository.event_flow import RelayAlone, append, publish_all, relay_on
+from tests.tier.repository.event_flow import RelayAlone, append, publish_all
 from tests.tier.repository.requests import Requests
 from tests.tier.repository.running_tier import RunningTier, bad_fields
 from tier_runtime.clock import SystemClock
@@ -20,12 +18,6 @@ from tier_runtime.ids import Uuid7Source
 @pytest.fixture
 def tier(start_tier: StartTier) -> RunningTier:
     return start_tier(tier_clock=SystemClock())
-
-
-@pytest.fixture
-def alone(empty_store: Store, tier: RunningTier) -> Iterator[RelayAlone]:
-    with relay_on(empty_store, SystemClock()) as made:
-        yield made
 
 
 def follow(tier: RunningTier, seconds: float = 20.0, **fields: Any) -> Any:
@@ -96,17 +88,13 @@ def test_after_an_event_that_is_yet_to_come_what_is_next_is_sent(
     assert first(answers, 1) == wanted
 
 
-def test_there_are_signs_of_life_and_a_good_end_before_the_deadline(
-    tier: RunningTier, alone: RelayAlone
-) -> None:
+def test_there_are_signs_of_life_and_a_good_end_before_the_deadline(tier: RunningTier) -> None:
     answers = list(follow(tier, 3.0))
     assert 2 <= len(answers) <= 4
     assert all_of(answers) == []
 
 
-def test_streams_end_when_the_tier_drains(
-    tier: RunningTier, alone: RelayAlone, make: Requests
-) -> None:
+def test_streams_end_when_the_tier_drains(tier: RunningTier) -> None:
     answers = follow(tier)
     next(answers)
     tier.health.drain()

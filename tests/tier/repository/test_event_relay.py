@@ -55,12 +55,6 @@ def tier(start_tier: StartTier) -> RunningTier:
 
 
 @pytest.fixture
-def alone(empty_store: Store, tier: RunningTier) -> Iterator[RelayAlone]:
-    with relay_on(empty_store, SystemClock()) as made:
-        yield made
-
-
-@pytest.fixture
 def real(empty_store: Store) -> Store:
     """The store, where it is a real one."""
     if not empty_store.redis_url:
@@ -228,7 +222,11 @@ def test_what_redis_forgets_while_a_relay_publishes_is_published_again(
 
 
 def test_however_much_redis_has_lost_is_published_again_by_short_statements(
-    tier: RunningTier, alone: RelayAlone, real: Store, make: Requests, monkeypatch: Any
+    tier: RunningTier,
+    alone: RelayAlone,
+    real: Store,
+    make: Requests,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("repository_tier.event_log.redis_loss.LOST_AT_ONCE", 3)
     consume(tier.events, seconds=0.8)
@@ -295,10 +293,10 @@ def test_the_relays_thread_goes_on_after_a_failure(
     failures = iter(range(2))
     publish = alone.log.publish
 
-    def fail_first(*given: object) -> None:
+    def fail_first(*given: Any) -> None:
         if next(failures, None) is not None:
             raise RuntimeError("A surprise.")
-        publish(*given)  # type: ignore[arg-type]  # passed on as they are
+        publish(*given)
 
     monkeypatch.setattr(alone.log, "publish", fail_first)
     (wanted,) = append(tier.events, make.event(type="user.updated"))

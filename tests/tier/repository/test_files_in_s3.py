@@ -18,6 +18,7 @@ from tests.fakes.clock import FakeClock
 from tests.stores import Store
 from tests.stores.waiting import eventually
 from tests.tier.repository.conftest import StartTier
+from tests.tier.repository.file_flow import MALFORMED, content_of, created, upload
 from tests.tier.repository.object_store import (
     BUCKET,
     CREDENTIALS,
@@ -26,7 +27,6 @@ from tests.tier.repository.object_store import (
 )
 from tests.tier.repository.requests import Requests
 from tests.tier.repository.running_tier import RunningTier, failure
-from tests.tier.repository.test_files import content_of, created, upload
 from tier_runtime.errors import Kind
 
 LARGE = bytes(range(251)) * (2 * PART_BYTES // 251)
@@ -65,7 +65,7 @@ def test_a_cut_upload_leaves_nothing(
     tier: RunningTier, make: Requests, object_store: ObjectStore
 ) -> None:
     cut = list(upload(make, LARGE))[:-1]
-    assert failure(tier.files.CreateFile, iter(cut)) == (Kind.INVALID, "MALFORMED_BODY")
+    assert failure(tier.files.CreateFile, iter(cut)) == MALFORMED
     assert (object_store.uploads(), object_store.keys()) == ([], [])
     assert tier.rows(select(files)) == []
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from google.protobuf.duration_pb2 import Duration
-from sqlalchemy import Engine
 
 from arcana.repository.v1 import job_pb2
 from arcana.repository.v1 import job_repository_pb2 as messages
@@ -203,11 +202,8 @@ def test_the_publisher_sweeps_when_it_is_told_and_goes_on_after_a_failure(
         publisher.stop()
 
 
-def test_the_real_broker_takes_and_counts_messages(
-    empty_store: Store, store_engine: Engine, tmp_path: Path
-) -> None:
-    del store_engine
-    broker = Broker(BrokerAddress.under(empty_store.redis_url or "", tmp_path))
+def test_the_real_broker_takes_and_counts_messages(empty_store: Store, tmp_path: Path) -> None:
+    broker = Broker(BrokerAddress.under(empty_store.redis_url, tmp_path))
     broker.close()
     assert broker.waiting() == 0
     broker.publish("a")

@@ -30,15 +30,17 @@ def letter(address: str = "ada@example.org") -> EmailMessage:
     )
 
 
-def send(url: str, ca_file: Path | None = None, message: EmailMessage | None = None) -> None:
+def send(
+    url: str, ca_file: Path | None = None, message: EmailMessage | None = None, seconds: float = 20
+) -> None:
     SmtpSender(MailServer.parse(url), ca_file).send(
-        message or letter(), "job-1", Deadline.after(20)
+        message or letter(), "job-1", Deadline.after(seconds)
     )
 
 
-def refused(url: str, ca_file: Path | None = None) -> AppError:
+def refused(url: str, ca_file: Path | None = None, seconds: float = 20) -> AppError:
     with pytest.raises(AppError) as caught:
-        send(url, ca_file)
+        send(url, ca_file, seconds=seconds)
     return caught.value
 
 
@@ -81,12 +83,10 @@ def test_a_server_elsewhere_without_tls_gets_neither_password_nor_mail(
 ) -> None:
     with mail_server() as server:
         url = f"smtp://{USER}:secret@127.0.0.1:{server.port}"
-        elsewhere = MailServer.parse(url)
         monkeypatch.setattr(MailServer, "is_here", property(lambda _self: False))
-        with pytest.raises(AppError) as caught:
-            SmtpSender(elsewhere, None).send(letter(), "job-1", Deadline.after(20))
-    assert (caught.value.kind, server.mails) == (Kind.UNAVAILABLE, [])
-    assert "secret" not in repr(elsewhere)
+        assert refused(url).kind is Kind.UNAVAILABLE
+    assert server.mails == []
+    assert "secret" not in repr(MailServer.parse(url))
 
 
 @pytest.mark.parametrize(
@@ -137,9 +137,7 @@ def test_a_slow_server_gets_no_mail_after_its_time() -> None:
     with mail_server() as server:
         # Each answer comes in time, all of them together do not.
         server.thinks_of_address = 0.7
-        sender = SmtpSender(MailServer.parse(f"smtp://127.0.0.1:{server.port}"), None)
-        with pytest.raises(AppError):
-            sender.send(letter(), "job-1", Deadline.after(1.0))
+        refused(f"smtp://127.0.0.1:{server.port}", seconds=1.0)
     assert server.mails == []
 
 
@@ -163,10 +161,7 @@ def test_an_address_beyond_ascii_needs_a_server_that_knows_such() -> None:
         assert server.recipients == ["zoë@exämple.org"]
 
 
-def test_no_mail_begins_after_its_time(files: tuple[Path, Path]) -> None:
-    del files
-    with mail_server() as server, pytest.raises(AppError) as late:
-        SmtpSender(MailServer.parse(f"smtp://127.0.0.1:{server.port}"), None).send(
-            letter(), "job-1", Deadline.after(0)
-        )
-    assert late.value.kind is Kind.DEADLINE
+def test_no_mail_begins_after_its_time() -> None:
+    with mail_server() as server:
+        late = refused(f"smtp://127.0.0.1:{server.port}", seconds=0)
+    assert (late.kind, server.mails) == (Kind.DEADLINE, [])

@@ -12,6 +12,7 @@ from google.protobuf.duration_pb2 import Duration
 from arcana.common.v1.paging_pb2 import PageRequest
 from arcana.repository.v1 import file_pb2, idempotency_pb2
 from arcana.repository.v1 import file_repository_pb2 as pb
+from tests.tier.repository.file_flow import upload
 from tests.tier.service.contract_requests import Kept
 from tier_runtime.errors import AppError, Kind
 from tier_runtime.timestamps import datetime_from
@@ -21,24 +22,7 @@ OWNER, OTHER = "019aa000-0000-7000-8000-00000000000a", "019aa000-0000-7000-8000-
 
 
 def parts(kept: Kept, content: bytes = CONTENT, **fields: Any) -> Iterator[pb.CreateFileRequest]:
-    """Yield an upload; fields are those of its start and its end."""
-    start: dict[str, Any] = {
-        "file_id": kept.new_id(),
-        "filename": "notes.pdf",
-        "content_type": "application/pdf",
-        "uploaded_by": OWNER,
-    }
-    end: dict[str, Any] = {
-        "size_bytes": len(content),
-        "sha256": hashlib.sha256(content).digest(),
-        "quota_bytes": 1 << 30,
-    }
-    for name, value in fields.items():
-        (start if name in start else end)[name] = value
-    yield pb.CreateFileRequest(start=pb.CreateFileStart(**start))
-    for at in range(0, len(content), 1500):
-        yield pb.CreateFileRequest(chunk=content[at : at + 1500])
-    yield pb.CreateFileRequest(end=pb.CreateFileEnd(**end))
+    return upload(kept, content, 1500, **{"uploaded_by": OWNER} | fields)
 
 
 def made(kept: Kept, **fields: Any) -> file_pb2.File:

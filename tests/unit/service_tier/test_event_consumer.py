@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 
-import grpc
 import pytest
 
 from arcana.common.v1.domain_event_pb2 import DomainEvent
@@ -19,38 +18,9 @@ from tests.stores.waiting import eventually
 from tier_runtime.call import current_call
 from tier_runtime.errors import AppError, Kind
 from tier_runtime.ids import Uuid7Source
-from tier_runtime.server import Registration
 from tier_runtime.validation import invalid
 
 _IDS = Uuid7Source()
-JOBS = "arcana.repository.v1.JobRepository"
-
-
-class JobsByKey:
-    """Keeps jobs by their unique keys."""
-
-    def __init__(self) -> None:
-        self.kept: dict[str, jobs_pb.NewJob] = {}
-        self.calls = 0
-        self.refused: set[str] = set()
-
-    def EnqueueJobs(
-        self, request: jobs_pb.EnqueueJobsRequest, context: grpc.ServicerContext
-    ) -> jobs_pb.EnqueueJobsResponse:
-        self.calls += 1
-        if any(job.unique_key in self.refused for job in request.jobs):
-            raise invalid({"jobs": ["Not one that can be kept."]})
-        for job in request.jobs:
-            self.kept.setdefault(job.unique_key, job)
-        return jobs_pb.EnqueueJobsResponse()
-
-    def add_to(self, server: grpc.Server) -> None:
-        handler = grpc.unary_unary_rpc_method_handler(
-            self.EnqueueJobs,
-            jobs_pb.EnqueueJobsRequest.FromString,
-            jobs_pb.EnqueueJobsResponse.SerializeToString,
-        )
-        server.add_registered_method_handlers(JOBS, {"EnqueueJobs": handler})
 
 
 class World:
@@ -58,13 +28,7 @@ class World:
 
     def __init__(self) -> None:
         self.fake = FakeRepository(FakeClock())
-        self.jobs = JobsByKey()
-        self.channel = InPlaceChannel(
-            [
-                *self.fake.registrations(),
-                Registration(JOBS, self.jobs.add_to),
-            ]
-        )
+        self.channel = InPlaceChannel(self.fake.registrations())
         self.repository = Repository.over(self.channel)
 
     def consumer(self, **reactions: Reaction) -> EventConsumer:
@@ -77,6 +41,13 @@ class World:
         ]
         self.fake.state.events.extend(events)
         return [event.id for event in events]
+
+    def unique_keys(self) -> list[str]:
+        """Return the unique keys of all jobs, in the order in which they were enqueued."""
+        return [kept.unique_key for kept in self.fake.jobs.kept.values()]
+
+    def enqueuing_calls(self) -> int:
+        return self.channel.calls.count("EnqueueJobs")
 
     def dead(self) -> list[pb.DeadEvent]:
         request = pb.ListDeadEventsRequest(group=GROUP)
@@ -96,8 +67,8 @@ def test_the_jobs_of_a_batch_are_enqueued_by_one_call(world: World) -> None:
     wanted = world.append("made", "made", "other", "made")
     consumer = world.consumer(made=one_job)
     assert consumer.consume() == 3
-    assert list(world.jobs.kept) == [f"event:{wanted[place]}" for place in (0, 1, 3)]
-    assert world.jobs.calls == 1
+    assert world.unique_keys() == [f"event:{wanted[place]}" for place in (0, 1, 3)]
+    assert world.enqueuing_calls() == 1
     assert consumer.consume() == 0
 
 
@@ -114,7 +85,7 @@ def test_an_event_that_comes_twice_is_one_job(world: World) -> None:
         consumer.consume()
     del world.channel.before["SettleEvents"]
     assert consumer.consume() == 1
-    assert list(world.jobs.kept) == [f"event:{wanted}"]
+    assert world.unique_keys() == [f"event:{wanted}"]
 
 
 def test_a_reaction_runs_in_the_name_of_the_request_that_caused_the_event(world: World) -> None:
@@ -129,7 +100,7 @@ def test_a_reaction_runs_in_the_name_of_the_request_that_caused_the_event(world:
     world.append("made", "made")
     world.consumer(made=reaction).consume()
     assert seen == ["r-0", "r-1"]
-    assert world.jobs.calls == 0
+    assert world.enqueuing_calls() == 0
 
 
 def test_a_poison_event_dies_after_its_attempts_and_blocks_nothing(world: World) -> None:
@@ -140,7 +111,7 @@ def test_a_poison_event_dies_after_its_attempts_and_blocks_nothing(world: World)
 
     consumer = world.consumer(poison=reaction, made=one_job)
     assert [consumer.consume() for _ in range(4)] == [2, 1, 1, 0]
-    assert list(world.jobs.kept) == [f"event:{good}"]
+    assert world.unique_keys() == [f"event:{good}"]
     (letter,) = world.dead()
     # No text of a stranger's exception: it may quote what it stumbled over.
     assert (letter.event.id, letter.error) == (poison, "LookupError")
@@ -148,11 +119,16 @@ def test_a_poison_event_dies_after_its_attempts_and_blocks_nothing(world: World)
 
 def test_a_job_that_is_refused_fails_its_event_only(world: World) -> None:
     bad, good = world.append("made", "made")
-    world.jobs.refused = {f"event:{bad}"}
+
+    def refuse(request: jobs_pb.EnqueueJobsRequest) -> None:
+        if any(job.unique_key == f"event:{bad}" for job in request.jobs):
+            raise invalid({"jobs": ["Not one that can be kept."]})
+
+    world.channel.before["EnqueueJobs"] = refuse
     consumer = world.consumer(made=one_job)
     for _ in range(4):
         consumer.consume()
-    assert list(world.jobs.kept) == [f"event:{good}"]
+    assert world.unique_keys() == [f"event:{good}"]
     (letter,) = world.dead()
     assert (letter.event.id, letter.error.partition(":")[0]) == (bad, "VALIDATION_FAILED")
 
@@ -168,7 +144,7 @@ def test_while_jobs_cannot_be_enqueued_no_attempt_counts(world: World) -> None:
     assert [consumer.consume() for _ in range(10)] == [1] * 10
     del world.channel.before["EnqueueJobs"]
     consumer.consume()
-    assert list(world.jobs.kept) == [f"event:{wanted}"]
+    assert world.unique_keys() == [f"event:{wanted}"]
     assert world.dead() == []
 
 
@@ -188,7 +164,7 @@ def test_what_a_reaction_finds_away_comes_again(
     consumer = world.consumer(made=reaction)
     for _ in range(6):
         consumer.consume()
-    assert len(world.jobs.kept) == 1
+    assert len(world.unique_keys()) == 1
 
 
 def test_what_is_away_for_one_event_is_not_waited_for_by_all_of_its_type(world: World) -> None:
@@ -203,7 +179,7 @@ def test_what_is_away_for_one_event_is_not_waited_for_by_all_of_its_type(world: 
     consumer = world.consumer(slow=reaction, made=one_job)
     assert consumer.consume() == 4
     assert len(tries) == 1
-    assert list(world.jobs.kept) == [f"event:{good}"]
+    assert world.unique_keys() == [f"event:{good}"]
     assert consumer.consume() == 3
     assert world.dead() == []
 
@@ -225,19 +201,22 @@ def test_a_stream_that_is_opened_while_the_consumer_stops_is_given_up(world: Wor
     world.append("made")
     consumer.stop()
     assert consumer.consume() == 0
-    assert not world.jobs.kept
+    assert not world.unique_keys()
 
 
 def test_an_event_may_call_for_more_jobs_than_one_call_takes(world: World) -> None:
     (wanted,) = world.append("many")
 
     def reaction(event: DomainEvent) -> Sequence[jobs_pb.NewJob]:
-        return [jobs_pb.NewJob(unique_key=f"{event.id}:{number}") for number in range(2500)]
+        return [
+            jobs_pb.NewJob(id=_IDS.new_id(), name="send", unique_key=f"{event.id}:{number}")
+            for number in range(2500)
+        ]
 
     world.consumer(many=reaction).consume()
-    assert len(world.jobs.kept) == 2500
-    assert world.jobs.calls == 3
-    assert f"{wanted}:2499" in world.jobs.kept
+    assert len(world.unique_keys()) == 2500
+    assert world.enqueuing_calls() == 3
+    assert f"{wanted}:2499" in world.unique_keys()
 
 
 def test_the_thread_goes_on_when_the_repository_tier_is_back(
@@ -259,11 +238,11 @@ def test_the_thread_goes_on_when_the_repository_tier_is_back(
     try:
         assert failed.wait(5)
         world.append("made")
-        eventually(lambda: world.jobs.kept)
+        eventually(world.unique_keys)
     finally:
         consumer.stop()
     world.append("made")
-    assert len(world.jobs.kept) == 1
+    assert len(world.unique_keys()) == 1
 
 
 def test_a_consumer_that_never_began_can_be_stopped(world: World) -> None:

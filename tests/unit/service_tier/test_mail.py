@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jinja2 import UndefinedError
 
 from service_tier.domain.mails import MailTemplate
 from service_tier.external_directory import require_directory_url
@@ -83,7 +84,7 @@ def test_a_link_can_be_copied_from_the_raw_mail_that_is_ascii(name: str, is_whol
 
 
 def test_what_a_template_lacks_is_an_error_and_no_gap() -> None:
-    with pytest.raises(Exception, match="'link' is undefined"):
+    with pytest.raises(UndefinedError, match="'link' is undefined"):
         written(MailTemplate.VERIFY_EMAIL, details={"base_url": "https://shop.example"})
 
 

@@ -27,7 +27,8 @@ class Peer:
         self.call: Future[Any] = Future()
 
     def future(self, messages: Iterator[str]) -> Any:
-        threading.Thread(target=self._take, args=(messages,), daemon=True).start()
+        self.thread = threading.Thread(target=self._take, args=(messages,), daemon=True)
+        self.thread.start()
         return self.call
 
     def _take(self, messages: Iterator[str]) -> None:
@@ -94,7 +95,9 @@ def test_a_sender_that_fails_cancels_and_leaves_no_thread_behind() -> None:
     assert peer.call.cancelled()
     # Its iterator has ended, so that it is not waited on for ever.
     peer.goes_on.release(2)
-    eventually(lambda: peer.taken in ([], ["first"]), 5, "the peer has ended")
+    peer.thread.join(5)
+    assert not peer.thread.is_alive()
+    assert peer.taken in ([], ["first"])
 
 
 def test_a_call_that_the_peer_cancels_means_that_it_is_not_there() -> None:
