@@ -107,8 +107,13 @@ lock: environment-dev ## Resolve the dependencies anew, keeping what still fits
 	$(PY) -m uv pip compile pyproject.toml $(LOCK_OPTIONS) --group build -o requirements/run.lock
 	$(PY) -m uv pip compile pyproject.toml $(LOCK_OPTIONS) --group build --group dev --group bench \
 	    -c requirements/run.lock -o requirements/dev.lock
-LOCK_OPTIONS := --quiet --all-extras --universal --python-version 3.11 --generate-hashes \
-    --no-emit-index-url --no-header
+	for tier in controller service repository; do \
+	    $(PY) -m uv pip compile pyproject.toml $(TIER_LOCK_OPTIONS) --extra $$tier --group build \
+	        -c requirements/run.lock -o requirements/$$tier.lock || exit 1; \
+	done
+TIER_LOCK_OPTIONS := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+    --no-header
+LOCK_OPTIONS := $(TIER_LOCK_OPTIONS) --all-extras
 
 .PHONY: clean
 clean: ## Remove the environment and everything made; .arcana/ (your data) stays
