@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from controller_tier.access_feed import AccessFeed
 from controller_tier.access_table import Access
@@ -19,9 +20,16 @@ _BEARER = re.compile(r"bearer +([A-Za-z0-9\-._~+/]+=*)", re.IGNORECASE)
 class Admission:
     """Knows callers by what they present, and lets in who may."""
 
-    def __init__(self, tokens: TokenVerifier, feed: AccessFeed) -> None:
+    def __init__(
+        self,
+        tokens: TokenVerifier,
+        feed: AccessFeed,
+        tell: Callable[[AppError | None], None] = lambda _error: None,
+    ) -> None:
         self._tokens = tokens
         self._feed = feed
+        # Is told of each token how its verification ended.
+        self._tell = tell
 
     def admit(self, access: Access, authorization: str) -> Actor:
         """Return the one on whose behalf the request is served.
@@ -49,11 +57,17 @@ class Admission:
             AppError: UNAUTHENTICATED with INVALID_TOKEN, TOKEN_EXPIRED or TOKEN_REVOKED;
                 UNAVAILABLE or DEADLINE while none of it can be known.
         """
-        token = _bearer_token(authorization)
-        if token is None:
-            return Actor()
-        claims = self._tokens.claims_of(token)
-        return Actor(claims.subject, self._feed.roles_of(claims), claims.session_id)
+        try:
+            token = _bearer_token(authorization)
+            if token is None:
+                return Actor()
+            claims = self._tokens.claims_of(token)
+            actor = Actor(claims.subject, self._feed.roles_of(claims), claims.session_id)
+        except AppError as error:
+            self._tell(error)
+            raise
+        self._tell(None)
+        return actor
 
 
 def require_signed_in(actor: Actor) -> None:

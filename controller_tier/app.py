@@ -15,6 +15,7 @@ from controller_tier.download_links import DownloadLinks
 from controller_tier.entrance import Entrance, make_access_feed, make_entrance
 from controller_tier.error_answers import ErrorAnswers
 from controller_tier.event_feeds import EventFeeds
+from controller_tier.metrics import HttpMeter
 from controller_tier.openapi_document import DocumentedApi
 from controller_tier.operations import Resource
 from controller_tier.request_scope import RequestScope
@@ -58,12 +59,15 @@ def create_app(
     download_secret: bytes,
     clock: Clock,
     ids: IdSource,
+    meter: HttpMeter | None = None,
 ) -> Flask:
     """Return the application over a service tier. It starts nothing."""
     links = DownloadLinks(download_secret, clock)
     router = Router(Authentication(entrance.admission), entrance.limits)
     app = _bare_app(settings)
-    RequestScope(clock, ids, timeout_seconds=settings.request_timeout_seconds).install(app)
+    RequestScope(clock, ids, timeout_seconds=settings.request_timeout_seconds, meter=meter).install(
+        app
+    )
     ErrorAnswers(clock).install(app)
     install_security_headers(app)
     install_cors(app, settings.cors_origins)

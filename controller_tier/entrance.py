@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from controller_tier.access_feed import AccessFeed
 from controller_tier.access_table import AccessTable, access_table
 from controller_tier.access_tokens import TokenVerifier
 from controller_tier.admission import Admission
+from controller_tier.metrics import RateLimitMeter, token_meter
 from controller_tier.rate_limits import RateLimits
 from controller_tier.settings import ControllerSettings
 from controller_tier.signing_keys import PublishedKeys, SharedSecret, SigningKeys
 from controller_tier.stubs import ServiceTier
 from tier_runtime.clock import Clock
+
+if TYPE_CHECKING:
+    from tier_runtime.metrics.meters import Meters
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +31,11 @@ class Entrance:
 
 
 def make_entrance(
-    settings: ControllerSettings, service: ServiceTier, feed: AccessFeed, clock: Clock
+    settings: ControllerSettings,
+    service: ServiceTier,
+    feed: AccessFeed,
+    clock: Clock,
+    meters: Meters | None = None,
 ) -> Entrance:
     """Return the entrance that the settings describe. It starts nothing."""
     keys = _signing_keys(settings, service, clock)
@@ -38,7 +47,10 @@ def make_entrance(
         remembered=settings.token_cache_size,
     )
     return Entrance(
-        access_table(settings), keys, Admission(tokens, feed), _rate_limits(settings, service)
+        access_table(settings),
+        keys,
+        Admission(tokens, feed, token_meter(meters)),
+        _rate_limits(settings, service, meters),
     )
 
 
@@ -60,11 +72,14 @@ def _signing_keys(settings: ControllerSettings, service: ServiceTier, clock: Clo
     return PublishedKeys(service.auth, clock, max_age_seconds=settings.jwks_max_age_seconds)
 
 
-def _rate_limits(settings: ControllerSettings, service: ServiceTier) -> RateLimits | None:
+def _rate_limits(
+    settings: ControllerSettings, service: ServiceTier, meters: Meters | None
+) -> RateLimits | None:
     if not settings.rate_limit_enabled:
         return None
     return RateLimits(
         service.rate_limits,
         timeout_seconds=settings.rate_limit_timeout_seconds,
         fallback_divisor=settings.rate_limit_fallback_divisor,
+        meter=None if meters is None else RateLimitMeter(meters),
     )

@@ -12,6 +12,7 @@ from controller_tier.entrance import make_access_feed, make_entrance
 from controller_tier.grpc_edge.listening import reserved
 from controller_tier.grpc_edge.server import build_public_server
 from controller_tier.http_worker import EdgeWorker
+from controller_tier.metrics import HttpMeter
 from controller_tier.product_reads import CoalescedProducts
 from controller_tier.service_channels import SERVICE_NAMES, ServiceChannels, connect_services
 from controller_tier.settings import ControllerSettings
@@ -22,6 +23,8 @@ from tier_runtime.clock import SystemClock
 from tier_runtime.http_server import WebServerSettings, WorkerApp, serve_http
 from tier_runtime.ids import Uuid7Source
 from tier_runtime.logs import configure_logging, get_logger
+from tier_runtime.metrics.parts import ReadsMeter, no_meter
+from tier_runtime.metrics.port import MetricsPort, metrics_port
 from tier_runtime.secrets import given_or_kept_secret
 from tier_runtime.settings import load
 from tier_runtime.startup import run_main
@@ -38,10 +41,13 @@ def main() -> int:
     """
     settings = load(ControllerSettings)
     configure_logging("controller", settings.log_level, json=settings.log_json)
-    return serve(settings, lambda: connect_services(settings))
+    with metrics_port(settings.metrics_bind, "controller", forks=True) as metrics:
+        return serve(settings, lambda: connect_services(settings, meters=metrics.meters()), metrics)
 
 
-def serve(settings: ControllerSettings, connect: Connect) -> int:
+def serve(
+    settings: ControllerSettings, connect: Connect, metrics: MetricsPort | None = None
+) -> int:
     """Serve the API over the services that `connect` finds; return the exit code.
 
     Raises:
@@ -58,14 +64,17 @@ def serve(settings: ControllerSettings, connect: Connect) -> int:
         process_name="arcana-controller",
     )
     if not settings.public_grpc_enabled:
-        return serve_http(server, lambda: make_worker_app(settings, connect))
+        return serve_http(server, lambda: make_worker_app(settings, connect, metrics=metrics))
     with reserved(Address.parse(settings.public_grpc_bind)) as public_grpc:
         get_logger(__name__).info("serving_grpc", address=str(public_grpc))
-        return serve_http(server, lambda: make_worker_app(settings, connect, public_grpc))
+        return serve_http(server, lambda: make_worker_app(settings, connect, public_grpc, metrics))
 
 
 def make_worker_app(
-    settings: ControllerSettings, connect: Connect, public_grpc: Address | None = None
+    settings: ControllerSettings,
+    connect: Connect,
+    public_grpc: Address | None = None,
+    metrics: MetricsPort | None = None,
 ) -> WorkerApp:
     """Build what one worker serves: its own channels, its own feed, its own caches.
 
@@ -75,17 +84,27 @@ def make_worker_app(
         StartupError: the address cannot be listened on, or the secret of links not be kept.
     """
     clock, ids = SystemClock(), Uuid7Source()
+    meters = None if metrics is None else metrics.meters()
+    meter = None if meters is None else HttpMeter(meters)
     with ExitStack() as closing:
         channels = connect()
         closing.callback(channels.close)
         most = settings.coalesce_max_batch
         service = replace(
             stubs_of(channels),
-            users=CoalescedUsers.over(channels.of(SERVICE_NAMES["users"]), max_batch=most),
-            products=CoalescedProducts.over(channels.of(SERVICE_NAMES["products"]), max_batch=most),
+            users=CoalescedUsers.over(
+                channels.of(SERVICE_NAMES["users"]),
+                max_batch=most,
+                meter=None if meters is None else ReadsMeter(meters, "user"),
+            ),
+            products=CoalescedProducts.over(
+                channels.of(SERVICE_NAMES["products"]),
+                max_batch=most,
+                meter=None if meters is None else ReadsMeter(meters, "product"),
+            ),
         )
         feed = make_access_feed(settings, service, clock)
-        entrance = make_entrance(settings, service, feed, clock)
+        entrance = make_entrance(settings, service, feed, clock, meters)
         app = create_app(
             settings,
             service,
@@ -93,15 +112,17 @@ def make_worker_app(
             download_secret=read_download_secret(settings),
             clock=clock,
             ids=ids,
+            meter=meter,
         )
+        refused = no_meter if meter is None else meter.refused
         feed.start()
         closing.callback(feed.stop)
         # A stream of events would hold the stop up for minutes.
         close_feeds = app.extensions[CLOSE_FEEDS]
         if public_grpc is None:
-            return WorkerApp(app, closing.pop_all().close, close_feeds)
+            return WorkerApp(app, closing.pop_all().close, close_feeds, refused=refused)
         server = build_public_server(
-            settings, public_grpc, channels, entrance, clock=clock, ids=ids
+            settings, public_grpc, channels, entrance, clock=clock, ids=ids, meters=meters
         )
         server.start()
         closing.callback(server.close)
@@ -110,7 +131,7 @@ def make_worker_app(
             close_feeds()
             server.begin_stop(settings.drain_seconds)
 
-        return WorkerApp(app, closing.pop_all().close, begin_stop)
+        return WorkerApp(app, closing.pop_all().close, begin_stop, refused=refused)
 
 
 def read_download_secret(settings: ControllerSettings) -> bytes:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import grpc
 
@@ -17,6 +18,9 @@ from controller_tier.stubs import ProductStub
 from tier_runtime.call import current_call
 from tier_runtime.coalescing import PATIENCE_SECONDS, Wanted
 from tier_runtime.wire import serialized_answers
+
+if TYPE_CHECKING:
+    from tier_runtime.metrics.parts import ReadsMeter
 
 _SERVICE = "/arcana.service.v1.ProductService"
 
@@ -37,6 +41,7 @@ class CoalescedProducts:
         *,
         max_batch: int,
         patience_seconds: float = PATIENCE_SECONDS,
+        meter: ReadsMeter | None = None,
     ) -> None:
         def read_one(product_id: str) -> bytes:
             return get(pb.GetProductRequest(product_id=product_id))
@@ -47,7 +52,11 @@ class CoalescedProducts:
 
         def reads() -> SharedReads[str]:
             return SharedReads(
-                read_one, read_many, max_batch=max_batch, patience_seconds=patience_seconds
+                read_one,
+                read_many,
+                max_batch=max_batch,
+                patience_seconds=patience_seconds,
+                meter=meter,
             )
 
         self._reads_of_admins, self._reads_of_others = reads(), reads()
@@ -61,13 +70,16 @@ class CoalescedProducts:
         self.DeleteProduct = products.DeleteProduct
 
     @classmethod
-    def over(cls, channel: grpc.Channel, *, max_batch: int) -> CoalescedProducts:
+    def over(
+        cls, channel: grpc.Channel, *, max_batch: int, meter: ReadsMeter | None = None
+    ) -> CoalescedProducts:
         """Return the stub over a channel of `open_channel`, which stays the caller's."""
         return cls(
             ProductServiceStub(channel),
             serialized_answers(channel, f"{_SERVICE}/GetProduct", pb.GetProductRequest),
             serialized_answers(channel, f"{_SERVICE}/BatchGetProducts", pb.BatchGetProductsRequest),
             max_batch=max_batch,
+            meter=meter,
         )
 
     def GetProduct(self, request: pb.GetProductRequest) -> pb.GetProductResponse:

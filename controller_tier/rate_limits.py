@@ -20,6 +20,7 @@ from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
 
 from arcana.service.v1.rate_limit_service_pb2 import RateLimitBucket, TakeRateLimitRequest
+from controller_tier.metrics import RateLimitMeter
 from controller_tier.stubs import RateLimitStub
 from tier_runtime.errors import AppError, Kind
 from tier_runtime.logs import get_logger
@@ -81,10 +82,12 @@ class RateLimits:
         *,
         timeout_seconds: float,
         fallback_divisor: int,
+        meter: RateLimitMeter | None = None,
     ) -> None:
         self._stub = stub
         self._timeout = timeout_seconds
         self._divisor = fallback_divisor
+        self._meter = meter
         self._local = FixedWindowRateLimiter(MemoryStorage())
         # Two at once may start the storage's timer twice, which is an error.
         self._local_lock = threading.Lock()
@@ -92,12 +95,22 @@ class RateLimits:
 
     def take(self, buckets: Sequence[Bucket]) -> list[BucketState]:
         """Count one request against each bucket and return how they stand."""
+        states = self._taken(buckets)
+        if self._meter is not None:
+            for state in states:
+                if not state.allowed:
+                    self._meter.limited(state.bucket.name)
+        return states
+
+    def _taken(self, buckets: Sequence[Bucket]) -> list[BucketState]:
         try:
             states = self._take_shared(buckets)
         except AppError as error:
             if not self._shared_is_lost:
                 get_logger(__name__).warning("rate_limits_local", code=error.code)
             self._shared_is_lost = True
+            if self._meter is not None:
+                self._meter.counted_alone()
             return [self._take_local(bucket) for bucket in buckets]
         if self._shared_is_lost:
             get_logger(__name__).info("rate_limits_shared")

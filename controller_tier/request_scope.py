@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from flask import Flask, Response, g, request
 
+from controller_tier.metrics import HttpMeter
 from tier_runtime.call import Actor, Call, call_scope, current_call
 from tier_runtime.clock import Clock
 from tier_runtime.deadline import Deadline
@@ -53,10 +54,18 @@ def call_of_request() -> Call:
 class RequestScope:
     """Opens a call for each request and closes it with its line in the access log."""
 
-    def __init__(self, clock: Clock, ids: IdSource, *, timeout_seconds: float) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        ids: IdSource,
+        *,
+        timeout_seconds: float,
+        meter: HttpMeter | None = None,
+    ) -> None:
         self._clock = clock
         self._ids = ids
         self._timeout = timeout_seconds
+        self._meter = meter
         self._log = get_logger("controller_tier.access")
 
     def install(self, app: Flask) -> None:
@@ -77,10 +86,14 @@ class RequestScope:
         closing = ExitStack()
         closing.enter_context(call_scope(call))
         g.exchange = Exchange(call.request_id, self._clock.monotonic(), closing)
+        if self._meter is not None:
+            self._meter.opened()
         if request.environ.get(WAITED_SECONDS, 0.0) > self._timeout:
             # Its client has most likely gone, and the ones behind it wait for this thread. Those
             # that waited less get their whole time: to take the wait off it would leave every
             # request of a long queue too little to succeed.
+            if self._meter is not None:
+                self._meter.refused("waited_too_long")
             raise AppError(
                 Kind.UNAVAILABLE, "SERVICE_UNAVAILABLE", "Too many requests are waiting."
             )
@@ -92,13 +105,17 @@ class RequestScope:
         response.headers[REQUEST_ID_HEADER] = exchange.request_id
         rule = request.url_rule
         fields = {} if exchange.problem_code is None else {"code": exchange.problem_code}
+        elapsed = self._clock.monotonic() - exchange.started_at
+        # The rule, not the path: a path may hold anything, a mistyped secret included.
+        route = rule.rule if rule else None
+        if self._meter is not None:
+            self._meter.answered(request.method, route, response.status_code, elapsed)
         self._log.info(
             "request",
             method=request.method,
-            # The rule, not the path: a path may hold anything, a mistyped secret included.
-            route=rule.rule if rule else None,
+            route=route,
             status=response.status_code,
-            duration_ms=round((self._clock.monotonic() - exchange.started_at) * 1000, 2),
+            duration_ms=round(elapsed * 1000, 2),
             **fields,
         )
         return response
@@ -107,3 +124,5 @@ class RequestScope:
         exchange: Exchange | None = g.pop("exchange", None)
         if exchange is not None:
             exchange.closing.close()
+            if self._meter is not None:
+                self._meter.closed()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import grpc
 
@@ -24,6 +25,11 @@ from tier_runtime.breaker import Breaker
 from tier_runtime.channel import ChannelSettings, open_channel
 from tier_runtime.clock import Clock, SystemClock
 from tier_runtime.logs import get_logger
+from tier_runtime.metrics.parts import breaker_meter
+from tier_runtime.metrics.rpcs import CalledMeter
+
+if TYPE_CHECKING:
+    from tier_runtime.metrics.meters import Meters
 
 # The services by the names that SERVICES and SERVICE_URLS know them by.
 SERVICE_NAMES: Mapping[str, str] = MappingProxyType(
@@ -138,6 +144,7 @@ def connect_services(
     *,
     clock: Clock | None = None,
     on_close: Sequence[Callable[[], None]] = (),
+    meters: Meters | None = None,
 ) -> ServiceChannels:
     """Return a channel for each address that the settings name.
 
@@ -148,10 +155,11 @@ def connect_services(
     for service, full_name in SERVICE_NAMES.items():
         services_at.setdefault(settings.neighbour_of(service), []).append(full_name)
     clock = clock or SystemClock()
+    meter = None if meters is None else CalledMeter(meters)
     neighbours: list[Neighbour] = []
     with ExitStack() as opened:
         for (name, url), services in services_at.items():
-            breaker = _breaker(settings, name, clock)
+            breaker = _breaker(settings, name, clock, breaker_meter(meters, name))
             channel = opened.enter_context(
                 open_one(
                     url,
@@ -159,6 +167,7 @@ def connect_services(
                         default_deadline_seconds=settings.request_timeout_seconds,
                         retried_methods=READ_METHODS,
                         breaker=breaker,
+                        meter=meter,
                     ),
                 )
             )
@@ -168,10 +177,13 @@ def connect_services(
     return ServiceChannels(neighbours, on_close)
 
 
-def _breaker(settings: ControllerSettings, neighbour: str, clock: Clock) -> Breaker:
+def _breaker(
+    settings: ControllerSettings, neighbour: str, clock: Clock, count: Callable[[bool], None]
+) -> Breaker:
     log = get_logger(__name__)
 
     def tell(is_open: bool) -> None:
+        count(is_open)
         if is_open:
             log.warning("breaker_opened", neighbour=neighbour)
         else:

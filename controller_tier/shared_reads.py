@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from tier_runtime.batches import Outcome, batch_from_wire
 from tier_runtime.call import current_call
 from tier_runtime.coalescing import PATIENCE_SECONDS, Coalescer, Wanted
 from tier_runtime.deadline import Deadline
+
+if TYPE_CHECKING:
+    from tier_runtime.metrics.parts import ReadsMeter
 
 KeyT = TypeVar("KeyT", bound=Hashable)
 
@@ -28,11 +31,12 @@ class SharedReads(Generic[KeyT]):
         *,
         max_batch: int,
         patience_seconds: float = PATIENCE_SECONDS,
+        meter: ReadsMeter | None = None,
     ) -> None:
         self._read_one = read_one
         self._read_many = read_many
         self._coalescer: Coalescer[KeyT, bytes] = Coalescer(
-            self._fly, max_batch=max_batch, patience_seconds=patience_seconds
+            self._fly, max_batch=max_batch, patience_seconds=patience_seconds, meter=meter
         )
 
     def read(self, key: KeyT) -> bytes:

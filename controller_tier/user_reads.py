@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import grpc
 
@@ -17,6 +18,9 @@ from tier_runtime.call import Actor, current_call
 from tier_runtime.coalescing import PATIENCE_SECONDS, Wanted
 from tier_runtime.metadata import actor_to_proto
 from tier_runtime.wire import serialized_answers
+
+if TYPE_CHECKING:
+    from tier_runtime.metrics.parts import ReadsMeter
 
 _SERVICE = "/arcana.service.v1.UserService"
 # On whose behalf which user is read.
@@ -38,6 +42,7 @@ class CoalescedUsers:
         *,
         max_batch: int,
         patience_seconds: float = PATIENCE_SECONDS,
+        meter: ReadsMeter | None = None,
     ) -> None:
         def read_one(key: _Read) -> bytes:
             return get(pb.GetUserRequest(user_id=key[1]))
@@ -46,7 +51,11 @@ class CoalescedUsers:
             return batch_get(pb.BatchGetUsersRequest(items=[_item(one) for one in wanted]))
 
         self._reads = SharedReads(
-            read_one, read_many, max_batch=max_batch, patience_seconds=patience_seconds
+            read_one,
+            read_many,
+            max_batch=max_batch,
+            patience_seconds=patience_seconds,
+            meter=meter,
         )
         self.ListUsers = users.ListUsers
         self.CreateUser = users.CreateUser
@@ -58,13 +67,16 @@ class CoalescedUsers:
         self.ReplaceUserProfile = users.ReplaceUserProfile
 
     @classmethod
-    def over(cls, channel: grpc.Channel, *, max_batch: int) -> CoalescedUsers:
+    def over(
+        cls, channel: grpc.Channel, *, max_batch: int, meter: ReadsMeter | None = None
+    ) -> CoalescedUsers:
         """Return the stub over a channel of `open_channel`, which stays the caller's."""
         return cls(
             UserServiceStub(channel),
             serialized_answers(channel, f"{_SERVICE}/GetUser", pb.GetUserRequest),
             serialized_answers(channel, f"{_SERVICE}/BatchGetUsers", pb.BatchGetUsersRequest),
             max_batch=max_batch,
+            meter=meter,
         )
 
     def GetUser(self, request: pb.GetUserRequest) -> pb.GetUserResponse:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from launcher.settings import (
     JOBS_SERVICE,
@@ -18,6 +18,7 @@ from tier_runtime.addresses import Address
 from tier_runtime.startup import StartupError
 
 MONOLITH = "monolith"
+METRICS_BIND = "METRICS_BIND"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +59,22 @@ def parts_of(settings: LauncherSettings) -> tuple[Part, ...]:
         parts = [_repository(settings), *_services(settings), _controller(settings)]
     if settings.arcana_worker:
         parts.append(_worker(settings))
+    if settings.metrics_bind:
+        first = Address.parse(settings.metrics_bind)
+        parts = [_measured(part, first, place) for place, part in enumerate(parts)]
     _require_different_addresses(parts)
     return tuple(parts)
+
+
+def metrics_of(parts: Sequence[Part]) -> list[str]:
+    """Say in lines for the operator where the metrics of each process are read, if anywhere."""
+    urls = [
+        f"{part.name} {address.url('http')}/metrics"
+        for part in parts
+        for variable, address in part.listens
+        if variable == METRICS_BIND
+    ]
+    return [f"Metrics: {', '.join(urls)}."] if urls else []
 
 
 def description_of(settings: LauncherSettings) -> list[str]:
@@ -166,6 +181,19 @@ def _monolith(settings: LauncherSettings) -> Part:
         START_ORDER,
         listens=[*_edge(settings), ("SERVICE_BIND", settings.bind("service"))],
         urls=(settings.bind("controller").url("http"),),
+    )
+
+
+def _measured(part: Part, first: Address, place: int) -> Part:
+    """Give the process a port for its metrics: the first one, or so many after it."""
+    if not first.port:
+        # Each takes a free one, and says so in its log.
+        return part
+    address = replace(first, port=first.port + place)
+    return replace(
+        part,
+        settings={**part.settings, METRICS_BIND: str(address)},
+        listens=[*part.listens, (METRICS_BIND, address)],
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 from controller_tier.main import serve
 from controller_tier.service_channels import ServiceChannels
@@ -21,9 +22,14 @@ from tier_runtime.addresses import Address
 from tier_runtime.channel import ChannelSettings, open_channel
 from tier_runtime.inproc import LocalServer
 from tier_runtime.logs import configure_logging, get_logger
+from tier_runtime.metrics.port import metrics_port
+from tier_runtime.metrics.rpcs import CalledMeter
 from tier_runtime.server import build_server
 from tier_runtime.settings import load
 from tier_runtime.startup import StartupError
+
+if TYPE_CHECKING:
+    from tier_runtime.metrics.meters import Meters
 
 REPOSITORY, SERVICE = "repository", "service"
 
@@ -43,11 +49,19 @@ def main() -> int:
     # The worker listens there; said here, it is one line and not the end of a worker.
     if not Address.parse(service.service_bind).is_free():
         raise StartupError(f"Cannot listen on {service.service_bind}, which SERVICE_BIND names.")
-    return serve(controller, lambda: connect(repository, service, controller))
+    with metrics_port(controller.metrics_bind, "monolith", forks=True) as metrics:
+        return serve(
+            controller,
+            lambda: connect(repository, service, controller, metrics.meters()),
+            metrics,
+        )
 
 
 def connect(
-    repository: RepositorySettings, service: ServiceSettings, controller: ControllerSettings
+    repository: RepositorySettings,
+    service: ServiceSettings,
+    controller: ControllerSettings,
+    meters: Meters | None = None,
 ) -> ServiceChannels:
     """Build the inner tiers in this process, and return the edge's channels to them.
 
@@ -59,7 +73,7 @@ def connect(
     """
     with ExitStack() as ending:
         store = LocalServer(
-            make_repository_tier(repository),
+            make_repository_tier(repository, meters),
             repository.serving().grpc,
             get_logger("repository_tier"),
         )
@@ -67,18 +81,20 @@ def connect(
         store.start()
 
         to_store = open_channel(
-            f"inproc:{REPOSITORY}", channel_settings(), in_process={REPOSITORY: store}
+            f"inproc:{REPOSITORY}", channel_settings(meters), in_process={REPOSITORY: store}
         )
         # The tier closes its channel when it stops; until it is built, that is for us to do.
         with ExitStack() as unbuilt:
             unbuilt.callback(to_store.close)
-            tier = make_service_tier(service, to_store)
+            tier = make_service_tier(service, to_store, meters)
             unbuilt.pop_all()
         served = service.serving().grpc
         rules = LocalServer(tier, served, get_logger("service_tier"))
         ending.callback(rules.stop, service.service_drain_seconds)
         # Its start is that of the tier's health as well.
-        server = build_server(served, tier.services, tier.health, get_logger("service_tier"))
+        server = build_server(
+            served, tier.services, tier.health, get_logger("service_tier"), meters=meters
+        )
         ending.callback(server.stop, service.service_drain_seconds)
         server.start()
         rules.start()
@@ -86,7 +102,10 @@ def connect(
         channel = open_channel(
             f"inproc:{SERVICE}",
             # No breaker and no retries: nothing lies in between that could fail by itself.
-            ChannelSettings(default_deadline_seconds=controller.request_timeout_seconds),
+            ChannelSettings(
+                default_deadline_seconds=controller.request_timeout_seconds,
+                meter=None if meters is None else CalledMeter(meters),
+            ),
             in_process={SERVICE: rules},
         )
         return ServiceChannels.single(channel, [ending.pop_all().close])

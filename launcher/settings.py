@@ -133,6 +133,11 @@ class LauncherSettings(WiringSettings):
     database_url: SecretStr | None = Field(
         default=None, description="Read to know whether the database is the embedded one."
     )
+    metrics_bind: str = Field(
+        default="",
+        description="Where the metrics of the first process are read, host:port; each that starts "
+        "after it listens on the next port. Unset, nothing is counted.",
+    )
     arcana_worker: bool = Field(
         default=True,
         description="Whether `up` runs a worker, which does what comes after the answer.",

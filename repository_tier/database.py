@@ -7,10 +7,11 @@ from random import Random
 from threading import Event
 from typing import TypeVar
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Engine, select
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from repository_tier.engine import DEADLINE_OPTION, Engines
+from repository_tier.metrics import DatabaseMeter
 from repository_tier.store_errors import (
     app_error_of,
     is_dead_connection,
@@ -43,10 +44,17 @@ class Database:
     DEADLINE/DEADLINE_EXCEEDED, and what the work itself raises.
     """
 
-    def __init__(self, engines: Engines, clock: Clock, random: Random) -> None:
+    def __init__(
+        self,
+        engines: Engines,
+        clock: Clock,
+        random: Random,
+        meter: DatabaseMeter | None = None,
+    ) -> None:
         self._engines = engines
         self._clock = clock
         self._random = random
+        self._meter = meter
         # Nobody sets it: waiting on it is a pause.
         self._never = Event()
 
@@ -54,7 +62,7 @@ class Database:
         """Run work that only reads, each statement for itself, and return its result."""
 
         def once() -> T:
-            with self._engines.readers.connect() as connection:
+            with self._connection("read", self._engines.readers) as connection:
                 deadline.check()
                 return work(connection.execution_options(**{DEADLINE_OPTION: deadline}))
 
@@ -68,7 +76,7 @@ class Database:
         """
 
         def once() -> T:
-            with self._engines.writers.connect() as connection:
+            with self._connection("write", self._engines.writers) as connection:
                 deadline.check()
                 connection.execution_options(**{DEADLINE_OPTION: deadline})
                 with connection.begin() as transaction:
@@ -93,6 +101,12 @@ class Database:
         """Close the pools."""
         self._engines.close()
 
+    def _connection(self, pool: str, engine: Engine) -> Connection:
+        if self._meter is None:
+            return engine.connect()
+        with self._meter.waiting(pool):
+            return engine.connect()
+
     def _until_done(self, once: Callable[[], T], deadline: Deadline) -> T:
         attempt = 0
         while True:
@@ -103,6 +117,7 @@ class Database:
                 return once()
             except _OutcomeUnknownError as error:
                 _log.warning("commit_outcome_unknown", error=_name_of(error.__cause__))
+                self._count_failure("OUTCOME_UNKNOWN")
                 raise unavailable() from error
             except SQLAlchemyError as error:
                 quick = self._clock.monotonic() - began < QUICK_SECONDS
@@ -111,9 +126,16 @@ class Database:
                     shown = app_error_of(error)
                     if shown is None:
                         raise
+                    self._count_failure(shown.code)
                     _log.warning("database_failed", error=_name_of(error), code=shown.code)
                     raise shown from error
+            if self._meter is not None:
+                self._meter.repeated()
             self._pause(attempt, deadline)
+
+    def _count_failure(self, code: str) -> None:
+        if self._meter is not None:
+            self._meter.failed(code)
 
     def _pause(self, attempt: int, deadline: Deadline) -> None:
         # Victims of one deadlock that come back at the same moment would meet again.

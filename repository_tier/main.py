@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from random import Random, SystemRandom
+from typing import TYPE_CHECKING
 
 from limits.storage import MemoryStorage, RedisStorage
 from sqlalchemy import Engine
@@ -44,7 +46,7 @@ from repository_tier.cached_reads import CachedReads
 from repository_tier.daily_reports import DailyReports
 from repository_tier.database import Database
 from repository_tier.embedded_file import own
-from repository_tier.engine import PoolSettings, make_engines, sqlite_file
+from repository_tier.engine import Engines, PoolSettings, make_engines, sqlite_file
 from repository_tier.event_lag import EventLag
 from repository_tier.event_log.log import EventLog, RetryRule
 from repository_tier.event_log.redis_log import RedisLog
@@ -59,6 +61,7 @@ from repository_tier.jobs.broker import Broker, BrokerAddress
 from repository_tier.jobs.enqueueing import Enqueueing
 from repository_tier.jobs.lists import JobLists
 from repository_tier.jobs.publishing import Publisher, Sweep
+from repository_tier.metrics import CacheMeter, DatabaseMeter
 from repository_tier.one_time_tokens import OneTimeTokens
 from repository_tier.order_lists import OrderLists
 from repository_tier.orders import Orders
@@ -94,6 +97,7 @@ from repository_tier.session_lists import SessionLists
 from repository_tier.sessions import Sessions
 from repository_tier.settings import BucketPlace, RepositorySettings
 from repository_tier.stock import Stock
+from repository_tier.store_readings import StoreReadings
 from repository_tier.totals import Totals
 from repository_tier.user_accounts import UserAccounts
 from repository_tier.user_directory import UserDirectory
@@ -103,10 +107,15 @@ from tier_runtime.clock import Clock, SystemClock
 from tier_runtime.health import HealthBoard
 from tier_runtime.ids import IdSource, Uuid7Source
 from tier_runtime.logs import configure_logging, get_logger
+from tier_runtime.metrics.parts import breaker_meter
+from tier_runtime.metrics.port import metrics_port
 from tier_runtime.server import Registration
 from tier_runtime.settings import load
 from tier_runtime.startup import StartupError, run_main
 from tier_runtime.tier import Tier, serve_tier
+
+if TYPE_CHECKING:
+    from tier_runtime.metrics.meters import Meters
 
 # How long Redis may take with events. Nobody waits for that but the relay and consumers.
 EVENT_REDIS_SECONDS = 2.0
@@ -120,16 +129,18 @@ def main() -> int:
     """
     settings = load(RepositorySettings)
     configure_logging("repository", settings.log_level, json=settings.log_json)
-    return serve_tier(settings.serving(), partial(make_tier, settings))
+    serving = settings.serving()
+    with metrics_port(settings.metrics_bind, "repository", forks=serving.forks) as metrics:
+        return serve_tier(serving, lambda: make_tier(settings, metrics.meters()))
 
 
-def make_tier(settings: RepositorySettings) -> Tier:
+def make_tier(settings: RepositorySettings, meters: Meters | None = None) -> Tier:
     """Build the tier, as the one owner of an embedded database's file.
 
     Raises:
         StartupError: the database cannot be used, or another process serves its file.
     """
-    tier = assemble(settings, SystemClock(), SystemRandom(), Uuid7Source())
+    tier = assemble(settings, SystemClock(), SystemRandom(), Uuid7Source(), meters)
     file = sqlite_file(settings.database())
     if file is None:
         return tier
@@ -142,7 +153,13 @@ def make_tier(settings: RepositorySettings) -> Tier:
     return replace(tier, on_stop=[*tier.on_stop, release])
 
 
-def assemble(settings: RepositorySettings, clock: Clock, random: Random, ids: IdSource) -> Tier:
+def assemble(
+    settings: RepositorySettings,
+    clock: Clock,
+    random: Random,
+    ids: IdSource,
+    meters: Meters | None = None,
+) -> Tier:
     """Build the tier out of its settings.
 
     Raises:
@@ -158,7 +175,7 @@ def assemble(settings: RepositorySettings, clock: Clock, random: Random, ids: Id
     blobs = open_blobs(settings)
     engines = make_engines(settings.database(), pool)
     require_revision(engines.readers, settings.database())
-    database = Database(engines, clock, random)
+    database = Database(engines, clock, random, _database_meter(meters, engines))
 
     breaker = partial(
         Breaker, clock, settings.cache_breaker_failures, settings.cache_breaker_seconds
@@ -173,16 +190,27 @@ def assemble(settings: RepositorySettings, clock: Clock, random: Random, ids: Id
     else:
         store, counters = MemoryStore(clock, settings.cache_max_entries), MemoryStorage()
     # What stands against the store stands against all that is kept there.
-    cache_breaker = breaker(lambda is_open: log.warning("cache_breaker", open=is_open))
+    cache_breaker = breaker(
+        _both(
+            breaker_meter(meters, "cache"),
+            lambda is_open: log.warning("cache_breaker", open=is_open),
+        )
+    )
     times = CacheTimes(settings.cache_ttl_seconds, settings.cache_missing_ttl_seconds)
     user_cache: MessageCache[user_pb2.User] = MessageCache(
-        "user", store, cache_breaker, times, random
+        "user", store, cache_breaker, times, random, meter=_cache_meter(meters, "user")
     )
     product_cache: MessageCache[product_pb2.Product] = MessageCache(
-        "product", store, cache_breaker, times, random
+        "product", store, cache_breaker, times, random, meter=_cache_meter(meters, "product")
     )
     limits = RateLimits(
-        counters, breaker(lambda is_open: log.warning("rate_limits_breaker", open=is_open))
+        counters,
+        breaker(
+            _both(
+                breaker_meter(meters, "rate_limits"),
+                lambda is_open: log.warning("rate_limits_breaker", open=is_open),
+            )
+        ),
     )
 
     totals = Totals(clock)
@@ -230,12 +258,15 @@ def assemble(settings: RepositorySettings, clock: Clock, random: Random, ids: Id
             settings.event_poll_seconds, settings.event_batch, settings.event_kept_seconds
         ),
     )
+    lag = EventLag(database, event_log, clock)
     events = EventServicer(
         Outbox(database, clock),
         event_log,
         EventStreams(event_log, lambda: health.is_draining),
-        EventLag(database, event_log, clock),
+        lag,
     )
+    if meters is not None:
+        StoreReadings(database, lag, clock).add_to(meters)
 
     health.add_probe("store.database", database.is_up, settings.store_probe_seconds)
     health.add_probe(
@@ -310,7 +341,29 @@ def assemble(settings: RepositorySettings, clock: Clock, random: Random, ids: Id
             database.close,
         ],
         [publisher.start, relay.start],
+        meters,
     )
+
+
+def _database_meter(meters: Meters | None, engines: Engines) -> DatabaseMeter | None:
+    if meters is None:
+        return None
+    meter = DatabaseMeter(meters)
+    meter.watch("read", engines.readers)
+    meter.watch("write", engines.writers)
+    return meter
+
+
+def _cache_meter(meters: Meters | None, kind: str) -> CacheMeter | None:
+    return None if meters is None else CacheMeter(meters, kind)
+
+
+def _both(first: Callable[[bool], None], second: Callable[[bool], None]) -> Callable[[bool], None]:
+    def tell(is_open: bool) -> None:
+        first(is_open)
+        second(is_open)
+
+    return tell
 
 
 def make_event_log(

@@ -7,11 +7,15 @@ contract have the same fields, which a contract test holds, so they go on as the
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from tier_runtime.batches import Outcome, batch_from_wire
 from tier_runtime.call import Call
 from tier_runtime.coalescing import PATIENCE_SECONDS, Coalescer, Wanted
 from tier_runtime.deadline import Deadline
+
+if TYPE_CHECKING:
+    from tier_runtime.metrics.parts import ReadsMeter
 
 DEFAULT_MAX_BATCH = 64
 
@@ -29,11 +33,12 @@ class CoalescedReads:
         *,
         max_batch: int,
         patience_seconds: float = PATIENCE_SECONDS,
+        meter: ReadsMeter | None = None,
     ) -> None:
         self._get = get
         self._batch_get = batch_get
         self._coalescer: Coalescer[str, bytes] = Coalescer(
-            self._fly, max_batch=max_batch, patience_seconds=patience_seconds
+            self._fly, max_batch=max_batch, patience_seconds=patience_seconds, meter=meter
         )
 
     def get(self, call: Call, thing_id: str) -> bytes:

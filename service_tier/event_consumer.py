@@ -46,9 +46,16 @@ _REACTOR = Actor("event-consumer", frozenset({"admin"}))
 class EventConsumer:
     """Has each event's reaction called until it has succeeded once, or the event is given up."""
 
-    def __init__(self, repository: Repository, reactions: Mapping[str, Reaction]) -> None:
+    def __init__(
+        self,
+        repository: Repository,
+        reactions: Mapping[str, Reaction],
+        count: Callable[[str], None] = lambda _outcome: None,
+    ) -> None:
         self._repository = repository
         self._reactions = reactions
+        # Is told how the reaction to each event ended.
+        self._count = count
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
         # The stream that is being read, for whoever stops the consumer.
@@ -128,6 +135,9 @@ class EventConsumer:
         self._repository.events.SettleEvents(
             pb.SettleEventsRequest(group=GROUP, settlements=settlements)
         )
+        for settlement in settlements:
+            name = pb.DeliveryOutcome.Name(settlement.outcome)
+            self._count(name.removeprefix("DELIVERY_OUTCOME_").lower())
 
     def _jobs_of(self, event: DomainEvent) -> Sequence[NewJob]:
         pause = self._pauses.get(event.type)

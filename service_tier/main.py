@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 import grpc
 
@@ -11,6 +12,7 @@ from service_tier.event_consumer import EventConsumer
 from service_tier.event_mails import EventMails
 from service_tier.hashing import WerkzeugFunction
 from service_tier.mail_jobs import MailJobs
+from service_tier.metrics import event_meter
 from service_tier.neighbours import add_repository_probes
 from service_tier.repository import Repository, channel_settings
 from service_tier.settings import ServiceSettings
@@ -19,9 +21,13 @@ from tier_runtime.clock import SystemClock
 from tier_runtime.health import HealthBoard
 from tier_runtime.ids import Uuid7Source
 from tier_runtime.logs import configure_logging
+from tier_runtime.metrics.port import metrics_port
 from tier_runtime.settings import load
 from tier_runtime.startup import run_main
 from tier_runtime.tier import Tier, serve_tier
+
+if TYPE_CHECKING:
+    from tier_runtime.metrics.meters import Meters
 
 
 def main() -> int:
@@ -32,13 +38,20 @@ def main() -> int:
     """
     settings = load(ServiceSettings)
     configure_logging("service", settings.log_level, json=settings.log_json)
-    return serve_tier(
-        settings.serving(),
-        lambda: make_tier(settings, open_channel(settings.repository_url, channel_settings())),
-    )
+    serving = settings.serving()
+    with metrics_port(settings.metrics_bind, "service", forks=serving.forks) as metrics:
+
+        def make() -> Tier:
+            meters = metrics.meters()
+            channel = open_channel(settings.repository_url, channel_settings(meters))
+            return make_tier(settings, channel, meters)
+
+        return serve_tier(serving, make)
 
 
-def make_tier(settings: ServiceSettings, channel: grpc.Channel) -> Tier:
+def make_tier(
+    settings: ServiceSettings, channel: grpc.Channel, meters: Meters | None = None
+) -> Tier:
     """Build the tier over a channel to the repository tier, which becomes the tier's to close.
 
     Raises:
@@ -46,7 +59,7 @@ def make_tier(settings: ServiceSettings, channel: grpc.Channel) -> Tier:
     """
     clock, ids = SystemClock(), Uuid7Source()
     health = HealthBoard()
-    repository = Repository.over(channel, max_batch=settings.coalesce_max_batch)
+    repository = Repository.over(channel, max_batch=settings.coalesce_max_batch, meters=meters)
     services = make_services(
         settings,
         repository,
@@ -54,12 +67,14 @@ def make_tier(settings: ServiceSettings, channel: grpc.Channel) -> Tier:
         clock,
         ids,
         is_draining=lambda: health.is_draining,
+        meters=meters,
     )
     add_repository_probes(health, channel, settings.health_probe_interval)
     if "events" not in settings.services:
-        return Tier(services, health, [channel.close])
-    consumer = EventConsumer(repository, EventMails(repository, MailJobs(ids), clock).reactions())
-    return Tier(services, health, [consumer.stop, channel.close], [consumer.start])
+        return Tier(services, health, [channel.close], meters=meters)
+    reactions = EventMails(repository, MailJobs(ids), clock).reactions()
+    consumer = EventConsumer(repository, reactions, event_meter(meters))
+    return Tier(services, health, [consumer.stop, channel.close], [consumer.start], meters=meters)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import grpc
 
@@ -11,6 +12,9 @@ from service_tier.coalesced_reads import DEFAULT_MAX_BATCH, CoalescedReads
 from tier_runtime.call import Call
 from tier_runtime.coalescing import PATIENCE_SECONDS
 from tier_runtime.wire import serialized_answers
+
+if TYPE_CHECKING:
+    from tier_runtime.metrics.parts import ReadsMeter
 
 _PRODUCTS = "/arcana.repository.v1.ProductRepository"
 
@@ -24,6 +28,7 @@ class ProductReads:
         *,
         max_batch: int = DEFAULT_MAX_BATCH,
         patience_seconds: float = PATIENCE_SECONDS,
+        meter: ReadsMeter | None = None,
     ) -> None:
         get = serialized_answers(channel, f"{_PRODUCTS}/GetProduct", pb.GetProductRequest)
         self._batch_get = serialized_answers(
@@ -43,6 +48,7 @@ class ProductReads:
             self.batch_get,
             max_batch=max_batch,
             patience_seconds=patience_seconds,
+            meter=meter,
         )
 
     def get(self, call: Call, product_id: str) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import grpc
 
@@ -25,6 +26,11 @@ from service_tier.order_reads import OrderReads
 from service_tier.product_reads import ProductReads
 from service_tier.user_reads import UserReads
 from tier_runtime.channel import ChannelSettings
+from tier_runtime.metrics.parts import ReadsMeter
+from tier_runtime.metrics.rpcs import CalledMeter
+
+if TYPE_CHECKING:
+    from tier_runtime.metrics.meters import Meters
 
 _USERS = "arcana.repository.v1.UserRepository"
 _SESSIONS = "arcana.repository.v1.SessionRepository"
@@ -102,7 +108,13 @@ class Repository:
     user_syncs: user_sync_repository_pb2_grpc.UserSyncRepositoryStub
 
     @classmethod
-    def over(cls, channel: grpc.Channel, *, max_batch: int = DEFAULT_MAX_BATCH) -> Repository:
+    def over(
+        cls,
+        channel: grpc.Channel,
+        *,
+        max_batch: int = DEFAULT_MAX_BATCH,
+        meters: Meters | None = None,
+    ) -> Repository:
         """Return the stubs over a channel, which stays the caller's.
 
         At most `max_batch` reads of single users, or of single products, at the same time are sent
@@ -110,10 +122,10 @@ class Repository:
         """
         return cls(
             user_repository_pb2_grpc.UserRepositoryStub(channel),
-            UserReads(channel, max_batch=max_batch),
+            UserReads(channel, max_batch=max_batch, meter=_reads_meter(meters, "user")),
             session_repository_pb2_grpc.SessionRepositoryStub(channel),
             product_repository_pb2_grpc.ProductRepositoryStub(channel),
-            ProductReads(channel, max_batch=max_batch),
+            ProductReads(channel, max_batch=max_batch, meter=_reads_meter(meters, "product")),
             order_repository_pb2_grpc.OrderRepositoryStub(channel),
             OrderReads(channel),
             file_repository_pb2_grpc.FileRepositoryStub(channel),
@@ -127,6 +139,12 @@ class Repository:
         )
 
 
-def channel_settings() -> ChannelSettings:
+def channel_settings(meters: Meters | None = None) -> ChannelSettings:
     """Return how this tier calls the repository tier."""
-    return ChannelSettings(retried_methods=SAFE_TO_REPEAT)
+    return ChannelSettings(
+        retried_methods=SAFE_TO_REPEAT, meter=None if meters is None else CalledMeter(meters)
+    )
+
+
+def _reads_meter(meters: Meters | None, kind: str) -> ReadsMeter | None:
+    return None if meters is None else ReadsMeter(meters, kind)

@@ -51,6 +51,7 @@ def open_channel(
     interceptor = CallClientInterceptor(
         default_deadline_seconds=settings.default_deadline_seconds,
         hop_margin_seconds=settings.hop_margin_seconds,
+        meter=settings.meter,
     )
     channel = transport.open(target, settings, in_process or {})
     if settings.breaker is not None:

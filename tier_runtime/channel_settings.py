@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from tier_runtime.breaker import Breaker
 from tier_runtime.startup import StartupError
+
+if TYPE_CHECKING:
+    from tier_runtime.metrics.rpcs import CalledMeter
 
 # How far the sender of a stream may be ahead of its reader, in both directions. By default gRPC
 # guesses it from round trips, which are long where the reader is busy: of all readers the one that
@@ -42,6 +46,8 @@ class ChannelSettings:
     max_connection_age_seconds: float = 20.0
     # Leaves the peer alone while it does not answer; None asks it always.
     breaker: Breaker | None = None
+    # Counts its RPCs; None counts nothing.
+    meter: CalledMeter | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.max_attempts <= MOST_ATTEMPTS:

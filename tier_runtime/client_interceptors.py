@@ -18,6 +18,8 @@ ResponseT = TypeVar("ResponseT")
 
 if TYPE_CHECKING:
     from grpc import _CallFuture, _CallIterator, _Metadata
+
+    from tier_runtime.metrics.rpcs import CalledMeter
 else:
     # At run time gRPC has no names for these two shapes, and its Future takes no parameter.
     class _CallFuture(grpc.Call, grpc.Future):
@@ -54,9 +56,16 @@ class CallClientInterceptor(
     either it is `default_deadline_seconds`.
     """
 
-    def __init__(self, *, default_deadline_seconds: float, hop_margin_seconds: float) -> None:
+    def __init__(
+        self,
+        *,
+        default_deadline_seconds: float,
+        hop_margin_seconds: float,
+        meter: CalledMeter | None = None,
+    ) -> None:
         self._default_seconds = default_deadline_seconds
         self._margin_seconds = hop_margin_seconds
+        self._meter = meter
 
     def intercept_unary_unary(
         self,
@@ -65,7 +74,7 @@ class CallClientInterceptor(
         request: RequestT,
     ) -> _CallFuture[ResponseT]:
         """Send one message, get one."""
-        return _MappedFuture(continuation(self._details(client_call_details), request))
+        return self._one_answer(continuation, client_call_details, request)
 
     def intercept_unary_stream(
         self,
@@ -74,7 +83,7 @@ class CallClientInterceptor(
         request: RequestT,
     ) -> _CallIterator[ResponseT]:
         """Send one message, get many."""
-        return _MappedIterator(continuation(self._details(client_call_details), request))
+        return self._many_answers(continuation, client_call_details, request)
 
     def intercept_stream_unary(
         self,
@@ -85,7 +94,7 @@ class CallClientInterceptor(
         request_iterator: Iterator[RequestT],
     ) -> _CallFuture[ResponseT]:
         """Send many messages, get one."""
-        return _MappedFuture(continuation(self._details(client_call_details), request_iterator))
+        return self._one_answer(continuation, client_call_details, request_iterator)
 
     def intercept_stream_stream(
         self,
@@ -96,7 +105,35 @@ class CallClientInterceptor(
         request_iterator: Iterator[RequestT],
     ) -> _CallIterator[ResponseT]:
         """Send many messages, get many."""
-        return _MappedIterator(continuation(self._details(client_call_details), request_iterator))
+        return self._many_answers(continuation, client_call_details, request_iterator)
+
+    def _one_answer(
+        self,
+        continuation: Callable[[grpc.ClientCallDetails, RequestT], _CallFuture[ResponseT]],
+        given: grpc.ClientCallDetails,
+        request: RequestT,
+    ) -> _CallFuture[ResponseT]:
+        if self._meter is None:
+            return _MappedFuture(continuation(self._details(given), request))
+        return _MappedFuture(
+            self._meter.one_answer(
+                given.method, lambda: continuation(self._details(given), request)
+            )
+        )
+
+    def _many_answers(
+        self,
+        continuation: Callable[[grpc.ClientCallDetails, RequestT], _CallIterator[ResponseT]],
+        given: grpc.ClientCallDetails,
+        request: RequestT,
+    ) -> _CallIterator[ResponseT]:
+        if self._meter is None:
+            return _MappedIterator(continuation(self._details(given), request))
+        return _MappedIterator(
+            self._meter.many_answers(
+                given.method, lambda: continuation(self._details(given), request)
+            )
+        )
 
     def _details(self, given: grpc.ClientCallDetails) -> CallDetails:
         metadata = tuple(given.metadata or ())

@@ -15,11 +15,14 @@ import threading
 import time
 from collections.abc import Callable, Hashable, Sequence
 from itertools import islice
-from typing import Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from tier_runtime.deadline import Deadline, deadline_exceeded
 from tier_runtime.errors import AppError
 from tier_runtime.status import internal_error
+
+if TYPE_CHECKING:
+    from tier_runtime.metrics.parts import ReadsMeter
 
 KeyT = TypeVar("KeyT", bound=Hashable)
 ResultT = TypeVar("ResultT")
@@ -96,11 +99,13 @@ class Coalescer(Generic[KeyT, ResultT]):
         max_batch: int,
         patience_seconds: float = PATIENCE_SECONDS,
         clock: Callable[[], float] = time.monotonic,
+        meter: ReadsMeter | None = None,
     ) -> None:
         self._fly = fly
         self._max_batch = max_batch
         self._patience = patience_seconds
         self._clock = clock
+        self._meter = meter
         self._lock = threading.Lock()
         self._flights: list[_Flight[KeyT]] = []
         # In the order in which they were first asked for. While nobody is out, nobody gathers.
@@ -113,6 +118,8 @@ class Coalescer(Generic[KeyT, ResultT]):
             AppError: what `fly` has for this key or raised; DEADLINE/DEADLINE_EXCEEDED when there
                 is no outcome in time. Whatever else `fly` raises, only who leads gets as it is.
         """
+        if self._meter is not None:
+            self._meter.asked()
         if self._max_batch == 1:
             return _given(self._outcomes([Wanted(key, note)], deadline)[0])
         with self._lock:
@@ -181,6 +188,8 @@ class Coalescer(Generic[KeyT, ResultT]):
     def _outcomes(
         self, wanted: Sequence[Wanted[KeyT]], deadline: Deadline
     ) -> Sequence[ResultT | AppError]:
+        if self._meter is not None:
+            self._meter.sent()
         outcomes = self._fly(wanted, deadline)
         if len(outcomes) != len(wanted):
             raise ValueError(f"{len(wanted)} keys were asked for, and {len(outcomes)} answered.")

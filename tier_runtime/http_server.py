@@ -20,6 +20,7 @@ from gunicorn.glogging import Logger  # type: ignore[import-untyped]
 from tier_runtime.addresses import Address
 from tier_runtime.http_worker import HttpWorker
 from tier_runtime.logs import get_logger
+from tier_runtime.metrics.parts import no_meter
 from tier_runtime.startup import EXIT_NOT_STARTED, StartupError
 
 BACKLOG = 2048
@@ -57,6 +58,7 @@ class WorkerApp:
     requests in flight go on, and must not wait; `close` when they have ended. Where
     `max_in_flight` is given, a request is refused as it comes while so many are being handled or
     wait for a thread. After `begin_stop` everything is served as before for `stop_pause_seconds`.
+    `refused` is told why a request never reached the application, in one of few words.
     """
 
     app: WsgiApp
@@ -64,6 +66,7 @@ class WorkerApp:
     begin_stop: Callable[[], None] = lambda: None
     max_in_flight: int | None = None
     stop_pause_seconds: float = 0.0
+    refused: Callable[[str], None] = no_meter
 
 
 def serve_http(settings: WebServerSettings, make: Callable[[], WorkerApp]) -> int:
@@ -225,6 +228,11 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]  # its base has no types
     def stop_pause_seconds(self) -> float:
         """How long the worker serves on after it was told to stop."""
         return 0.0 if self._worker_app is None else self._worker_app.stop_pause_seconds
+
+    def refused(self, reason: str) -> None:
+        """Tell what is served that a request never reached it; the worker calls it."""
+        if self._worker_app is not None:
+            self._worker_app.refused(reason)
 
     def begin_stop(self) -> None:
         """Tell what is served that it is to end; the worker calls it."""

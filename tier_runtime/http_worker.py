@@ -223,6 +223,7 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]  # its base has no types
 
     def _refuse(self, conn: Any) -> None:
         get_logger(__name__).info("request_refused", status=503, reason="overload")
+        self.app.refused("overload")
         with suppress(OSError):
             util.write_nonblock(conn.sock, self._overloaded)
         self._close(conn)
@@ -316,6 +317,7 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]  # its base has no types
         if isinstance(exc, ParseException) and not ours:
             # Not the error's text: it quotes what the client sent.
             log.warning("malformed_request", error=type(exc).__name__)
+            self.app.refused("malformed")
             answer = self.raw_answer(*unreadable(exc))
         else:
             log.error("unexpected_error", exc_info=exc)

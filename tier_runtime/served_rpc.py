@@ -24,6 +24,8 @@ from tier_runtime.status import DETAILS_KEY, STATUS_CODES, internal_error, to_st
 if TYPE_CHECKING:
     from grpc import _Metadata
 
+    from tier_runtime.metrics.rpcs import ServedMeter
+
 # Stands in a stream of requests for a message that is none of the method's.
 UNREADABLE = object()
 
@@ -87,8 +89,11 @@ class RpcDesk:
         quiet_methods: Collection[str] = (),
         find_actor: FindActor = _peers_actor,
         awaits_requests: bool = False,
+        meter: ServedMeter | None = None,
     ) -> None:
         self.limits = limits
+        # Counts the RPCs; None counts nothing.
+        self.meter = meter
         # gRPC gives an RPC with a single request a thread before the request is there, and only
         # then calls the handler. Whoever sends headers and nothing else holds that thread for as
         # long as they like, unless the handler itself waits, for no longer than an RPC may take.
@@ -171,6 +176,8 @@ class ServedRpc:
             deadline=Deadline.after(seconds, desk.clock.monotonic),
             traceparent=traceparent_from(self._metadata),
         )
+        if desk.meter is not None:
+            desk.meter.opened(method, left if left < NO_DEADLINE_SECONDS else None)
 
     def open(self) -> RpcContext:
         """Admit the RPC and return the context for its servicer.
@@ -181,6 +188,7 @@ class ServedRpc:
             TooManyStreamsError: it is a stream and there are as many as there may be.
         """
         if self.call.deadline.remaining() < self._desk.limits.min_deadline_seconds:
+            self._refused("late")
             raise deadline_exceeded()
         actor = self._desk.find_actor(self._method, self._metadata, self.call)
         self.call = replace(self.call, actor=actor)
@@ -188,12 +196,14 @@ class ServedRpc:
             # An open stream holds a thread of the pool. Without a bound of their own, as many
             # streams as threads would leave none for unary calls.
             if not self._desk.stream_slots(self._method).acquire(blocking=False):
+                self._refused("too_many_streams")
                 raise TooManyStreamsError
             self._holds_slot = True
         elif self._desk.turns is not None:
             # Threads that wait for streams would otherwise do this work too, more of it at once
             # than what it needs, such as connections to a database, is there for.
             if not self._desk.turns.acquire(timeout=self.call.deadline.remaining()):
+                self._refused("no_turn")
                 raise deadline_exceeded()
             self._holds_turn = True
         if (self._streaming or self._desk.awaits_requests) and not self._ends_by_itself:
@@ -321,6 +331,8 @@ class ServedRpc:
             self._desk.turns.release()
         code = self._code or ("OK" if self._inner.is_active() else self._code_of_the_gone())
         elapsed = self._desk.clock.monotonic() - self._began
+        if self._desk.meter is not None:
+            self._desk.meter.closed(self._method, code, elapsed)
         with call_scope(self.call):
             log = self._desk.log
             write = log.info
@@ -339,6 +351,10 @@ class ServedRpc:
                 **self._fields,
             }
             write("rpc", **fields)
+
+    def _refused(self, reason: str) -> None:
+        if self._desk.meter is not None:
+            self._desk.meter.refused(reason)
 
     def _waiting(self) -> AbstractContextManager[None]:
         """Return what the thread is in while it waits for the caller."""

@@ -12,6 +12,7 @@ from concurrent import futures
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import grpc
 import structlog
@@ -23,9 +24,13 @@ from tier_runtime.clock import Clock, SystemClock
 from tier_runtime.handlers import Registration as Registration  # noqa: PLC0414 - given to every server, so it is offered here too.
 from tier_runtime.health import HEALTH_SERVICE, THIS_TIER, HealthBoard
 from tier_runtime.ids import IdSource, Uuid7Source
+from tier_runtime.metrics.rpcs import ServedMeter
 from tier_runtime.served_rpc import CallLimits, RpcDesk
 from tier_runtime.server_interceptors import CallServerInterceptor
 from tier_runtime.startup import StartupError
+
+if TYPE_CHECKING:
+    from tier_runtime.metrics.meters import Meters
 
 # No signal has these numbers.
 _ALL_ENDED = 0
@@ -160,9 +165,10 @@ def build_server(
     *,
     clock: Clock | None = None,
     ids: IdSource | None = None,
+    meters: Meters | None = None,
 ) -> TierServer:
     """Return a server of these services, of health and of reflection; it does not listen yet."""
-    desk = make_desk(settings, log, clock=clock, ids=ids)
+    desk = make_desk(settings, log, clock=clock, ids=ids, meters=meters)
     server = grpc.server(
         futures.ThreadPoolExecutor(settings.threads, thread_name_prefix="rpc"),
         interceptors=[CallServerInterceptor(desk)],
@@ -198,6 +204,7 @@ def make_desk(
     *,
     clock: Clock | None = None,
     ids: IdSource | None = None,
+    meters: Meters | None = None,
 ) -> RpcDesk:
     """Return what all RPCs of a server share, whatever carries them to it."""
     limits = CallLimits(
@@ -214,6 +221,7 @@ def make_desk(
         ids or Uuid7Source(),
         log,
         quiet_methods=settings.quiet_methods,
+        meter=None if meters is None else ServedMeter(meters),
     )
 
 

@@ -44,10 +44,16 @@ class CallServerInterceptor(grpc.ServerInterceptor):
     ) -> grpc.RpcMethodHandler[RequestT, ResponseT] | None:
         """Return the wrapped handler, or None where there is none."""
         handler = continuation(handler_call_details)
+        meter = self._desk.meter
         if handler is None:
+            if meter is not None:
+                # Not by its name, which its caller made up.
+                meter.refused("unknown_method")
             return None
         # gRPC asks for every RPC anew.
         method = handler_call_details.method
+        if meter is not None and not method.startswith(_UNTOUCHED):
+            meter.arrived()
         known = self._known.get(method)
         if known is None or known[0] is not handler:
             known = self._known[method] = (handler, _reading_all(self.wrapped(method, handler)))

@@ -27,6 +27,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticUndefined
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from tier_runtime.addresses import Address
 from tier_runtime.redaction import mask_url_password
 from tier_runtime.startup import StartupError
 
@@ -79,6 +80,17 @@ class TierSettings(BaseSettings):
         default=True,
         description="Whether log lines are JSON (true) or made for a console (false).",
     )
+
+    metrics_bind: str = Field(
+        default="",
+        description="Where Prometheus reads the metrics, at `/metrics`: host:port, for all "
+        "processes of a program together. Unset, nothing is counted.",
+    )
+
+    @field_validator("metrics_bind")
+    @classmethod
+    def _has_an_address_form(cls, bind: str) -> str:
+        return bind and str(Address.parse(bind))
 
     @field_validator("log_level", mode="before")
     @classmethod

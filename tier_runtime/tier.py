@@ -6,7 +6,7 @@ import math
 import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import structlog
 from pydantic import Field
@@ -17,10 +17,14 @@ from tier_runtime.health import THIS_TIER, HealthBoard
 from tier_runtime.health_listener import HealthListener
 from tier_runtime.http_server import WebServerSettings, WorkerApp, serve_http
 from tier_runtime.logs import get_logger
+from tier_runtime.metrics.parts import no_meter
 from tier_runtime.rest.app import RestApp
 from tier_runtime.server import GrpcServerSettings, build_server, make_desk, serve_until_signal
 from tier_runtime.settings import TierSettings
 from tier_runtime.workers import run_workers
+
+if TYPE_CHECKING:
+    from tier_runtime.metrics.meters import Meters
 
 Protocol = Literal["grpc", "http"]
 
@@ -65,6 +69,8 @@ class Tier:
     health: HealthBoard
     on_stop: Sequence[Callable[[], None]] = ()
     on_start: Sequence[Callable[[], None]] = ()
+    # What its process counts in; None counts nothing.
+    meters: Meters | None = None
 
     def open(self) -> None:
         """Begin to poll the probes, say that the tier serves, and begin what it does besides."""
@@ -106,6 +112,11 @@ class Serving:
             return HealthListener(self.health_bind, health, is_shared=self.workers > 1)
         return HealthListener(self.health_bind and worker_bind(self.health_bind, number), health)
 
+    @property
+    def forks(self) -> bool:
+        """Whether those who serve are forks of the process that begins to."""
+        return self.protocol == "http" or self.workers > 1
+
 
 def serve_tier(serving: Serving, make: Callable[[], Tier]) -> int:
     """Serve until SIGTERM or SIGINT and return the exit code.
@@ -123,7 +134,7 @@ def serve_tier(serving: Serving, make: Callable[[], Tier]) -> int:
             serving.workers, lambda number, ready: _serve_worker(serving, number, make, ready)
         )
     tier = make()
-    server = build_server(serving.grpc, tier.services, tier.health, log)
+    server = build_server(serving.grpc, tier.services, tier.health, log, meters=tier.meters)
     listener = serving.health_listener(tier.health)
 
     def begin() -> None:
@@ -156,7 +167,7 @@ def _serve_worker(
     settings = replace(serving.grpc, bind=worker_bind(serving.grpc.bind, number))
     log = get_logger(f"{serving.name}_tier").bind(worker=number)
     tier = make()
-    server = build_server(settings, tier.services, tier.health, log)
+    server = build_server(settings, tier.services, tier.health, log, meters=tier.meters)
     listener = serving.health_listener(tier.health, number)
 
     def begin() -> None:
@@ -187,10 +198,12 @@ def _web_settings(serving: Serving) -> WebServerSettings:
 
 def _worker_app(serving: Serving, tier: Tier, log: structlog.stdlib.BoundLogger) -> WorkerApp:
     settings = serving.grpc
-    handlers = guarded(collect(tier.services), make_desk(settings, log))
+    desk = make_desk(settings, log, meters=tier.meters)
+    refused = no_meter if desk.meter is None else desk.meter.refused
     app = RestApp(
-        handlers,
+        guarded(collect(tier.services), desk),
         tier.health,
+        refused=refused,
         max_concurrent_rpcs=settings.max_concurrent_rpcs,
         max_message_bytes=settings.max_message_bytes,
     )
@@ -208,4 +221,5 @@ def _worker_app(serving: Serving, tier: Tier, log: structlog.stdlib.BoundLogger)
         begin_stop=tier.health.drain,
         max_in_flight=settings.max_concurrent_rpcs,
         stop_pause_seconds=settings.notserving_wait_seconds,
+        refused=refused,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from concurrent import futures
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import structlog
@@ -25,9 +25,13 @@ from tier_runtime.clock import Clock
 from tier_runtime.health import HEALTH_SERVICE, THIS_TIER, HealthBoard
 from tier_runtime.ids import IdSource
 from tier_runtime.logs import get_logger
+from tier_runtime.metrics.rpcs import ServedMeter
 from tier_runtime.served_rpc import CallLimits, RpcDesk
 from tier_runtime.server_interceptors import CallServerInterceptor
 from tier_runtime.startup import StartupError
+
+if TYPE_CHECKING:
+    from tier_runtime.metrics.meters import Meters
 
 # Of calls that wait for a thread, so many for each thread; the others are refused at once.
 _WAITING_PER_THREAD = 8
@@ -90,14 +94,17 @@ def build_public_server(
     *,
     clock: Clock,
     ids: IdSource,
+    meters: Meters | None = None,
 ) -> PublicServer:
     """Return a server of every public RPC, of health and of reflection; it does not listen yet."""
     log = get_logger("controller_tier.access")
+    meter = None if meters is None else ServedMeter(meters)
+    desk = _desk(settings, entrance, clock, ids, log, meter=meter)
     server = grpc.server(
         futures.ThreadPoolExecutor(
             settings.public_grpc_threads + _REFLECTION_STREAMS, thread_name_prefix="public-rpc"
         ),
-        interceptors=[CallServerInterceptor(_desk(settings, entrance, clock, ids, log))],
+        interceptors=[CallServerInterceptor(desk)],
         maximum_concurrent_rpcs=settings.public_grpc_threads * _WAITING_PER_THREAD,
         options=(
             # The workers share the port on purpose; that nobody else has it was seen to before.
@@ -156,6 +163,8 @@ def _desk(
     clock: Clock,
     ids: IdSource,
     log: structlog.stdlib.BoundLogger,
+    *,
+    meter: ServedMeter | None,
 ) -> RpcDesk:
     limits = CallLimits(
         default_deadline_seconds=settings.request_timeout_seconds,
@@ -168,7 +177,15 @@ def _desk(
         max_open_streams_of={REFLECTION_METHOD: _REFLECTION_STREAMS},
     )
     doorkeeper = Doorkeeper(entrance.rpcs, entrance.admission)
-    return RpcDesk(limits, clock, ids, log, find_actor=doorkeeper.find_actor, awaits_requests=True)
+    return RpcDesk(
+        limits,
+        clock,
+        ids,
+        log,
+        find_actor=doorkeeper.find_actor,
+        awaits_requests=True,
+        meter=meter,
+    )
 
 
 def _health(

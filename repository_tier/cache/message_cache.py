@@ -11,6 +11,7 @@ from typing import Generic, Protocol, TypeVar
 
 from repository_tier.cache.entry import CacheError, CacheStore, Entry, TimedEntry
 from repository_tier.cache.flights import Flights
+from repository_tier.metrics import CacheMeter
 from tier_runtime.breaker import Breaker, BreakerOpenError
 from tier_runtime.deadline import Deadline
 
@@ -72,6 +73,7 @@ class MessageCache(Generic[MessageT]):
         random: Random,
         *,
         max_unsent: int = MAX_UNSENT,
+        meter: CacheMeter | None = None,
     ) -> None:
         self._prefix = prefix
         self._store = store
@@ -79,6 +81,7 @@ class MessageCache(Generic[MessageT]):
         self._times = times
         self._random = random
         self._max_unsent = max_unsent
+        self._meter = meter
         self._flights: Flights[Entry] = Flights()
         self._lock = threading.Lock()
         self._unsent: OrderedDict[str, Entry] = OrderedDict()
@@ -150,9 +153,15 @@ class MessageCache(Generic[MessageT]):
         try:
             self._send(unsent)
             with self._breaker.guard(CacheError):
-                return ask()
+                answer = ask()
         except (CacheError, BreakerOpenError):
+            if self._meter is not None:
+                self._meter.failed(len(keys))
             return None
+        if self._meter is not None:
+            found = len(answer) if isinstance(answer, dict) else int(answer is not None)
+            self._meter.answered(len(keys), found)
+        return answer
 
     def _keep(self, entries: Mapping[str, Entry]) -> None:
         # A reader's put: if it does not arrive, nothing is lost.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from itertools import count
 from random import Random
 
@@ -28,11 +29,14 @@ class HandOver:
         limit_seconds: float,
         is_stopping: threading.Event,
         random: Random,
+        count: Callable[[str], None] = lambda _outcome: None,
     ) -> None:
         self._jobs = jobs
         self._limit_seconds = limit_seconds
         self._is_stopping = is_stopping
         self._random = random
+        # Is told what came of each job.
+        self._count = count
 
     def run(self, job_id: str) -> bool:
         """Have a job worked on, and return True when its message has done its duty.
@@ -46,10 +50,12 @@ class HandOver:
             except AppError as error:
                 if error.kind is not Kind.UNAVAILABLE:
                     # If the job has begun, its lease runs out; if not, it is published again.
+                    self._count("not_run")
                     _log.warning("job_not_run", job_id=job_id, code=error.code)
                     return True
             else:
                 name = job_service_pb2.JobOutcome.Name(outcome).removeprefix("JOB_OUTCOME_")
+                self._count(name.lower())
                 _log.info("job_run", job_id=job_id, outcome=name.lower())
                 return True
             pause = pause_seconds(

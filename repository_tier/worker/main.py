@@ -12,6 +12,7 @@ from celery.signals import worker_ready, worker_shutting_down
 
 from arcana.service.v1 import job_service_pb2_grpc
 from repository_tier.jobs.broker import RUN_JOB, celery_app
+from repository_tier.metrics import hand_over_meter
 from repository_tier.worker.hand_over import HandOver
 from repository_tier.worker.schedule import start_beat
 from repository_tier.worker.settings import WorkerSettings
@@ -20,6 +21,8 @@ from tier_runtime.clock import SystemClock
 from tier_runtime.health import THIS_TIER, HealthBoard
 from tier_runtime.health_listener import HealthListener
 from tier_runtime.logs import configure_logging, get_logger
+from tier_runtime.metrics.port import MetricsPort, metrics_port
+from tier_runtime.metrics.rpcs import CalledMeter
 from tier_runtime.settings import load
 from tier_runtime.startup import run_main
 
@@ -34,19 +37,32 @@ def main() -> int:
     """
     settings = load(WorkerSettings)
     configure_logging("worker", settings.log_level, json=settings.log_json)
+    with metrics_port(settings.metrics_bind, "worker", forks=False) as metrics:
+        return work(settings, metrics)
+
+
+def work(settings: WorkerSettings, metrics: MetricsPort) -> int:
+    """Take and hand over jobs until a signal, and return the exit code."""
+    meters = metrics.meters()
     # A line for each job is ours to write.
     logging.getLogger("celery").setLevel(logging.WARNING)
     log = get_logger("worker")
     is_stopping = threading.Event()
     app = celery_app(settings.broker())
     # A job that is handed over is handed over again by us, who know when to stop.
-    channel = open_channel(settings.service_url, ChannelSettings(retried_methods=(_SCHEDULE,)))
+    channel = open_channel(
+        settings.service_url,
+        ChannelSettings(
+            retried_methods=(_SCHEDULE,), meter=None if meters is None else CalledMeter(meters)
+        ),
+    )
     jobs = job_service_pb2_grpc.JobServiceStub(channel)
     hand_over = HandOver(
         jobs,
         limit_seconds=settings.worker_time_limit_seconds,
         is_stopping=is_stopping,
         random=SystemRandom(),
+        count=hand_over_meter(meters),
     )
 
     @app.task(name=RUN_JOB)

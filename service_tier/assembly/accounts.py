@@ -6,6 +6,7 @@ import secrets
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from typing import TYPE_CHECKING
 
 from arcana.service.v1 import auth_service_pb2_grpc, user_service_pb2_grpc
 from service_tier.access_tokens import AccessTokenIssuer
@@ -15,6 +16,7 @@ from service_tier.domain.passwords import PasswordPolicy
 from service_tier.events import Events
 from service_tier.hashing import HashSlots, PasswordFunction, PasswordHasher
 from service_tier.idempotency import IdempotencyKeys
+from service_tier.metrics import login_meter
 from service_tier.one_time_tokens import OneTimeTokens
 from service_tier.repository import Repository
 from service_tier.servicers.auth import AuthServicer
@@ -32,6 +34,9 @@ from service_tier.usecases.verification import Verification
 from tier_runtime.clock import Clock
 from tier_runtime.ids import IdSource
 from tier_runtime.server import Registration
+
+if TYPE_CHECKING:
+    from tier_runtime.metrics.meters import Meters
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +95,9 @@ class AccountParts:
         )
 
 
-def make_auth_service(settings: ServiceSettings, parts: AccountParts) -> Registration:
+def make_auth_service(
+    settings: ServiceSettings, parts: AccountParts, meters: Meters | None = None
+) -> Registration:
     """Build the service that signs in; its keys are read, or made.
 
     Raises:
@@ -115,6 +122,7 @@ def make_auth_service(settings: ServiceSettings, parts: AccountParts) -> Registr
         ids=parts.ids,
         random_bytes=secrets.token_bytes,
         refresh_lifetime=refresh_lifetime,
+        count=login_meter(meters),
     )
     sessions = Sessions(
         parts.repository,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from functools import partial
+from typing import TYPE_CHECKING
 
 from arcana.service.v1 import job_service_pb2_grpc
 from service_tier.assembly.key_material import read_token_secret
@@ -23,6 +24,7 @@ from service_tier.mail.letters import LetterWriter, Sender
 from service_tier.mail.sending import MailSender
 from service_tier.mail.smtp import MailServer, SmtpSender
 from service_tier.mail_jobs import MailJobs
+from service_tier.metrics import JobMeter
 from service_tier.one_time_tokens import OneTimeTokens
 from service_tier.repository import Repository
 from service_tier.servicers.jobs import JobServicer
@@ -32,9 +34,16 @@ from tier_runtime.clock import Clock
 from tier_runtime.ids import IdSource
 from tier_runtime.server import Registration
 
+if TYPE_CHECKING:
+    from tier_runtime.metrics.meters import Meters
+
 
 def make_job_service(
-    settings: ServiceSettings, repository: Repository, clock: Clock, ids: IdSource
+    settings: ServiceSettings,
+    repository: Repository,
+    clock: Clock,
+    ids: IdSource,
+    meters: Meters | None = None,
 ) -> Registration:
     """Build the service of jobs, which also does their work.
 
@@ -47,6 +56,7 @@ def make_job_service(
         _job_handlers(settings, repository, secret, clock, ids),
         ids,
         timedelta(seconds=settings.job_lease_seconds),
+        None if meters is None else JobMeter(meters),
     )
     jobs = JobServicer(Jobs(repository, clock, ids), runner, IdempotencyKeys(secret))
     return Registration(

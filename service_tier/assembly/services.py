@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from typing import TYPE_CHECKING
 
 from service_tier.assembly.accounts import AccountParts, make_auth_service, make_user_service
 from service_tier.assembly.events import make_event_service
@@ -22,6 +23,9 @@ from tier_runtime.clock import Clock
 from tier_runtime.ids import IdSource
 from tier_runtime.server import Registration
 
+if TYPE_CHECKING:
+    from tier_runtime.metrics.meters import Meters
+
 
 def make_services(
     settings: ServiceSettings,
@@ -31,6 +35,7 @@ def make_services(
     ids: IdSource,
     *,
     is_draining: Callable[[], bool] = lambda: False,
+    meters: Meters | None = None,
 ) -> list[Registration]:
     """Return the services that the settings name, over their use cases.
 
@@ -53,12 +58,12 @@ def make_services(
         return IdempotencyKeys(read_token_secret(settings))
 
     makers: dict[ServiceName, Callable[[], Registration]] = {
-        "auth": lambda: make_auth_service(settings, accounts()),
+        "auth": lambda: make_auth_service(settings, accounts(), meters),
         "users": lambda: make_user_service(accounts()),
         "rate_limits": lambda: make_rate_limit_service(repository),
         "products": lambda: make_product_service(repository, events, ids, idempotency()),
         "orders": lambda: make_order_service(repository, events, ids, idempotency()),
-        "jobs": lambda: make_job_service(settings, repository, clock, ids),
+        "jobs": lambda: make_job_service(settings, repository, clock, ids, meters),
         "events": lambda: make_event_service(EventStream(repository, is_draining)),
         "files": lambda: make_file_service(settings, repository, events, ids, idempotency()),
     }

@@ -19,6 +19,7 @@ from service_tier.jobs.work import (
     LeaseLostError,
     lease_deadline,
 )
+from service_tier.metrics import JobMeter
 from service_tier.repository import Repository
 from tier_runtime.call import Call
 from tier_runtime.deadline import Deadline
@@ -47,11 +48,13 @@ class JobRunner:
         handlers: Mapping[str, JobHandler],
         ids: IdSource,
         lease_length: timedelta,
+        meter: JobMeter | None = None,
     ) -> None:
         self._repository = repository
         self._handlers = handlers
         self._ids = ids
         self._lease_length = lease_length
+        self._meter = meter
 
     def run(self, call: Call, job_id: str) -> Outcome:
         """Make an attempt at a job, and say how it ended.
@@ -82,8 +85,17 @@ class JobRunner:
             call=call,
             deadline=deadline,
         )
+        name = started.job.name
+        if self._meter is None:
+            return self._outcome(work, lease_id, name)
+        with self._meter.attempt(name if name in self._handlers else "unknown") as ended:
+            outcome = self._outcome(work, lease_id, name)
+            ended(job_service_pb2.JobOutcome.Name(outcome).removeprefix("JOB_OUTCOME_").lower())
+            return outcome
+
+    def _outcome(self, work: JobWork, lease_id: str, name: str) -> Outcome:
         try:
-            return self._ended(work, lease_id, started.job.name)
+            return self._ended(work, lease_id, name)
         except LeaseLostError:
             return job_service_pb2.JOB_OUTCOME_SKIPPED
         except AppError as error:

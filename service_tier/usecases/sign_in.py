@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -87,6 +88,7 @@ class SignIn:
         ids: IdSource,
         random_bytes: RandomBytes,
         refresh_lifetime: timedelta,
+        count: Callable[[str], None] = lambda _outcome: None,
     ) -> None:
         self._repository = repository
         self._hasher = hasher
@@ -96,6 +98,8 @@ class SignIn:
         self._ids = ids
         self._random_bytes = random_bytes
         self._refresh_lifetime = refresh_lifetime
+        # Is told how each attempt ended.
+        self._count = count
 
     def login(self, call: Call, attempt: Attempt) -> TokenPair:
         """Start a session for whoever knows the account's password.
@@ -109,6 +113,16 @@ class SignIn:
                 "password": compared_password_faults(attempt.password),
             }
         )
+        try:
+            pair = self._tried(call, attempt)
+        except AppError as error:
+            if error.kind not in {Kind.UNAUTHENTICATED, Kind.FORBIDDEN}:
+                self._count("not_decided")
+            raise
+        self._count("success")
+        return pair
+
+    def _tried(self, call: Call, attempt: Attempt) -> TokenPair:
         pair = self._try_once(call, attempt)
         if pair is None:
             # The password or the status changed between the check and the start of the session:
@@ -193,6 +207,7 @@ class SignIn:
         return TokenPair(access_token, refresh_token.text, self._access_tokens.lifetime)
 
     def _note_failure(self, call: Call, user_id: str | None, reason: str) -> None:
+        self._count(reason)
         event = self._events.login_failed(call, user_id=user_id, reason=reason)
         try:
             self._repository.events.AppendEvents(

@@ -18,6 +18,7 @@ from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]  # ship
 from tier_runtime.handlers import Registration, collect
 from tier_runtime.health import HEALTH_SERVICE, HealthBoard
 from tier_runtime.logs import get_logger
+from tier_runtime.metrics.parts import no_meter
 from tier_runtime.rest import statuses
 from tier_runtime.rest.answers import Answer, failed
 from tier_runtime.rest.bodies import (
@@ -54,7 +55,8 @@ class RestApp:
 
     `max_concurrent_rpcs` bounds what is handled at a time: what exceeds it is refused at once.
     A server that lets requests wait for a thread has to bound those itself; see
-    WorkerApp.max_in_flight. `max_message_bytes` bounds a message, in and out.
+    WorkerApp.max_in_flight. `max_message_bytes` bounds a message, in and out. `refused` is told the
+    reason of each refusal, one of few.
 
     Raises:
         KeyError: a handler's contract was not imported.
@@ -67,6 +69,7 @@ class RestApp:
         *,
         max_concurrent_rpcs: int = 256,
         max_message_bytes: int = 4 * 1024 * 1024,
+        refused: Callable[[str], None] = no_meter,
     ) -> None:
         served = {**handlers, **_health_handlers(health)}
         self._endpoints = {
@@ -78,6 +81,7 @@ class RestApp:
         self._max_in_flight = max_concurrent_rpcs
         self._max_bytes = max_message_bytes
         self._log = get_logger(__name__)
+        self._refused = refused
         self._counting = threading.Lock()
         self._in_flight = 0
 
@@ -93,6 +97,7 @@ class RestApp:
         except RefusedError as refusal:
             # What reaches a method has a log line there. Not the path: it may hold anything.
             self._log.info("request_refused", status=refusal.http, reason=str(refusal))
+            self._refused(str(refusal))
             answer = failed(refusal.fault, refusal.http, refusal.headers)
         finally:
             with self._counting:
