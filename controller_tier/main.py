@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 
 from controller_tier.app import CLOSE_FEEDS, create_app
 from controller_tier.entrance import make_access_feed, make_entrance
@@ -18,6 +19,7 @@ from controller_tier.settings import ControllerSettings
 from controller_tier.stubs import stubs_of
 from controller_tier.user_reads import CoalescedUsers
 from tier_runtime.addresses import Address
+from tier_runtime.channel import open_channel
 from tier_runtime.clock import SystemClock
 from tier_runtime.http_server import WebServerSettings, WorkerApp, serve_http
 from tier_runtime.ids import Uuid7Source
@@ -25,9 +27,11 @@ from tier_runtime.logs import configure_logging, get_logger
 from tier_runtime.secrets import given_or_kept_secret
 from tier_runtime.settings import load
 from tier_runtime.startup import run_main
+from tier_runtime.tracing.opening import open_tracing
+from tier_runtime.tracing.spans import Tracing
 
 # Makes the channels of one worker; called after the fork, which no channel survives.
-Connect = Callable[[], ServiceChannels]
+Connect = Callable[[Tracing], ServiceChannels]
 
 
 def main() -> int:
@@ -38,11 +42,18 @@ def main() -> int:
     """
     settings = load(ControllerSettings)
     configure_logging("controller", settings.log_level, json=settings.log_json)
-    return serve(settings, lambda: connect_services(settings))
+    return serve(settings, partial(connect_traced, settings))
 
 
-def serve(settings: ControllerSettings, connect: Connect) -> int:
+def connect_traced(settings: ControllerSettings, tracing: Tracing) -> ServiceChannels:
+    """Return a channel, whose RPCs are traced, for each address that the settings name."""
+    return connect_services(settings, partial(open_channel, tracing=tracing))
+
+
+def serve(settings: ControllerSettings, connect: Connect, name: str = "controller") -> int:
     """Serve the API over the services that `connect` finds; return the exit code.
+
+    The name is that of the process in traces.
 
     Raises:
         StartupError: a port is taken.
@@ -58,14 +69,17 @@ def serve(settings: ControllerSettings, connect: Connect) -> int:
         process_name="arcana-controller",
     )
     if not settings.public_grpc_enabled:
-        return serve_http(server, lambda: make_worker_app(settings, connect))
+        return serve_http(server, lambda: make_worker_app(settings, connect, name=name))
     with reserved(Address.parse(settings.public_grpc_bind)) as public_grpc:
         get_logger(__name__).info("serving_grpc", address=str(public_grpc))
-        return serve_http(server, lambda: make_worker_app(settings, connect, public_grpc))
+        return serve_http(server, lambda: make_worker_app(settings, connect, public_grpc, name))
 
 
 def make_worker_app(
-    settings: ControllerSettings, connect: Connect, public_grpc: Address | None = None
+    settings: ControllerSettings,
+    connect: Connect,
+    public_grpc: Address | None = None,
+    name: str = "controller",
 ) -> WorkerApp:
     """Build what one worker serves: its own channels, its own feed, its own caches.
 
@@ -76,7 +90,9 @@ def make_worker_app(
     """
     clock, ids = SystemClock(), Uuid7Source()
     with ExitStack() as closing:
-        channels = connect()
+        tracing = open_tracing(settings.tracing(name))
+        closing.callback(tracing.close)
+        channels = connect(tracing)
         closing.callback(channels.close)
         most = settings.coalesce_max_batch
         service = replace(
@@ -93,6 +109,7 @@ def make_worker_app(
             download_secret=read_download_secret(settings),
             clock=clock,
             ids=ids,
+            tracing=tracing,
         )
         feed.start()
         closing.callback(feed.stop)
@@ -101,7 +118,7 @@ def make_worker_app(
         if public_grpc is None:
             return WorkerApp(app, closing.pop_all().close, close_feeds)
         server = build_public_server(
-            settings, public_grpc, channels, entrance, clock=clock, ids=ids
+            settings, public_grpc, channels, entrance, clock=clock, ids=ids, tracing=tracing
         )
         server.start()
         closing.callback(server.close)

@@ -24,6 +24,7 @@ from tier_runtime.logs import configure_logging, get_logger
 from tier_runtime.server import build_server
 from tier_runtime.settings import load
 from tier_runtime.startup import StartupError
+from tier_runtime.tracing.spans import NO_TRACING, Tracing
 
 REPOSITORY, SERVICE = "repository", "service"
 
@@ -43,11 +44,16 @@ def main() -> int:
     # The worker listens there; said here, it is one line and not the end of a worker.
     if not Address.parse(service.service_bind).is_free():
         raise StartupError(f"Cannot listen on {service.service_bind}, which SERVICE_BIND names.")
-    return serve(controller, lambda: connect(repository, service, controller))
+    return serve(
+        controller, lambda tracing: connect(repository, service, controller, tracing), "monolith"
+    )
 
 
 def connect(
-    repository: RepositorySettings, service: ServiceSettings, controller: ControllerSettings
+    repository: RepositorySettings,
+    service: ServiceSettings,
+    controller: ControllerSettings,
+    tracing: Tracing = NO_TRACING,
 ) -> ServiceChannels:
     """Build the inner tiers in this process, and return the edge's channels to them.
 
@@ -59,7 +65,7 @@ def connect(
     """
     with ExitStack() as ending:
         store = LocalServer(
-            make_repository_tier(repository),
+            make_repository_tier(repository, tracing),
             repository.serving().grpc,
             get_logger("repository_tier"),
         )
@@ -67,18 +73,23 @@ def connect(
         store.start()
 
         to_store = open_channel(
-            f"inproc:{REPOSITORY}", channel_settings(), in_process={REPOSITORY: store}
+            f"inproc:{REPOSITORY}",
+            channel_settings(),
+            in_process={REPOSITORY: store},
+            tracing=tracing,
         )
         # The tier closes its channel when it stops; until it is built, that is for us to do.
         with ExitStack() as unbuilt:
             unbuilt.callback(to_store.close)
-            tier = make_service_tier(service, to_store)
+            tier = make_service_tier(service, to_store, tracing)
             unbuilt.pop_all()
         served = service.serving().grpc
         rules = LocalServer(tier, served, get_logger("service_tier"))
         ending.callback(rules.stop, service.service_drain_seconds)
         # Its start is that of the tier's health as well.
-        server = build_server(served, tier.services, tier.health, get_logger("service_tier"))
+        server = build_server(
+            served, tier.services, tier.health, get_logger("service_tier"), tracing=tracing
+        )
         ending.callback(server.stop, service.service_drain_seconds)
         server.start()
         rules.start()
@@ -88,5 +99,6 @@ def connect(
             # No breaker and no retries: nothing lies in between that could fail by itself.
             ChannelSettings(default_deadline_seconds=controller.request_timeout_seconds),
             in_process={SERVICE: rules},
+            tracing=tracing,
         )
         return ServiceChannels.single(channel, [ending.pop_all().close])

@@ -107,6 +107,8 @@ from tier_runtime.server import Registration
 from tier_runtime.settings import load
 from tier_runtime.startup import StartupError, run_main
 from tier_runtime.tier import Tier, serve_tier
+from tier_runtime.tracing.opening import open_tracing
+from tier_runtime.tracing.spans import NO_TRACING, Tracing
 
 # How long Redis may take with events. Nobody waits for that but the relay and consumers.
 EVENT_REDIS_SECONDS = 2.0
@@ -120,16 +122,27 @@ def main() -> int:
     """
     settings = load(RepositorySettings)
     configure_logging("repository", settings.log_level, json=settings.log_json)
-    return serve_tier(settings.serving(), partial(make_tier, settings))
+    return serve_tier(settings.serving(), partial(make_traced_tier, settings))
 
 
-def make_tier(settings: RepositorySettings) -> Tier:
+def make_traced_tier(settings: RepositorySettings) -> Tier:
+    """Build the tier with its tracing.
+
+    Raises:
+        StartupError: as `make_tier` does.
+    """
+    tracing = open_tracing(settings.tracing("repository"))
+    tier = make_tier(settings, tracing)
+    return replace(tier, on_stop=[*tier.on_stop, tracing.close])
+
+
+def make_tier(settings: RepositorySettings, tracing: Tracing = NO_TRACING) -> Tier:
     """Build the tier, as the one owner of an embedded database's file.
 
     Raises:
         StartupError: the database cannot be used, or another process serves its file.
     """
-    tier = assemble(settings, SystemClock(), SystemRandom(), Uuid7Source())
+    tier = assemble(settings, SystemClock(), SystemRandom(), Uuid7Source(), tracing)
     file = sqlite_file(settings.database())
     if file is None:
         return tier
@@ -142,7 +155,13 @@ def make_tier(settings: RepositorySettings) -> Tier:
     return replace(tier, on_stop=[*tier.on_stop, release])
 
 
-def assemble(settings: RepositorySettings, clock: Clock, random: Random, ids: IdSource) -> Tier:
+def assemble(
+    settings: RepositorySettings,
+    clock: Clock,
+    random: Random,
+    ids: IdSource,
+    tracing: Tracing = NO_TRACING,
+) -> Tier:
     """Build the tier out of its settings.
 
     Raises:
@@ -156,7 +175,7 @@ def assemble(settings: RepositorySettings, clock: Clock, random: Random, ids: Id
         io_seconds=settings.database_io_timeout_seconds,
     )
     blobs = open_blobs(settings)
-    engines = make_engines(settings.database(), pool)
+    engines = make_engines(settings.database(), pool, tracing)
     require_revision(engines.readers, settings.database())
     database = Database(engines, clock, random)
 
@@ -167,7 +186,7 @@ def assemble(settings: RepositorySettings, clock: Clock, random: Random, ids: Id
     store: CacheStore
     if settings.redis():
         client = connect_redis(
-            settings.redis(), settings.cache_timeout_seconds, settings.threads() * 2
+            settings.redis(), settings.cache_timeout_seconds, settings.threads() * 2, tracing
         )
         store, counters = RedisStore(client), redis_counters(settings.redis(), client)
     else:
@@ -310,6 +329,7 @@ def assemble(settings: RepositorySettings, clock: Clock, random: Random, ids: Id
             database.close,
         ],
         [publisher.start, relay.start],
+        tracing,
     )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
+from functools import partial
 
 import grpc
 
@@ -22,6 +24,8 @@ from tier_runtime.logs import configure_logging
 from tier_runtime.settings import load
 from tier_runtime.startup import run_main
 from tier_runtime.tier import Tier, serve_tier
+from tier_runtime.tracing.opening import open_tracing
+from tier_runtime.tracing.spans import NO_TRACING, Tracing
 
 
 def main() -> int:
@@ -32,13 +36,24 @@ def main() -> int:
     """
     settings = load(ServiceSettings)
     configure_logging("service", settings.log_level, json=settings.log_json)
-    return serve_tier(
-        settings.serving(),
-        lambda: make_tier(settings, open_channel(settings.repository_url, channel_settings())),
-    )
+    return serve_tier(settings.serving(), partial(make_connected_tier, settings))
 
 
-def make_tier(settings: ServiceSettings, channel: grpc.Channel) -> Tier:
+def make_connected_tier(settings: ServiceSettings) -> Tier:
+    """Build the tier with its channel to the repository tier, and its tracing.
+
+    Raises:
+        StartupError: keys or secrets cannot be read or made.
+    """
+    tracing = open_tracing(settings.tracing("service"))
+    channel = open_channel(settings.repository_url, channel_settings(), tracing=tracing)
+    tier = make_tier(settings, channel, tracing)
+    return replace(tier, on_stop=[*tier.on_stop, tracing.close])
+
+
+def make_tier(
+    settings: ServiceSettings, channel: grpc.Channel, tracing: Tracing = NO_TRACING
+) -> Tier:
     """Build the tier over a channel to the repository tier, which becomes the tier's to close.
 
     Raises:
@@ -57,9 +72,9 @@ def make_tier(settings: ServiceSettings, channel: grpc.Channel) -> Tier:
     )
     add_repository_probes(health, channel, settings.health_probe_interval)
     if "events" not in settings.services:
-        return Tier(services, health, [channel.close])
+        return Tier(services, health, [channel.close], tracing=tracing)
     consumer = EventConsumer(repository, EventMails(repository, MailJobs(ids), clock).reactions())
-    return Tier(services, health, [consumer.stop, channel.close], [consumer.start])
+    return Tier(services, health, [consumer.stop, channel.close], [consumer.start], tracing=tracing)
 
 
 if __name__ == "__main__":

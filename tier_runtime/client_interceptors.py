@@ -10,8 +10,11 @@ import grpc
 
 from tier_runtime.call import current_call
 from tier_runtime.deadline import deadline_exceeded
+from tier_runtime.errors import AppError
 from tier_runtime.metadata import metadata_of
 from tier_runtime.status import from_rpc_error
+from tier_runtime.tracing.outgoing import Outgoing, end_with, ending_of
+from tier_runtime.tracing.spans import NO_SPAN, RpcSpan
 
 RequestT = TypeVar("RequestT")
 ResponseT = TypeVar("ResponseT")
@@ -54,9 +57,16 @@ class CallClientInterceptor(
     either it is `default_deadline_seconds`.
     """
 
-    def __init__(self, *, default_deadline_seconds: float, hop_margin_seconds: float) -> None:
+    def __init__(
+        self,
+        *,
+        default_deadline_seconds: float,
+        hop_margin_seconds: float,
+        outgoing: Outgoing | None = None,
+    ) -> None:
         self._default_seconds = default_deadline_seconds
         self._margin_seconds = hop_margin_seconds
+        self._outgoing = outgoing or Outgoing()
 
     def intercept_unary_unary(
         self,
@@ -65,7 +75,7 @@ class CallClientInterceptor(
         request: RequestT,
     ) -> _CallFuture[ResponseT]:
         """Send one message, get one."""
-        return _MappedFuture(continuation(self._details(client_call_details), request))
+        return self._one_answer(continuation, client_call_details, request)
 
     def intercept_unary_stream(
         self,
@@ -74,7 +84,7 @@ class CallClientInterceptor(
         request: RequestT,
     ) -> _CallIterator[ResponseT]:
         """Send one message, get many."""
-        return _MappedIterator(continuation(self._details(client_call_details), request))
+        return self._many_answers(continuation, client_call_details, request)
 
     def intercept_stream_unary(
         self,
@@ -85,7 +95,7 @@ class CallClientInterceptor(
         request_iterator: Iterator[RequestT],
     ) -> _CallFuture[ResponseT]:
         """Send many messages, get one."""
-        return _MappedFuture(continuation(self._details(client_call_details), request_iterator))
+        return self._one_answer(continuation, client_call_details, request_iterator)
 
     def intercept_stream_stream(
         self,
@@ -96,21 +106,48 @@ class CallClientInterceptor(
         request_iterator: Iterator[RequestT],
     ) -> _CallIterator[ResponseT]:
         """Send many messages, get many."""
-        return _MappedIterator(continuation(self._details(client_call_details), request_iterator))
+        return self._many_answers(continuation, client_call_details, request_iterator)
 
-    def _details(self, given: grpc.ClientCallDetails) -> CallDetails:
+    def _one_answer(
+        self,
+        continuation: Callable[[grpc.ClientCallDetails, RequestT], _CallFuture[ResponseT]],
+        given: grpc.ClientCallDetails,
+        request: RequestT,
+    ) -> _CallFuture[ResponseT]:
+        details, span = self._begun(given)
+        if span is NO_SPAN:
+            return _MappedFuture(continuation(details, request))
+        outcome = _tried(continuation, details, request, span)
+        end_with(span, outcome)
+        return _MappedFuture(outcome)
+
+    def _many_answers(
+        self,
+        continuation: Callable[[grpc.ClientCallDetails, RequestT], _CallIterator[ResponseT]],
+        given: grpc.ClientCallDetails,
+        request: RequestT,
+    ) -> _CallIterator[ResponseT]:
+        details, span = self._begun(given)
+        if span is NO_SPAN:
+            return _MappedIterator(continuation(details, request))
+        return _TracedIterator(_tried(continuation, details, request, span), span)
+
+    def _begun(self, given: grpc.ClientCallDetails) -> tuple[CallDetails, RpcSpan]:
         metadata = tuple(given.metadata or ())
         timeout = given.timeout
         call = current_call()
+        span: RpcSpan = NO_SPAN
         if call is None:
             timeout = self._default_seconds if timeout is None else timeout
         else:
             left = call.deadline.shrunk(self._margin_seconds).remaining()
             timeout = left if timeout is None else min(timeout, left)
-            metadata += tuple(metadata_of(call))
         if timeout <= 0:
             raise deadline_exceeded()
-        return CallDetails(
+        if call is not None:
+            span = self._outgoing.begin(given.method, call)
+            metadata += tuple(metadata_of(call, span.traceparent))
+        details = CallDetails(
             method=given.method,
             timeout=timeout,
             metadata=metadata,
@@ -118,6 +155,24 @@ class CallClientInterceptor(
             wait_for_ready=given.wait_for_ready,
             compression=given.compression,
         )
+        return details, span
+
+
+OutcomeT = TypeVar("OutcomeT")
+
+
+def _tried(
+    continuation: Callable[[grpc.ClientCallDetails, RequestT], OutcomeT],
+    details: CallDetails,
+    request: RequestT,
+    span: RpcSpan,
+) -> OutcomeT:
+    """Send the RPC; one that cannot even begin ends its span."""
+    try:
+        return continuation(details, request)
+    except Exception as error:
+        span.end(*ending_of(error))
+        raise
 
 
 class _PassedOn(grpc.Call):
@@ -200,3 +255,31 @@ class _MappedIterator(_PassedOn, _CallIterator[ResponseT]):
             return next(self._inner)
         except grpc.RpcError as error:
             raise from_rpc_error(error) from error
+
+
+class _TracedIterator(_MappedIterator[ResponseT]):
+    """One whose span ends with it: read to its end, cancelled, or dropped."""
+
+    def __init__(self, inner: _CallIterator[ResponseT], span: RpcSpan) -> None:
+        super().__init__(inner)
+        self._span = span
+
+    def __next__(self) -> ResponseT:
+        try:
+            return super().__next__()
+        except StopIteration:
+            self._span.end(grpc.StatusCode.OK.name)
+            raise
+        except AppError as error:
+            self._span.end(*ending_of(error))
+            raise
+
+    def cancel(self) -> bool:
+        is_first = super().cancel()
+        if is_first:
+            self._span.end(grpc.StatusCode.CANCELLED.name)
+        return is_first
+
+    def __del__(self) -> None:
+        # Nothing happens where it has ended.
+        self._span.end(grpc.StatusCode.CANCELLED.name)

@@ -18,8 +18,14 @@ from tier_runtime.cutoffs import Cutoff, Cutoffs, Patience
 from tier_runtime.deadline import Deadline, deadline_exceeded
 from tier_runtime.errors import AppError, Kind
 from tier_runtime.ids import IdSource
-from tier_runtime.metadata import actor_from, request_id_from, traceparent_from
+from tier_runtime.metadata import (
+    actor_from,
+    request_id_from,
+    traceparent_from,
+    tracestate_from,
+)
 from tier_runtime.status import DETAILS_KEY, STATUS_CODES, internal_error, to_status
+from tier_runtime.tracing.spans import NO_TRACING, Carried, Tracing
 
 if TYPE_CHECKING:
     from grpc import _Metadata
@@ -87,8 +93,16 @@ class RpcDesk:
         quiet_methods: Collection[str] = (),
         find_actor: FindActor = _peers_actor,
         awaits_requests: bool = False,
+        tracing: Tracing = NO_TRACING,
+        transport: str = "grpc",
+        begins_traces: bool = False,
     ) -> None:
         self.limits = limits
+        self.tracing = tracing
+        # What carries the RPCs, as spans name it; and whether one without a trace gets one, which
+        # is an edge's business.
+        self.transport = transport
+        self.begins_traces = begins_traces
         # gRPC gives an RPC with a single request a thread before the request is there, and only
         # then calls the handler. Whoever sends headers and nothing else holds that thread for as
         # long as they like, unless the handler itself waits, for no longer than an RPC may take.
@@ -165,11 +179,18 @@ class ServedRpc:
         # Otherwise gRPC does not know of the end that is set here.
         self._ends_by_itself = left <= most and left < NO_DEADLINE_SECONDS
         seconds = min(left, most) if left < NO_DEADLINE_SECONDS else default
+        traceparent = traceparent_from(self._metadata)
+        tracestate = tracestate_from(self._metadata) if traceparent else ""
+        self._span = desk.tracing.served(
+            method, desk.transport, Carried(traceparent, tracestate), begins=desk.begins_traces
+        )
         self.call = Call(
             actor=Actor(),
             request_id=request_id_from(self._metadata, desk.ids),
             deadline=Deadline.after(seconds, desk.clock.monotonic),
-            traceparent=traceparent_from(self._metadata),
+            # One who does not trace passes on what came.
+            traceparent=self._span.traceparent or traceparent,
+            tracestate=tracestate,
         )
 
     def open(self) -> RpcContext:
@@ -320,6 +341,7 @@ class ServedRpc:
             self._holds_turn = False
             self._desk.turns.release()
         code = self._code or ("OK" if self._inner.is_active() else self._code_of_the_gone())
+        self._span.end(code, str(self._fields.get("error", "")))
         elapsed = self._desk.clock.monotonic() - self._began
         with call_scope(self.call):
             log = self._desk.log

@@ -26,6 +26,7 @@ from tier_runtime.ids import IdSource, Uuid7Source
 from tier_runtime.served_rpc import CallLimits, RpcDesk
 from tier_runtime.server_interceptors import CallServerInterceptor
 from tier_runtime.startup import StartupError
+from tier_runtime.tracing.spans import NO_TRACING, Tracing
 
 # No signal has these numbers.
 _ALL_ENDED = 0
@@ -160,9 +161,10 @@ def build_server(
     *,
     clock: Clock | None = None,
     ids: IdSource | None = None,
+    tracing: Tracing = NO_TRACING,
 ) -> TierServer:
     """Return a server of these services, of health and of reflection; it does not listen yet."""
-    desk = make_desk(settings, log, clock=clock, ids=ids)
+    desk = make_desk(settings, log, clock=clock, ids=ids, tracing=tracing)
     server = grpc.server(
         futures.ThreadPoolExecutor(settings.threads, thread_name_prefix="rpc"),
         interceptors=[CallServerInterceptor(desk)],
@@ -198,6 +200,8 @@ def make_desk(
     *,
     clock: Clock | None = None,
     ids: IdSource | None = None,
+    tracing: Tracing = NO_TRACING,
+    transport: str = "grpc",
 ) -> RpcDesk:
     """Return what all RPCs of a server share, whatever carries them to it."""
     limits = CallLimits(
@@ -214,6 +218,8 @@ def make_desk(
         ids or Uuid7Source(),
         log,
         quiet_methods=settings.quiet_methods,
+        tracing=tracing,
+        transport=transport,
     )
 
 

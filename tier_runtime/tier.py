@@ -18,7 +18,8 @@ from tier_runtime.http_server import WebServerSettings, WorkerApp, serve_http
 from tier_runtime.logs import get_logger
 from tier_runtime.rest.app import RestApp
 from tier_runtime.server import GrpcServerSettings, build_server, make_desk, serve_until_signal
-from tier_runtime.settings import TierSettings
+from tier_runtime.tracing.settings import TracedSettings
+from tier_runtime.tracing.spans import NO_TRACING, Tracing
 from tier_runtime.workers import run_workers
 
 Protocol = Literal["grpc", "http"]
@@ -31,7 +32,7 @@ HTTP_KEEPALIVE_SECONDS = 75
 HTTP_SILENCE_SECONDS = 30
 
 
-class ServedSettings(TierSettings):
+class ServedSettings(TracedSettings):
     """What every inner tier can be told about how it is served."""
 
     communication_protocol: Protocol = Field(
@@ -58,6 +59,8 @@ class Tier:
     health: HealthBoard
     on_stop: Sequence[Callable[[], None]] = ()
     on_start: Sequence[Callable[[], None]] = ()
+    # Of this process; whoever opened it closes it.
+    tracing: Tracing = NO_TRACING
 
     def open(self) -> None:
         """Begin to poll the probes, say that the tier serves, and begin what it does besides."""
@@ -107,7 +110,7 @@ def serve_tier(serving: Serving, make: Callable[[], Tier]) -> int:
             serving.workers, lambda number, ready: _serve_worker(serving, number, make, ready)
         )
     tier = make()
-    server = build_server(serving.grpc, tier.services, tier.health, log)
+    server = build_server(serving.grpc, tier.services, tier.health, log, tracing=tier.tracing)
     return serve_until_signal(
         server,
         drain_seconds=serving.grpc.drain_seconds,
@@ -134,7 +137,7 @@ def _serve_worker(
     settings = replace(serving.grpc, bind=worker_bind(serving.grpc.bind, number))
     log = get_logger(f"{serving.name}_tier").bind(worker=number)
     tier = make()
-    server = build_server(settings, tier.services, tier.health, log)
+    server = build_server(settings, tier.services, tier.health, log, tracing=tier.tracing)
 
     def begin() -> None:
         tier.begin()
@@ -164,7 +167,8 @@ def _web_settings(serving: Serving) -> WebServerSettings:
 def _worker_app(
     settings: GrpcServerSettings, tier: Tier, log: structlog.stdlib.BoundLogger
 ) -> WorkerApp:
-    handlers = guarded(collect(tier.services), make_desk(settings, log))
+    desk = make_desk(settings, log, tracing=tier.tracing, transport="http")
+    handlers = guarded(collect(tier.services), desk)
     app = RestApp(
         handlers,
         tier.health,

@@ -8,7 +8,6 @@ from concurrent import futures
 from typing import Any
 
 import grpc
-import structlog
 from grpc_reflection.v1alpha import reflection  # type: ignore[import-untyped]  # ships no types
 
 from controller_tier.entrance import Entrance
@@ -28,6 +27,7 @@ from tier_runtime.logs import get_logger
 from tier_runtime.served_rpc import CallLimits, RpcDesk
 from tier_runtime.server_interceptors import CallServerInterceptor
 from tier_runtime.startup import StartupError
+from tier_runtime.tracing.spans import NO_TRACING, Tracing
 
 # Of calls that wait for a thread, so many for each thread; the others are refused at once.
 _WAITING_PER_THREAD = 8
@@ -90,14 +90,14 @@ def build_public_server(
     *,
     clock: Clock,
     ids: IdSource,
+    tracing: Tracing = NO_TRACING,
 ) -> PublicServer:
     """Return a server of every public RPC, of health and of reflection; it does not listen yet."""
-    log = get_logger("controller_tier.access")
     server = grpc.server(
         futures.ThreadPoolExecutor(
             settings.public_grpc_threads + _REFLECTION_STREAMS, thread_name_prefix="public-rpc"
         ),
-        interceptors=[CallServerInterceptor(_desk(settings, entrance, clock, ids, log))],
+        interceptors=[CallServerInterceptor(_desk(settings, entrance, clock, ids, tracing))],
         maximum_concurrent_rpcs=settings.public_grpc_threads * _WAITING_PER_THREAD,
         options=(
             # The workers share the port on purpose; that nobody else has it was seen to before.
@@ -155,7 +155,7 @@ def _desk(
     entrance: Entrance,
     clock: Clock,
     ids: IdSource,
-    log: structlog.stdlib.BoundLogger,
+    tracing: Tracing,
 ) -> RpcDesk:
     limits = CallLimits(
         default_deadline_seconds=settings.request_timeout_seconds,
@@ -168,7 +168,16 @@ def _desk(
         max_open_streams_of={REFLECTION_METHOD: _REFLECTION_STREAMS},
     )
     doorkeeper = Doorkeeper(entrance.rpcs, entrance.admission)
-    return RpcDesk(limits, clock, ids, log, find_actor=doorkeeper.find_actor, awaits_requests=True)
+    return RpcDesk(
+        limits,
+        clock,
+        ids,
+        get_logger("controller_tier.access"),
+        find_actor=doorkeeper.find_actor,
+        awaits_requests=True,
+        tracing=tracing,
+        begins_traces=True,
+    )
 
 
 def _health(
