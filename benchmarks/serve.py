@@ -83,7 +83,9 @@ def _controller(variant: str) -> int:
 
     settings = load(ControllerSettings)
     configure_logging("controller", settings.log_level, json=settings.log_json)
-    return serve(settings, lambda: connect_services(settings, partial(open_variant, variant)))
+    return serve(
+        settings, lambda _tracing: connect_services(settings, partial(open_variant, variant))
+    )
 
 
 def _server_of(variant: str) -> Serve:

@@ -46,6 +46,7 @@ from controller_tier.transfers import Transfers
 from tier_runtime.channel import open_channel
 from tier_runtime.clock import Clock, SystemClock
 from tier_runtime.ids import IdSource, Uuid7Source
+from tier_runtime.tracing.spans import NO_TRACING, Tracing
 
 # The extension that ends all open streams of events; called when the worker is told to stop.
 CLOSE_FEEDS = "arcana.close_feeds"
@@ -60,14 +61,19 @@ def create_app(
     clock: Clock,
     ids: IdSource,
     meter: HttpMeter | None = None,
+    tracing: Tracing = NO_TRACING,
 ) -> Flask:
     """Return the application over a service tier. It starts nothing."""
     links = DownloadLinks(download_secret, clock)
     router = Router(Authentication(entrance.admission), entrance.limits)
     app = _bare_app(settings)
-    RequestScope(clock, ids, timeout_seconds=settings.request_timeout_seconds, meter=meter).install(
-        app
-    )
+    RequestScope(
+        clock,
+        ids,
+        timeout_seconds=settings.request_timeout_seconds,
+        meter=meter,
+        tracing=tracing,
+    ).install(app)
     ErrorAnswers(clock).install(app)
     install_security_headers(app)
     install_cors(app, settings.cors_origins)

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 
 from controller_tier.app import CLOSE_FEEDS, create_app
 from controller_tier.entrance import make_access_feed, make_entrance
@@ -19,6 +20,7 @@ from controller_tier.settings import ControllerSettings
 from controller_tier.stubs import stubs_of
 from controller_tier.user_reads import CoalescedUsers
 from tier_runtime.addresses import Address
+from tier_runtime.channel import open_channel
 from tier_runtime.clock import SystemClock
 from tier_runtime.http_server import WebServerSettings, WorkerApp, serve_http
 from tier_runtime.ids import Uuid7Source
@@ -28,9 +30,11 @@ from tier_runtime.metrics.port import MetricsPort, metrics_port
 from tier_runtime.secrets import given_or_kept_secret
 from tier_runtime.settings import load
 from tier_runtime.startup import run_main
+from tier_runtime.tracing.opening import open_tracing
+from tier_runtime.tracing.spans import Tracing
 
 # Makes the channels of one worker; called after the fork, which no channel survives.
-Connect = Callable[[], ServiceChannels]
+Connect = Callable[[Tracing], ServiceChannels]
 
 
 def main() -> int:
@@ -42,13 +46,27 @@ def main() -> int:
     settings = load(ControllerSettings)
     configure_logging("controller", settings.log_level, json=settings.log_json)
     with metrics_port(settings.metrics_bind, "controller", forks=True) as metrics:
-        return serve(settings, lambda: connect_services(settings, meters=metrics.meters()), metrics)
+        return serve(settings, partial(connect_watched, settings, metrics), metrics)
+
+
+def connect_watched(
+    settings: ControllerSettings, metrics: MetricsPort, tracing: Tracing
+) -> ServiceChannels:
+    """Return a channel, whose RPCs are counted and traced, for each address of the settings."""
+    return connect_services(
+        settings, partial(open_channel, tracing=tracing), meters=metrics.meters()
+    )
 
 
 def serve(
-    settings: ControllerSettings, connect: Connect, metrics: MetricsPort | None = None
+    settings: ControllerSettings,
+    connect: Connect,
+    metrics: MetricsPort | None = None,
+    name: str = "controller",
 ) -> int:
     """Serve the API over the services that `connect` finds; return the exit code.
+
+    The name is that of the process in traces.
 
     Raises:
         StartupError: a port is taken.
@@ -64,10 +82,14 @@ def serve(
         process_name="arcana-controller",
     )
     if not settings.public_grpc_enabled:
-        return serve_http(server, lambda: make_worker_app(settings, connect, metrics=metrics))
+        return serve_http(
+            server, lambda: make_worker_app(settings, connect, metrics=metrics, name=name)
+        )
     with reserved(Address.parse(settings.public_grpc_bind)) as public_grpc:
         get_logger(__name__).info("serving_grpc", address=str(public_grpc))
-        return serve_http(server, lambda: make_worker_app(settings, connect, public_grpc, metrics))
+        return serve_http(
+            server, lambda: make_worker_app(settings, connect, public_grpc, metrics, name)
+        )
 
 
 def make_worker_app(
@@ -75,6 +97,7 @@ def make_worker_app(
     connect: Connect,
     public_grpc: Address | None = None,
     metrics: MetricsPort | None = None,
+    name: str = "controller",
 ) -> WorkerApp:
     """Build what one worker serves: its own channels, its own feed, its own caches.
 
@@ -87,7 +110,9 @@ def make_worker_app(
     meters = None if metrics is None else metrics.meters()
     meter = None if meters is None else HttpMeter(meters)
     with ExitStack() as closing:
-        channels = connect()
+        tracing = open_tracing(settings.tracing(name))
+        closing.callback(tracing.close)
+        channels = connect(tracing)
         closing.callback(channels.close)
         most = settings.coalesce_max_batch
         service = replace(
@@ -113,6 +138,7 @@ def make_worker_app(
             clock=clock,
             ids=ids,
             meter=meter,
+            tracing=tracing,
         )
         refused = no_meter if meter is None else meter.refused
         feed.start()
@@ -122,7 +148,14 @@ def make_worker_app(
         if public_grpc is None:
             return WorkerApp(app, closing.pop_all().close, close_feeds, refused=refused)
         server = build_public_server(
-            settings, public_grpc, channels, entrance, clock=clock, ids=ids, meters=meters
+            settings,
+            public_grpc,
+            channels,
+            entrance,
+            clock=clock,
+            ids=ids,
+            meters=meters,
+            tracing=tracing,
         )
         server.start()
         closing.callback(server.close)

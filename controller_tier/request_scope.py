@@ -14,10 +14,25 @@ from tier_runtime.deadline import Deadline
 from tier_runtime.errors import AppError, Kind
 from tier_runtime.ids import IdSource
 from tier_runtime.logs import get_logger
-from tier_runtime.metadata import is_request_id, is_traceparent
+from tier_runtime.metadata import (
+    TRACEPARENT_KEY,
+    TRACESTATE_KEY,
+    is_request_id,
+    is_traceparent,
+    is_tracestate,
+)
+from tier_runtime.tracing.spans import (
+    NO_SPAN,
+    NO_TRACING,
+    NOTHING_CARRIED,
+    Carried,
+    EdgeSpan,
+    Tracing,
+)
 from tier_runtime.wsgi_environ import WAITED_SECONDS
 
 REQUEST_ID_HEADER = "X-Request-ID"
+_UNTRACED = "/health"
 
 
 @dataclass(slots=True)
@@ -29,6 +44,7 @@ class Exchange:
     closing: ExitStack
     # Set where an error became an answer.
     problem_code: str | None = None
+    span: EdgeSpan = NO_SPAN
     # Headers that every answer to this request gets from here on.
     headers: dict[str, str] = field(default_factory=dict)
 
@@ -61,11 +77,13 @@ class RequestScope:
         *,
         timeout_seconds: float,
         meter: HttpMeter | None = None,
+        tracing: Tracing = NO_TRACING,
     ) -> None:
         self._clock = clock
         self._ids = ids
         self._timeout = timeout_seconds
         self._meter = meter
+        self._tracing = tracing
         self._log = get_logger("controller_tier.access")
 
     def install(self, app: Flask) -> None:
@@ -76,16 +94,20 @@ class RequestScope:
 
     def _open(self) -> None:
         given = request.headers.get(REQUEST_ID_HEADER, "")
-        traceparent = request.headers.get("traceparent", "")
+        carried = _carried()
+        span = self._begin_span(carried)
         call = Call(
             actor=Actor(),
             request_id=given if is_request_id(given) else self._ids.new_id(),
             deadline=Deadline.after(self._timeout, self._clock.monotonic),
-            traceparent=traceparent if is_traceparent(traceparent) else "",
+            # One who does not trace passes on what came.
+            traceparent=span.traceparent or carried.traceparent,
+            tracestate=carried.tracestate,
         )
         closing = ExitStack()
+        closing.callback(span.end)
         closing.enter_context(call_scope(call))
-        g.exchange = Exchange(call.request_id, self._clock.monotonic(), closing)
+        g.exchange = Exchange(call.request_id, self._clock.monotonic(), closing, span=span)
         if self._meter is not None:
             self._meter.opened()
         if request.environ.get(WAITED_SECONDS, 0.0) > self._timeout:
@@ -98,11 +120,19 @@ class RequestScope:
                 Kind.UNAVAILABLE, "SERVICE_UNAVAILABLE", "Too many requests are waiting."
             )
 
+    def _begin_span(self, carried: Carried) -> EdgeSpan:
+        rule = request.url_rule.rule if request.url_rule else ""
+        # Who asks every second how the edge is would fill any collector.
+        if not self._tracing.is_on or rule.startswith(_UNTRACED):
+            return NO_SPAN
+        return self._tracing.edge(request.method, rule, carried)
+
     def _finish(self, response: Response) -> Response:
         exchange = current_exchange()
         if exchange.headers:
             response.headers.update(exchange.headers)
         response.headers[REQUEST_ID_HEADER] = exchange.request_id
+        exchange.span.answered(response.status_code, exchange.problem_code)
         rule = request.url_rule
         fields = {} if exchange.problem_code is None else {"code": exchange.problem_code}
         elapsed = self._clock.monotonic() - exchange.started_at
@@ -126,3 +156,12 @@ class RequestScope:
             exchange.closing.close()
             if self._meter is not None:
                 self._meter.closed()
+
+
+def _carried() -> Carried:
+    """Return the trace that the request came with; baggage is a stranger's word and not read."""
+    traceparent = request.headers.get(TRACEPARENT_KEY, "")
+    if not is_traceparent(traceparent):
+        return NOTHING_CARRIED
+    tracestate = request.headers.get(TRACESTATE_KEY, "")
+    return Carried(traceparent, tracestate if is_tracestate(tracestate) else "")

@@ -10,7 +10,8 @@ from pydantic import Field, SecretStr, field_validator
 
 from tier_runtime.addresses import Bind
 from tier_runtime.channel import TierUrl, require_tier_url
-from tier_runtime.settings import Rule, TierSettings
+from tier_runtime.settings import Rule
+from tier_runtime.tracing.settings import TracedSettings
 
 # RFC 7518, section 3.2: a key at least as long as the hash. PyJWT would take five bytes.
 MIN_SECRET_BYTES = 32
@@ -25,7 +26,7 @@ DEFAULT_NEIGHBOUR = "service"
 _SERVICES = ("auth", "users", "rate_limits", "products", "orders", "jobs", "events", "files")
 
 
-class ControllerSettings(TierSettings):
+class ControllerSettings(TracedSettings):
     """The settings of the edge."""
 
     controller_bind: Bind = Field(

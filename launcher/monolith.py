@@ -27,6 +27,7 @@ from tier_runtime.metrics.rpcs import CalledMeter
 from tier_runtime.server import build_server
 from tier_runtime.settings import load
 from tier_runtime.startup import StartupError
+from tier_runtime.tracing.spans import NO_TRACING, Tracing
 
 if TYPE_CHECKING:
     from tier_runtime.metrics.meters import Meters
@@ -52,8 +53,9 @@ def main() -> int:
     with metrics_port(controller.metrics_bind, "monolith", forks=True) as metrics:
         return serve(
             controller,
-            lambda: connect(repository, service, controller, metrics.meters()),
+            lambda tracing: connect(repository, service, controller, metrics.meters(), tracing),
             metrics,
+            "monolith",
         )
 
 
@@ -62,6 +64,7 @@ def connect(
     service: ServiceSettings,
     controller: ControllerSettings,
     meters: Meters | None = None,
+    tracing: Tracing = NO_TRACING,
 ) -> ServiceChannels:
     """Build the inner tiers in this process, and return the edge's channels to them.
 
@@ -73,7 +76,7 @@ def connect(
     """
     with ExitStack() as ending:
         store = LocalServer(
-            make_repository_tier(repository, meters),
+            make_repository_tier(repository, meters, tracing),
             repository.serving().grpc,
             get_logger("repository_tier"),
         )
@@ -81,19 +84,27 @@ def connect(
         store.start()
 
         to_store = open_channel(
-            f"inproc:{REPOSITORY}", channel_settings(meters), in_process={REPOSITORY: store}
+            f"inproc:{REPOSITORY}",
+            channel_settings(meters),
+            in_process={REPOSITORY: store},
+            tracing=tracing,
         )
         # The tier closes its channel when it stops; until it is built, that is for us to do.
         with ExitStack() as unbuilt:
             unbuilt.callback(to_store.close)
-            tier = make_service_tier(service, to_store, meters)
+            tier = make_service_tier(service, to_store, meters, tracing)
             unbuilt.pop_all()
         served = service.serving().grpc
         rules = LocalServer(tier, served, get_logger("service_tier"))
         ending.callback(rules.stop, service.service_drain_seconds)
         # Its start is that of the tier's health as well.
         server = build_server(
-            served, tier.services, tier.health, get_logger("service_tier"), meters=meters
+            served,
+            tier.services,
+            tier.health,
+            get_logger("service_tier"),
+            meters=meters,
+            tracing=tracing,
         )
         ending.callback(server.stop, service.service_drain_seconds)
         server.start()
@@ -107,5 +118,6 @@ def connect(
                 meter=None if meters is None else CalledMeter(meters),
             ),
             in_process={SERVICE: rules},
+            tracing=tracing,
         )
         return ServiceChannels.single(channel, [ending.pop_all().close])

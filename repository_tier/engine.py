@@ -13,7 +13,9 @@ from sqlalchemy.engine import URL, Connection
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from repository_tier.mysql_connection import connect_by_pymysql
+from repository_tier.store_spans import trace_statements
 from tier_runtime.deadline import Deadline
+from tier_runtime.tracing.spans import NO_TRACING, Tracing
 
 # How long MySQL lets a transaction wait for a row, and SQLite a writer for the file.
 LOCK_WAIT_SECONDS = 2
@@ -50,12 +52,15 @@ class Engines:
         self.writers.dispose()
 
 
-def make_engines(database_url: str, pool: PoolSettings) -> Engines:
+def make_engines(database_url: str, pool: PoolSettings, tracing: Tracing = NO_TRACING) -> Engines:
     """Return both pools; nothing is connected yet."""
     url = make_url(database_url)
-    if url.get_backend_name() == "sqlite":
-        return _sqlite_engines(url, pool)
-    return _mysql_engines(url, pool)
+    is_sqlite = url.get_backend_name() == "sqlite"
+    engines = _sqlite_engines(url, pool) if is_sqlite else _mysql_engines(url, pool)
+    if tracing.is_on:
+        for engine in (engines.readers, engines.writers):
+            trace_statements(engine, tracing)
+    return engines
 
 
 def sqlite_file(database_url: str) -> Path | None:

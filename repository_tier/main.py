@@ -113,6 +113,8 @@ from tier_runtime.server import Registration
 from tier_runtime.settings import load
 from tier_runtime.startup import StartupError, run_main
 from tier_runtime.tier import Tier, serve_tier
+from tier_runtime.tracing.opening import open_tracing
+from tier_runtime.tracing.spans import NO_TRACING, Tracing
 
 if TYPE_CHECKING:
     from tier_runtime.metrics.meters import Meters
@@ -131,16 +133,31 @@ def main() -> int:
     configure_logging("repository", settings.log_level, json=settings.log_json)
     serving = settings.serving()
     with metrics_port(settings.metrics_bind, "repository", forks=serving.forks) as metrics:
-        return serve_tier(serving, lambda: make_tier(settings, metrics.meters()))
+        return serve_tier(serving, lambda: make_traced_tier(settings, metrics.meters()))
 
 
-def make_tier(settings: RepositorySettings, meters: Meters | None = None) -> Tier:
+def make_traced_tier(settings: RepositorySettings, meters: Meters | None = None) -> Tier:
+    """Build the tier with its tracing.
+
+    Raises:
+        StartupError: as `make_tier` does.
+    """
+    tracing = open_tracing(settings.tracing("repository"))
+    tier = make_tier(settings, meters, tracing)
+    return replace(tier, on_stop=[*tier.on_stop, tracing.close])
+
+
+def make_tier(
+    settings: RepositorySettings, meters: Meters | None = None, tracing: Tracing = NO_TRACING
+) -> Tier:
     """Build the tier, as the one owner of an embedded database's file.
 
     Raises:
         StartupError: the database cannot be used, or another process serves its file.
     """
-    tier = assemble(settings, SystemClock(), SystemRandom(), Uuid7Source(), meters)
+    tier = assemble(
+        settings, SystemClock(), SystemRandom(), Uuid7Source(), meters=meters, tracing=tracing
+    )
     file = sqlite_file(settings.database())
     if file is None:
         return tier
@@ -158,7 +175,9 @@ def assemble(
     clock: Clock,
     random: Random,
     ids: IdSource,
+    *,
     meters: Meters | None = None,
+    tracing: Tracing = NO_TRACING,
 ) -> Tier:
     """Build the tier out of its settings.
 
@@ -173,7 +192,7 @@ def assemble(
         io_seconds=settings.database_io_timeout_seconds,
     )
     blobs = open_blobs(settings)
-    engines = make_engines(settings.database(), pool)
+    engines = make_engines(settings.database(), pool, tracing)
     require_revision(engines.readers, settings.database())
     database = Database(engines, clock, random, _database_meter(meters, engines))
 
@@ -184,7 +203,7 @@ def assemble(
     store: CacheStore
     if settings.redis():
         client = connect_redis(
-            settings.redis(), settings.cache_timeout_seconds, settings.threads() * 2
+            settings.redis(), settings.cache_timeout_seconds, settings.threads() * 2, tracing
         )
         store, counters = RedisStore(client), redis_counters(settings.redis(), client)
     else:
@@ -342,6 +361,7 @@ def assemble(
         ],
         [publisher.start, relay.start],
         meters,
+        tracing,
     )
 
 

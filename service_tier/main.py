@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import grpc
@@ -25,6 +26,8 @@ from tier_runtime.metrics.port import metrics_port
 from tier_runtime.settings import load
 from tier_runtime.startup import run_main
 from tier_runtime.tier import Tier, serve_tier
+from tier_runtime.tracing.opening import open_tracing
+from tier_runtime.tracing.spans import NO_TRACING, Tracing
 
 if TYPE_CHECKING:
     from tier_runtime.metrics.meters import Meters
@@ -40,17 +43,26 @@ def main() -> int:
     configure_logging("service", settings.log_level, json=settings.log_json)
     serving = settings.serving()
     with metrics_port(settings.metrics_bind, "service", forks=serving.forks) as metrics:
+        return serve_tier(serving, lambda: make_connected_tier(settings, metrics.meters()))
 
-        def make() -> Tier:
-            meters = metrics.meters()
-            channel = open_channel(settings.repository_url, channel_settings(meters))
-            return make_tier(settings, channel, meters)
 
-        return serve_tier(serving, make)
+def make_connected_tier(settings: ServiceSettings, meters: Meters | None = None) -> Tier:
+    """Build the tier with its channel to the repository tier, and its tracing.
+
+    Raises:
+        StartupError: keys or secrets cannot be read or made.
+    """
+    tracing = open_tracing(settings.tracing("service"))
+    channel = open_channel(settings.repository_url, channel_settings(meters), tracing=tracing)
+    tier = make_tier(settings, channel, meters, tracing)
+    return replace(tier, on_stop=[*tier.on_stop, tracing.close])
 
 
 def make_tier(
-    settings: ServiceSettings, channel: grpc.Channel, meters: Meters | None = None
+    settings: ServiceSettings,
+    channel: grpc.Channel,
+    meters: Meters | None = None,
+    tracing: Tracing = NO_TRACING,
 ) -> Tier:
     """Build the tier over a channel to the repository tier, which becomes the tier's to close.
 
@@ -71,10 +83,17 @@ def make_tier(
     )
     add_repository_probes(health, channel, settings.health_probe_interval)
     if "events" not in settings.services:
-        return Tier(services, health, [channel.close], meters=meters)
+        return Tier(services, health, [channel.close], meters=meters, tracing=tracing)
     reactions = EventMails(repository, MailJobs(ids), clock).reactions()
     consumer = EventConsumer(repository, reactions, event_meter(meters))
-    return Tier(services, health, [consumer.stop, channel.close], [consumer.start], meters=meters)
+    return Tier(
+        services,
+        health,
+        [consumer.stop, channel.close],
+        [consumer.start],
+        meters=meters,
+        tracing=tracing,
+    )
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 
 from tier_runtime.deadline import Deadline
+from tier_runtime.tracing.spans import Carried
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,16 @@ class Call:
     actor: Actor
     request_id: str
     deadline: Deadline
+    # Where it stands in its trace, and what that trace's tools say to one another.
     traceparent: str = ""
+    tracestate: str = ""
+    # The spans of other requests for which its RPCs are made as well.
+    links: tuple[str, ...] = ()
+
+    @property
+    def carried(self) -> Carried:
+        """What a span that begins in this call belongs to."""
+        return Carried(self.traceparent, self.tracestate)
 
 
 # Only outgoing stubs and the log read it. Handlers get actor, request id and deadline from

@@ -20,6 +20,8 @@ from tier_runtime.client_interceptors import CallClientInterceptor
 from tier_runtime.inproc import InprocChannel, LocalServer
 from tier_runtime.rest.channel import RestChannel
 from tier_runtime.startup import StartupError
+from tier_runtime.tracing.outgoing import Outgoing
+from tier_runtime.tracing.spans import NO_TRACING, Tracing
 
 
 def open_channel(
@@ -27,6 +29,7 @@ def open_channel(
     settings: ChannelSettings | None = None,
     *,
     in_process: Mapping[str, LocalServer] | None = None,
+    tracing: Tracing = NO_TRACING,
 ) -> grpc.Channel:
     """Return a channel whose stubs speak for the current call and raise AppError only.
 
@@ -52,6 +55,7 @@ def open_channel(
         default_deadline_seconds=settings.default_deadline_seconds,
         hop_margin_seconds=settings.hop_margin_seconds,
         meter=settings.meter,
+        outgoing=Outgoing(tracing, transport.name, target),
     )
     channel = transport.open(target, settings, in_process or {})
     if settings.breaker is not None:
@@ -97,6 +101,8 @@ def _open_inproc(name: str, _settings: ChannelSettings, in_process: InProcess) -
 class _Transport:
     """What a scheme stands for: how its URLs are written, and how they are opened."""
 
+    # As spans name it.
+    name: str
     prefix: str
     form: str
     fits: Callable[[str], bool]
@@ -142,21 +148,23 @@ def _is_word(text: str) -> bool:
 _TRANSPORTS: Mapping[str, _Transport] = MappingProxyType(
     {
         "grpc": _Transport(
+            "grpc",
             "grpc://",
             "grpc://host:port, or grpc://ip:port,ip:port,... with addresses of one family",
             _are_grpc_addresses,
             _open_grpc,
         ),
         "dns": _Transport(
+            "grpc",
             "dns://",
             "dns:///name:port or dns://resolver:port/name:port",
             _is_name_behind_resolver,
             _open_dns,
         ),
         "http": _Transport(
-            "http://", "http://host:port[,host:port...]", _are_addresses, _open_http
+            "http", "http://", "http://host:port[,host:port...]", _are_addresses, _open_http
         ),
-        "inproc": _Transport("inproc:", "inproc:name", _is_word, _open_inproc),
+        "inproc": _Transport("inproc", "inproc:", "inproc:name", _is_word, _open_inproc),
     }
 )
 

@@ -10,8 +10,11 @@ import grpc
 
 from tier_runtime.call import current_call
 from tier_runtime.deadline import deadline_exceeded
+from tier_runtime.errors import AppError
 from tier_runtime.metadata import metadata_of
 from tier_runtime.status import from_rpc_error
+from tier_runtime.tracing.outgoing import Outgoing, end_with, ending_of
+from tier_runtime.tracing.spans import NO_SPAN, RpcSpan
 
 RequestT = TypeVar("RequestT")
 ResponseT = TypeVar("ResponseT")
@@ -62,10 +65,12 @@ class CallClientInterceptor(
         default_deadline_seconds: float,
         hop_margin_seconds: float,
         meter: CalledMeter | None = None,
+        outgoing: Outgoing | None = None,
     ) -> None:
         self._default_seconds = default_deadline_seconds
         self._margin_seconds = hop_margin_seconds
         self._meter = meter
+        self._outgoing = outgoing or Outgoing()
 
     def intercept_unary_unary(
         self,
@@ -113,13 +118,17 @@ class CallClientInterceptor(
         given: grpc.ClientCallDetails,
         request: RequestT,
     ) -> _CallFuture[ResponseT]:
+        def send() -> _CallFuture[ResponseT]:
+            details, span = self._begun(given)
+            if span is NO_SPAN:
+                return continuation(details, request)
+            outcome = _tried(continuation, details, request, span)
+            end_with(span, outcome)
+            return outcome
+
         if self._meter is None:
-            return _MappedFuture(continuation(self._details(given), request))
-        return _MappedFuture(
-            self._meter.one_answer(
-                given.method, lambda: continuation(self._details(given), request)
-            )
-        )
+            return _MappedFuture(send())
+        return _MappedFuture(self._meter.one_answer(given.method, send))
 
     def _many_answers(
         self,
@@ -127,27 +136,35 @@ class CallClientInterceptor(
         given: grpc.ClientCallDetails,
         request: RequestT,
     ) -> _CallIterator[ResponseT]:
-        if self._meter is None:
-            return _MappedIterator(continuation(self._details(given), request))
-        return _MappedIterator(
-            self._meter.many_answers(
-                given.method, lambda: continuation(self._details(given), request)
-            )
-        )
+        span: RpcSpan = NO_SPAN
 
-    def _details(self, given: grpc.ClientCallDetails) -> CallDetails:
+        def send() -> _CallIterator[ResponseT]:
+            nonlocal span
+            details, span = self._begun(given)
+            if span is NO_SPAN:
+                return continuation(details, request)
+            return _tried(continuation, details, request, span)
+
+        meter = self._meter
+        answers = send() if meter is None else meter.many_answers(given.method, send)
+        return _MappedIterator(answers) if span is NO_SPAN else _TracedIterator(answers, span)
+
+    def _begun(self, given: grpc.ClientCallDetails) -> tuple[CallDetails, RpcSpan]:
         metadata = tuple(given.metadata or ())
         timeout = given.timeout
         call = current_call()
+        span: RpcSpan = NO_SPAN
         if call is None:
             timeout = self._default_seconds if timeout is None else timeout
         else:
             left = call.deadline.shrunk(self._margin_seconds).remaining()
             timeout = left if timeout is None else min(timeout, left)
-            metadata += tuple(metadata_of(call))
         if timeout <= 0:
             raise deadline_exceeded()
-        return CallDetails(
+        if call is not None:
+            span = self._outgoing.begin(given.method, call)
+            metadata += tuple(metadata_of(call, span.traceparent))
+        details = CallDetails(
             method=given.method,
             timeout=timeout,
             metadata=metadata,
@@ -155,6 +172,24 @@ class CallClientInterceptor(
             wait_for_ready=given.wait_for_ready,
             compression=given.compression,
         )
+        return details, span
+
+
+OutcomeT = TypeVar("OutcomeT")
+
+
+def _tried(
+    continuation: Callable[[grpc.ClientCallDetails, RequestT], OutcomeT],
+    details: CallDetails,
+    request: RequestT,
+    span: RpcSpan,
+) -> OutcomeT:
+    """Send the RPC; one that cannot even begin ends its span."""
+    try:
+        return continuation(details, request)
+    except Exception as error:
+        span.end(*ending_of(error))
+        raise
 
 
 class _PassedOn(grpc.Call):
@@ -237,3 +272,31 @@ class _MappedIterator(_PassedOn, _CallIterator[ResponseT]):
             return next(self._inner)
         except grpc.RpcError as error:
             raise from_rpc_error(error) from error
+
+
+class _TracedIterator(_MappedIterator[ResponseT]):
+    """One whose span ends with it: read to its end, cancelled, or dropped."""
+
+    def __init__(self, inner: _CallIterator[ResponseT], span: RpcSpan) -> None:
+        super().__init__(inner)
+        self._span = span
+
+    def __next__(self) -> ResponseT:
+        try:
+            return super().__next__()
+        except StopIteration:
+            self._span.end(grpc.StatusCode.OK.name)
+            raise
+        except AppError as error:
+            self._span.end(*ending_of(error))
+            raise
+
+    def cancel(self) -> bool:
+        is_first = super().cancel()
+        if is_first:
+            self._span.end(grpc.StatusCode.CANCELLED.name)
+        return is_first
+
+    def __del__(self) -> None:
+        # Nothing happens where it has ended.
+        self._span.end(grpc.StatusCode.CANCELLED.name)

@@ -47,7 +47,15 @@ class LocalServer:
     ) -> None:
         self._tier = tier
         self._settings = settings
-        desk = make_desk(settings, log, clock=clock, ids=ids, meters=tier.meters)
+        desk = make_desk(
+            settings,
+            log,
+            clock=clock,
+            ids=ids,
+            meters=tier.meters,
+            tracing=tier.tracing,
+            transport=PEER,
+        )
         health = Registration(HEALTH_SERVICE, tier.health.add_to)
         self._handlers = guarded(collect([*tier.services, health]), desk)
         self._changed = threading.Condition()

@@ -15,6 +15,7 @@ from tier_runtime.ids import IdSource
 ACTOR_KEY = "arcana-actor-bin"
 REQUEST_ID_KEY = "x-request-id"
 TRACEPARENT_KEY = "traceparent"
+TRACESTATE_KEY = "tracestate"
 
 Metadata = Iterable[tuple[str, str | bytes]]
 
@@ -25,7 +26,12 @@ MAX_TEXT = 256
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 # W3C Trace Context, level 1, section 3.2.
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+# Ids of zeros only and version ff are not valid (section 3.2.2).
+_TRACEPARENT = re.compile(
+    r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
+)
+# Section 3.3.1.5: so much should be passed on, and nobody needs more of it from us.
+_TRACESTATE = re.compile(r"[ -~]{1,512}")
 
 
 def is_request_id(text: str) -> bool:
@@ -38,15 +44,23 @@ def is_traceparent(text: str) -> bool:
     return _TRACEPARENT.fullmatch(text) is not None
 
 
-def metadata_of(call: Call) -> list[tuple[str, str | bytes]]:
-    """Return what an outgoing RPC of this call carries."""
+def is_tracestate(text: str) -> bool:
+    """True for what may pass as a W3C tracestate header: 1 to 512 characters of ASCII."""
+    return _TRACESTATE.fullmatch(text) is not None
+
+
+def metadata_of(call: Call, traceparent: str = "") -> list[tuple[str, str | bytes]]:
+    """Return what an outgoing RPC of this call carries, by that span of its own if there is one."""
     actor = actor_to_proto(call.actor, call.request_id)
     carried: list[tuple[str, str | bytes]] = [
         (ACTOR_KEY, actor.SerializeToString()),
         (REQUEST_ID_KEY, call.request_id),
     ]
-    if call.traceparent:
-        carried.append((TRACEPARENT_KEY, call.traceparent))
+    traceparent = traceparent or call.traceparent
+    if traceparent:
+        carried.append((TRACEPARENT_KEY, traceparent))
+        if call.tracestate:
+            carried.append((TRACESTATE_KEY, call.tracestate))
     return carried
 
 
@@ -62,6 +76,14 @@ def traceparent_from(metadata: Metadata) -> str:
     """Return the caller's traceparent, or "" when it sent none or a bad one."""
     for key, value in metadata:
         if key == TRACEPARENT_KEY and isinstance(value, str) and is_traceparent(value):
+            return value
+    return ""
+
+
+def tracestate_from(metadata: Metadata) -> str:
+    """Return the caller's tracestate, or "" when it sent none or a bad one."""
+    for key, value in metadata:
+        if key == TRACESTATE_KEY and isinstance(value, str) and is_tracestate(value):
             return value
     return ""
 

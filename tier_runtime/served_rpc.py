@@ -18,8 +18,14 @@ from tier_runtime.cutoffs import Cutoff, Cutoffs, Patience
 from tier_runtime.deadline import Deadline, deadline_exceeded
 from tier_runtime.errors import AppError, Kind
 from tier_runtime.ids import IdSource
-from tier_runtime.metadata import actor_from, request_id_from, traceparent_from
+from tier_runtime.metadata import (
+    actor_from,
+    request_id_from,
+    traceparent_from,
+    tracestate_from,
+)
 from tier_runtime.status import DETAILS_KEY, STATUS_CODES, internal_error, to_status
+from tier_runtime.tracing.spans import NO_TRACING, Carried, Tracing
 
 if TYPE_CHECKING:
     from grpc import _Metadata
@@ -90,10 +96,18 @@ class RpcDesk:
         find_actor: FindActor = _peers_actor,
         awaits_requests: bool = False,
         meter: ServedMeter | None = None,
+        tracing: Tracing = NO_TRACING,
+        transport: str = "grpc",
+        begins_traces: bool = False,
     ) -> None:
         self.limits = limits
         # Counts the RPCs; None counts nothing.
         self.meter = meter
+        self.tracing = tracing
+        # What carries the RPCs, as spans name it; and whether one without a trace gets one, which
+        # is an edge's business.
+        self.transport = transport
+        self.begins_traces = begins_traces
         # gRPC gives an RPC with a single request a thread before the request is there, and only
         # then calls the handler. Whoever sends headers and nothing else holds that thread for as
         # long as they like, unless the handler itself waits, for no longer than an RPC may take.
@@ -170,11 +184,18 @@ class ServedRpc:
         # Otherwise gRPC does not know of the end that is set here.
         self._ends_by_itself = left <= most and left < NO_DEADLINE_SECONDS
         seconds = min(left, most) if left < NO_DEADLINE_SECONDS else default
+        traceparent = traceparent_from(self._metadata)
+        tracestate = tracestate_from(self._metadata) if traceparent else ""
+        self._span = desk.tracing.served(
+            method, desk.transport, Carried(traceparent, tracestate), begins=desk.begins_traces
+        )
         self.call = Call(
             actor=Actor(),
             request_id=request_id_from(self._metadata, desk.ids),
             deadline=Deadline.after(seconds, desk.clock.monotonic),
-            traceparent=traceparent_from(self._metadata),
+            # One who does not trace passes on what came.
+            traceparent=self._span.traceparent or traceparent,
+            tracestate=tracestate,
         )
         if desk.meter is not None:
             desk.meter.opened(method, left if left < NO_DEADLINE_SECONDS else None)
@@ -330,6 +351,7 @@ class ServedRpc:
             self._holds_turn = False
             self._desk.turns.release()
         code = self._code or ("OK" if self._inner.is_active() else self._code_of_the_gone())
+        self._span.end(code, str(self._fields.get("error", "")))
         elapsed = self._desk.clock.monotonic() - self._began
         if self._desk.meter is not None:
             self._desk.meter.closed(self._method, code, elapsed)

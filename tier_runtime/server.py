@@ -28,6 +28,7 @@ from tier_runtime.metrics.rpcs import ServedMeter
 from tier_runtime.served_rpc import CallLimits, RpcDesk
 from tier_runtime.server_interceptors import CallServerInterceptor
 from tier_runtime.startup import StartupError
+from tier_runtime.tracing.spans import NO_TRACING, Tracing
 
 if TYPE_CHECKING:
     from tier_runtime.metrics.meters import Meters
@@ -166,9 +167,10 @@ def build_server(
     clock: Clock | None = None,
     ids: IdSource | None = None,
     meters: Meters | None = None,
+    tracing: Tracing = NO_TRACING,
 ) -> TierServer:
     """Return a server of these services, of health and of reflection; it does not listen yet."""
-    desk = make_desk(settings, log, clock=clock, ids=ids, meters=meters)
+    desk = make_desk(settings, log, clock=clock, ids=ids, meters=meters, tracing=tracing)
     server = grpc.server(
         futures.ThreadPoolExecutor(settings.threads, thread_name_prefix="rpc"),
         interceptors=[CallServerInterceptor(desk)],
@@ -205,6 +207,8 @@ def make_desk(
     clock: Clock | None = None,
     ids: IdSource | None = None,
     meters: Meters | None = None,
+    tracing: Tracing = NO_TRACING,
+    transport: str = "grpc",
 ) -> RpcDesk:
     """Return what all RPCs of a server share, whatever carries them to it."""
     limits = CallLimits(
@@ -222,6 +226,8 @@ def make_desk(
         log,
         quiet_methods=settings.quiet_methods,
         meter=None if meters is None else ServedMeter(meters),
+        tracing=tracing,
+        transport=transport,
     )
 
 

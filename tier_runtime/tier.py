@@ -20,7 +20,8 @@ from tier_runtime.logs import get_logger
 from tier_runtime.metrics.parts import no_meter
 from tier_runtime.rest.app import RestApp
 from tier_runtime.server import GrpcServerSettings, build_server, make_desk, serve_until_signal
-from tier_runtime.settings import TierSettings
+from tier_runtime.tracing.settings import TracedSettings
+from tier_runtime.tracing.spans import NO_TRACING, Tracing
 from tier_runtime.workers import run_workers
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ HTTP_KEEPALIVE_SECONDS = 75
 HTTP_SILENCE_SECONDS = 30
 
 
-class ServedSettings(TierSettings):
+class ServedSettings(TracedSettings):
     """What every inner tier can be told about how it is served."""
 
     communication_protocol: Protocol = Field(
@@ -71,6 +72,8 @@ class Tier:
     on_start: Sequence[Callable[[], None]] = ()
     # What its process counts in; None counts nothing.
     meters: Meters | None = None
+    # Of this process; whoever opened it closes it.
+    tracing: Tracing = NO_TRACING
 
     def open(self) -> None:
         """Begin to poll the probes, say that the tier serves, and begin what it does besides."""
@@ -134,7 +137,14 @@ def serve_tier(serving: Serving, make: Callable[[], Tier]) -> int:
             serving.workers, lambda number, ready: _serve_worker(serving, number, make, ready)
         )
     tier = make()
-    server = build_server(serving.grpc, tier.services, tier.health, log, meters=tier.meters)
+    server = build_server(
+        serving.grpc,
+        tier.services,
+        tier.health,
+        log,
+        meters=tier.meters,
+        tracing=tier.tracing,
+    )
     listener = serving.health_listener(tier.health)
 
     def begin() -> None:
@@ -167,7 +177,9 @@ def _serve_worker(
     settings = replace(serving.grpc, bind=worker_bind(serving.grpc.bind, number))
     log = get_logger(f"{serving.name}_tier").bind(worker=number)
     tier = make()
-    server = build_server(settings, tier.services, tier.health, log, meters=tier.meters)
+    server = build_server(
+        settings, tier.services, tier.health, log, meters=tier.meters, tracing=tier.tracing
+    )
     listener = serving.health_listener(tier.health, number)
 
     def begin() -> None:
@@ -198,7 +210,7 @@ def _web_settings(serving: Serving) -> WebServerSettings:
 
 def _worker_app(serving: Serving, tier: Tier, log: structlog.stdlib.BoundLogger) -> WorkerApp:
     settings = serving.grpc
-    desk = make_desk(settings, log, meters=tier.meters)
+    desk = make_desk(settings, log, meters=tier.meters, tracing=tier.tracing, transport="http")
     refused = no_meter if desk.meter is None else desk.meter.refused
     app = RestApp(
         guarded(collect(tier.services), desk),

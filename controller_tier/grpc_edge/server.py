@@ -8,7 +8,6 @@ from concurrent import futures
 from typing import TYPE_CHECKING, Any
 
 import grpc
-import structlog
 from grpc_reflection.v1alpha import reflection  # type: ignore[import-untyped]  # ships no types
 
 from controller_tier.entrance import Entrance
@@ -29,6 +28,7 @@ from tier_runtime.metrics.rpcs import ServedMeter
 from tier_runtime.served_rpc import CallLimits, RpcDesk
 from tier_runtime.server_interceptors import CallServerInterceptor
 from tier_runtime.startup import StartupError
+from tier_runtime.tracing.spans import NO_TRACING, Tracing
 
 if TYPE_CHECKING:
     from tier_runtime.metrics.meters import Meters
@@ -95,11 +95,11 @@ def build_public_server(
     clock: Clock,
     ids: IdSource,
     meters: Meters | None = None,
+    tracing: Tracing = NO_TRACING,
 ) -> PublicServer:
     """Return a server of every public RPC, of health and of reflection; it does not listen yet."""
-    log = get_logger("controller_tier.access")
     meter = None if meters is None else ServedMeter(meters)
-    desk = _desk(settings, entrance, clock, ids, log, meter=meter)
+    desk = _desk(settings, entrance, clock, ids, meter=meter, tracing=tracing)
     server = grpc.server(
         futures.ThreadPoolExecutor(
             settings.public_grpc_threads + _REFLECTION_STREAMS, thread_name_prefix="public-rpc"
@@ -162,9 +162,9 @@ def _desk(
     entrance: Entrance,
     clock: Clock,
     ids: IdSource,
-    log: structlog.stdlib.BoundLogger,
     *,
     meter: ServedMeter | None,
+    tracing: Tracing,
 ) -> RpcDesk:
     limits = CallLimits(
         default_deadline_seconds=settings.request_timeout_seconds,
@@ -181,10 +181,12 @@ def _desk(
         limits,
         clock,
         ids,
-        log,
+        get_logger("controller_tier.access"),
         find_actor=doorkeeper.find_actor,
         awaits_requests=True,
         meter=meter,
+        tracing=tracing,
+        begins_traces=True,
     )
 
 

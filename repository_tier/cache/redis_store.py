@@ -11,6 +11,8 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from repository_tier.cache.entry import CacheError, Entry, TimedEntry
+from repository_tier.store_spans import TracedRedis
+from tier_runtime.tracing.spans import NO_TRACING, Tracing
 
 KEY_PREFIX = "arcana:cache:"
 
@@ -46,18 +48,24 @@ return found
 """
 
 
-def connect_redis(url: str, timeout_seconds: float, max_connections: int) -> Redis:
+def connect_redis(
+    url: str, timeout_seconds: float, max_connections: int, tracing: Tracing = NO_TRACING
+) -> Redis:
     """Return a client that waits at most that long for Redis, and never tries again.
 
     With redis-py's own settings a paused Redis would hold each call for a minute.
     """
-    return Redis.from_url(
+    kind = TracedRedis if tracing.is_on else Redis
+    client = kind.from_url(
         url,
         socket_timeout=timeout_seconds,
         socket_connect_timeout=timeout_seconds,
         retry=Retry(NoBackoff(), 0),
         max_connections=max_connections,
     )
+    if isinstance(client, TracedRedis):
+        client.tracing = tracing
+    return client
 
 
 class RedisStore:

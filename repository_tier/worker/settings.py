@@ -9,10 +9,10 @@ from pydantic import Field, SecretStr
 from repository_tier.jobs.broker import BrokerAddress
 from tier_runtime.addresses import OptionalBind
 from tier_runtime.channel import TierUrl
-from tier_runtime.settings import TierSettings
+from tier_runtime.tracing.settings import TracedSettings
 
 
-class WorkerSettings(TierSettings):
+class WorkerSettings(TracedSettings):
     """Settings of the worker. Times are in seconds."""
 
     service_url: TierUrl = Field(

@@ -86,7 +86,7 @@ def edge_before(service: RunningService) -> Iterator[Faces]:
     known = ControllerSettings(service_url=f"grpc://{service.server.address}")
     with ExitStack() as stack:
         address = stack.enter_context(reserved(ANYWHERE))
-        worker = make_worker_app(known, lambda: connect_services(known), address)
+        worker = make_worker_app(known, lambda _tracing: connect_services(known), address)
         stack.callback(worker.close)
         channel = stack.enter_context(grpc.insecure_channel(str(address)))
         yield Faces(worker.app, ProductServiceStub(channel), bearer(token))

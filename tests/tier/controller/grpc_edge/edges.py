@@ -78,7 +78,7 @@ def public_edge(tier: FakeServiceTier | None = None, **settings: Any) -> Iterato
         address = stack.enter_context(reserved(ANYWHERE))
         told = {"download_secret": "d" * 32, **settings}
         known = ControllerSettings(service_url=f"grpc://{behind.address}", **told)
-        worker = make_worker_app(known, lambda: connect_services(known), address)
+        worker = make_worker_app(known, lambda _tracing: connect_services(known), address)
         stack.callback(worker.close)
         channel = stack.enter_context(grpc.insecure_channel(str(address)))
         yield PublicEdge(tier, channel, worker.app)

@@ -1,0 +1,1 @@
+"""Traces: which spans there are, what they say, and where they go."""
