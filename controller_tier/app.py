@@ -42,6 +42,7 @@ from controller_tier.service_channels import ServiceChannels
 from controller_tier.settings import ControllerSettings
 from controller_tier.stubs import ServiceTier, stubs_of
 from controller_tier.transfers import Transfers
+from tier_runtime.audit import LoggedActs
 from tier_runtime.channel import open_channel
 from tier_runtime.clock import Clock, SystemClock
 from tier_runtime.ids import IdSource, Uuid7Source
@@ -61,7 +62,7 @@ def create_app(
 ) -> Flask:
     """Return the application over a service tier. It starts nothing."""
     links = DownloadLinks(download_secret, clock)
-    router = Router(Authentication(entrance.admission), entrance.limits)
+    router = Router(Authentication(entrance.admission), entrance.limits, entrance.denials)
     app = _bare_app(settings)
     RequestScope(clock, ids, timeout_seconds=settings.request_timeout_seconds).install(app)
     ErrorAnswers(clock).install(app)
@@ -92,9 +93,8 @@ def unconnected_document() -> dict[str, Any]:
     # Nothing is connected before the first RPC, and there is none.
     with open_channel(settings.service_url) as channel:
         service = stubs_of(ServiceChannels.single(channel))
-        entrance = make_entrance(
-            settings, service, make_access_feed(settings, service, clock), clock
-        )
+        feed = make_access_feed(settings, service, clock)
+        entrance = make_entrance(settings, service, feed, clock, LoggedActs())
         app = create_app(
             settings,
             service,

@@ -8,10 +8,12 @@ from controller_tier.access_feed import AccessFeed
 from controller_tier.access_table import AccessTable, access_table
 from controller_tier.access_tokens import TokenVerifier
 from controller_tier.admission import Admission
+from controller_tier.denials import Denials
 from controller_tier.rate_limits import RateLimits
 from controller_tier.settings import ControllerSettings
 from controller_tier.signing_keys import PublishedKeys, SharedSecret, SigningKeys
 from controller_tier.stubs import ServiceTier
+from tier_runtime.audit import AuditTrail
 from tier_runtime.clock import Clock
 
 
@@ -23,12 +25,20 @@ class Entrance:
     keys: SigningKeys
     admission: Admission
     limits: RateLimits | None
+    denials: Denials
 
 
 def make_entrance(
-    settings: ControllerSettings, service: ServiceTier, feed: AccessFeed, clock: Clock
+    settings: ControllerSettings,
+    service: ServiceTier,
+    feed: AccessFeed,
+    clock: Clock,
+    audit: AuditTrail,
 ) -> Entrance:
-    """Return the entrance that the settings describe. It starts nothing."""
+    """Return the entrance that the settings describe. It starts nothing.
+
+    Whom it refuses stands in the audit log, which stays the caller's to close.
+    """
     keys = _signing_keys(settings, service, clock)
     tokens = TokenVerifier(
         keys,
@@ -38,7 +48,11 @@ def make_entrance(
         remembered=settings.token_cache_size,
     )
     return Entrance(
-        access_table(settings), keys, Admission(tokens, feed), _rate_limits(settings, service)
+        access_table(settings),
+        keys,
+        Admission(tokens, feed),
+        _rate_limits(settings, service),
+        Denials(audit),
     )
 
 

@@ -18,6 +18,7 @@ from controller_tier.settings import ControllerSettings
 from controller_tier.stubs import stubs_of
 from controller_tier.user_reads import CoalescedUsers
 from tier_runtime.addresses import Address
+from tier_runtime.audit_file import open_trail
 from tier_runtime.clock import SystemClock
 from tier_runtime.http_server import WebServerSettings, WorkerApp, serve_http
 from tier_runtime.ids import Uuid7Source
@@ -72,7 +73,8 @@ def make_worker_app(
     With an address it serves the public gRPC API there as well, from now on until it is closed.
 
     Raises:
-        StartupError: the address cannot be listened on, or the secret of links not be kept.
+        StartupError: the address cannot be listened on, the secret of links not be kept, or the
+            audit log not be written.
     """
     clock, ids = SystemClock(), Uuid7Source()
     with ExitStack() as closing:
@@ -85,7 +87,9 @@ def make_worker_app(
             products=CoalescedProducts.over(channels.of(SERVICE_NAMES["products"]), max_batch=most),
         )
         feed = make_access_feed(settings, service, clock)
-        entrance = make_entrance(settings, service, feed, clock)
+        audit = open_trail(settings.audit_log_file, "controller", clock)
+        closing.callback(audit.close)
+        entrance = make_entrance(settings, service, feed, clock, audit)
         app = create_app(
             settings,
             service,

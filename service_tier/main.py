@@ -14,6 +14,7 @@ from service_tier.mail_jobs import MailJobs
 from service_tier.neighbours import add_repository_probes
 from service_tier.repository import Repository, channel_settings
 from service_tier.settings import ServiceSettings
+from tier_runtime.audit_file import open_trail
 from tier_runtime.channel import open_channel
 from tier_runtime.clock import SystemClock
 from tier_runtime.health import HealthBoard
@@ -42,9 +43,10 @@ def make_tier(settings: ServiceSettings, channel: grpc.Channel) -> Tier:
     """Build the tier over a channel to the repository tier, which becomes the tier's to close.
 
     Raises:
-        StartupError: keys or secrets cannot be read or made.
+        StartupError: keys or secrets cannot be read or made, or the audit log not be written.
     """
     clock, ids = SystemClock(), Uuid7Source()
+    audit = open_trail(settings.audit_log_file, "service", clock)
     health = HealthBoard()
     repository = Repository.over(channel, max_batch=settings.coalesce_max_batch)
     services = make_services(
@@ -53,13 +55,14 @@ def make_tier(settings: ServiceSettings, channel: grpc.Channel) -> Tier:
         WerkzeugFunction(settings.password_hash_method),
         clock,
         ids,
+        audit=audit,
         is_draining=lambda: health.is_draining,
     )
     add_repository_probes(health, channel, settings.health_probe_interval)
     if "events" not in settings.services:
-        return Tier(services, health, [channel.close])
+        return Tier(services, health, [channel.close, audit.close])
     consumer = EventConsumer(repository, EventMails(repository, MailJobs(ids), clock).reactions())
-    return Tier(services, health, [consumer.stop, channel.close], [consumer.start])
+    return Tier(services, health, [consumer.stop, channel.close, audit.close], [consumer.start])
 
 
 if __name__ == "__main__":

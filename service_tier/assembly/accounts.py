@@ -29,6 +29,7 @@ from service_tier.usecases.sign_in import SignIn
 from service_tier.usecases.user_changes import UserChanges
 from service_tier.usecases.users import Users
 from service_tier.usecases.verification import Verification
+from tier_runtime.audit import AuditTrail
 from tier_runtime.clock import Clock
 from tier_runtime.ids import IdSource
 from tier_runtime.server import Registration
@@ -47,6 +48,7 @@ class AccountParts:
     policy: PasswordPolicy
     hasher: PasswordHasher
     registration: AccountRegistration
+    audit: AuditTrail
 
     @classmethod
     def of(
@@ -58,6 +60,7 @@ class AccountParts:
         events: Events,
         clock: Clock,
         ids: IdSource,
+        audit: AuditTrail,
     ) -> AccountParts:
         """Build the parts; the secret they need is read, or made.
 
@@ -87,6 +90,7 @@ class AccountParts:
             policy=policy,
             hasher=hasher,
             registration=registration,
+            audit=audit,
         )
 
 
@@ -115,6 +119,7 @@ def make_auth_service(settings: ServiceSettings, parts: AccountParts) -> Registr
         ids=parts.ids,
         random_bytes=secrets.token_bytes,
         refresh_lifetime=refresh_lifetime,
+        audit=parts.audit,
     )
     sessions = Sessions(
         parts.repository,
@@ -122,6 +127,7 @@ def make_auth_service(settings: ServiceSettings, parts: AccountParts) -> Registr
         parts.clock,
         secrets.token_bytes,
         refresh_lifetime=refresh_lifetime,
+        audit=parts.audit,
     )
     passwords = Passwords(
         repository=parts.repository,
@@ -130,6 +136,7 @@ def make_auth_service(settings: ServiceSettings, parts: AccountParts) -> Registr
         one_time_tokens=parts.one_time_tokens,
         events=parts.events,
         ids=parts.ids,
+        audit=parts.audit,
     )
     auth = AuthServicer(
         registration=parts.registration,
@@ -154,7 +161,7 @@ def make_auth_service(settings: ServiceSettings, parts: AccountParts) -> Registr
 def make_user_service(parts: AccountParts) -> Registration:
     """Build the service of users and their profiles."""
     users = UserServicer(
-        Users(parts.repository),
+        Users(parts.repository, parts.audit),
         parts.registration,
         UserChanges(parts.repository, parts.one_time_tokens, parts.events),
         Profiles(parts.repository, parts.events),

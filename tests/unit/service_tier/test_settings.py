@@ -13,6 +13,7 @@ from service_tier.common_passwords import read_common_passwords
 from service_tier.hashing import WerkzeugFunction
 from service_tier.repository import Repository
 from service_tier.settings import ServiceSettings
+from tests.fakes.audit import KeptActs
 from tests.fakes.clock import FakeClock
 from tests.fakes.repository import FakeRepository
 from tier_runtime.ids import Uuid7Source
@@ -162,7 +163,7 @@ def services_of(**environ: str) -> list[str]:
     settings, clock = load(ServiceSettings, environ), FakeClock()
     repository = Repository.over(FakeRepository(clock).channel())
     function = WerkzeugFunction("scrypt:1024:8:1")
-    services = make_services(settings, repository, function, clock, Uuid7Source())
+    services = make_services(settings, repository, function, clock, Uuid7Source(), audit=KeptActs())
     return [service.service_full_name.rpartition(".")[2] for service in services]
 
 
