@@ -61,6 +61,16 @@ def test_every_fault_is_named_at_once_by_its_variable() -> None:
     assert "short" not in str(refused.value)
 
 
+def test_an_audit_log_that_cannot_be_written_is_a_fault(tmp_path: Path) -> None:
+    assert load(ServiceSettings, {}).audit_log_file is None
+    path = tmp_path / "audit.jsonl"
+    assert load(ServiceSettings, {"AUDIT_LOG_FILE": str(path)}).audit_log_file == path
+    for bad in (tmp_path, tmp_path / "no" / "folder"):
+        with pytest.raises(SettingsError) as refused:
+            load(ServiceSettings, {"AUDIT_LOG_FILE": str(bad)})
+        assert refused.value.faults[0].startswith("AUDIT_LOG_FILE: ")
+
+
 @pytest.mark.parametrize(
     "method", ["scrypt", "scrypt:1000:8:1", "scrypt:1:8:1", "scrypt:1048576:16:1"]
 )
