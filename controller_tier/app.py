@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from flask import Flask
@@ -46,6 +45,7 @@ from tier_runtime.audit import LoggedActs
 from tier_runtime.channel import open_channel
 from tier_runtime.clock import Clock, SystemClock
 from tier_runtime.ids import IdSource, Uuid7Source
+from tier_runtime.version import program_version
 
 # The extension that ends all open streams of events; called when the worker is told to stop.
 CLOSE_FEEDS = "arcana.close_feeds"
@@ -152,7 +152,7 @@ def _resources(
         clock,
         require_if_match=settings.require_if_match,
     )
-    health = HealthViews(service.health, service.breakers, clock, version=_version())
+    health = HealthViews(service.health, service.breakers, clock, version=program_version())
     rpcs = entrance.rpcs
     return (
         auth_resource(auth, rpcs),
@@ -170,11 +170,3 @@ def _resources(
         health_resource(health),
         docs_resource(docs),
     )
-
-
-def _version() -> str:
-    try:
-        return version("arcana")
-    except PackageNotFoundError:
-        # A checkout that was not installed.
-        return "0"

@@ -94,6 +94,7 @@ from repository_tier.session_lists import SessionLists
 from repository_tier.sessions import Sessions
 from repository_tier.settings import BucketPlace, RepositorySettings
 from repository_tier.stock import Stock
+from repository_tier.store_status import StoreStatus, kind_of
 from repository_tier.totals import Totals
 from repository_tier.user_accounts import UserAccounts
 from repository_tier.user_directory import UserDirectory
@@ -107,6 +108,7 @@ from tier_runtime.server import Registration
 from tier_runtime.settings import load
 from tier_runtime.startup import StartupError, run_main
 from tier_runtime.tier import Tier, serve_tier
+from tier_runtime.tier_status_servicer import with_status
 
 # How long Redis may take with events. Nobody waits for that but the relay and consumers.
 EVENT_REDIS_SECONDS = 2.0
@@ -230,11 +232,20 @@ def assemble(settings: RepositorySettings, clock: Clock, random: Random, ids: Id
             settings.event_poll_seconds, settings.event_batch, settings.event_kept_seconds
         ),
     )
+    lag = EventLag(database, event_log, clock)
     events = EventServicer(
         Outbox(database, clock),
         event_log,
         EventStreams(event_log, lambda: health.is_draining),
-        EventLag(database, event_log, clock),
+        lag,
+    )
+    status = StoreStatus(
+        database,
+        lag,
+        clock,
+        database_kind=kind_of(engines.readers),
+        cache_kind="redis" if settings.redis() else "memory",
+        cache_is_left_alone=lambda: cache_breaker.is_open,
     )
 
     health.add_probe("store.database", database.is_up, settings.store_probe_seconds)
@@ -298,7 +309,7 @@ def assemble(settings: RepositorySettings, clock: Clock, random: Random, ids: Id
         ),
     ]
     return Tier(
-        registrations,
+        with_status("repository", registrations, clock, status.complete),
         health,
         [
             publisher.stop,

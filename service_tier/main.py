@@ -23,6 +23,7 @@ from tier_runtime.logs import configure_logging
 from tier_runtime.settings import load
 from tier_runtime.startup import run_main
 from tier_runtime.tier import Tier, serve_tier
+from tier_runtime.tier_status_servicer import add_status_behind, with_status
 
 
 def main() -> int:
@@ -58,6 +59,7 @@ def make_tier(settings: ServiceSettings, channel: grpc.Channel) -> Tier:
         audit=audit,
         is_draining=lambda: health.is_draining,
     )
+    services = with_status("service", services, clock, add_status_behind(channel))
     add_repository_probes(health, channel, settings.health_probe_interval)
     if "events" not in settings.services:
         return Tier(services, health, [channel.close, audit.close])
