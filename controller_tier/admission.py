@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from controller_tier.access_feed import AccessFeed
 from controller_tier.access_table import Access
 from controller_tier.access_tokens import TokenVerifier
+from controller_tier.denials import Refused, untold
 from tier_runtime.call import Actor
 from tier_runtime.errors import AppError, Kind
 
 ADMIN = "admin"
+
+# Raises AppError for an actor that may not come in.
+Rule = Callable[[Actor], None]
 
 # RFC 6750, section 2.1; the scheme's letter case does not count (RFC 9110, section 11.1).
 _BEARER = re.compile(r"bearer +([A-Za-z0-9\-._~+/]+=*)", re.IGNORECASE)
@@ -31,8 +35,8 @@ class Admission:
         # Is told of each token how its verification ended.
         self._tell = tell
 
-    def admit(self, access: Access, authorization: str) -> Actor:
-        """Return the one on whose behalf the request is served.
+    def admit(self, access: Access, authorization: str, refused: Refused = untold) -> Actor:
+        """Return the one on whose behalf the request is served; `refused` hears why nobody is.
 
         Where everyone may call nobody is known, and a token that is no good any more does not
         matter: who refreshes a session may well send the old one along.
@@ -43,11 +47,27 @@ class Admission:
         """
         if access is Access.EVERYONE:
             return Actor()
-        actor = self.actor_of(authorization)
+        rules: list[Rule] = []
         if access is not Access.OPTIONAL:
-            require_signed_in(actor)
+            rules.append(require_signed_in)
         if access is Access.ADMIN:
-            require_role(actor, ADMIN)
+            rules.append(lambda actor: require_role(actor, ADMIN))
+        return self.known(authorization, rules, refused)
+
+    def known(self, authorization: str, rules: Iterable[Rule], refused: Refused = untold) -> Actor:
+        """Return whom a header presents, if no rule stands against it; `refused` hears why not.
+
+        Raises:
+            AppError: what `actor_of` and the rules raise.
+        """
+        actor = Actor()
+        try:
+            actor = self.actor_of(authorization)
+            for rule in rules:
+                rule(actor)
+        except AppError as error:
+            refused(error, actor)
+            raise
         return actor
 
     def actor_of(self, authorization: str) -> Actor:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from flask import Flask
@@ -43,10 +42,12 @@ from controller_tier.service_channels import ServiceChannels
 from controller_tier.settings import ControllerSettings
 from controller_tier.stubs import ServiceTier, stubs_of
 from controller_tier.transfers import Transfers
+from tier_runtime.audit import LoggedActs
 from tier_runtime.channel import open_channel
 from tier_runtime.clock import Clock, SystemClock
 from tier_runtime.ids import IdSource, Uuid7Source
 from tier_runtime.tracing.spans import NO_TRACING, Tracing
+from tier_runtime.version import program_version
 
 # The extension that ends all open streams of events; called when the worker is told to stop.
 CLOSE_FEEDS = "arcana.close_feeds"
@@ -65,7 +66,7 @@ def create_app(
 ) -> Flask:
     """Return the application over a service tier. It starts nothing."""
     links = DownloadLinks(download_secret, clock)
-    router = Router(Authentication(entrance.admission), entrance.limits)
+    router = Router(Authentication(entrance.admission), entrance.limits, entrance.denials)
     app = _bare_app(settings)
     RequestScope(
         clock,
@@ -102,9 +103,8 @@ def unconnected_document() -> dict[str, Any]:
     # Nothing is connected before the first RPC, and there is none.
     with open_channel(settings.service_url) as channel:
         service = stubs_of(ServiceChannels.single(channel))
-        entrance = make_entrance(
-            settings, service, make_access_feed(settings, service, clock), clock
-        )
+        feed = make_access_feed(settings, service, clock)
+        entrance = make_entrance(settings, service, feed, clock, LoggedActs())
         app = create_app(
             settings,
             service,
@@ -162,7 +162,7 @@ def _resources(
         clock,
         require_if_match=settings.require_if_match,
     )
-    health = HealthViews(service.health, service.breakers, clock, version=_version())
+    health = HealthViews(service.health, service.breakers, clock, version=program_version())
     rpcs = entrance.rpcs
     return (
         auth_resource(auth, rpcs),
@@ -180,11 +180,3 @@ def _resources(
         health_resource(health),
         docs_resource(docs),
     )
-
-
-def _version() -> str:
-    try:
-        return version("arcana")
-    except PackageNotFoundError:
-        # A checkout that was not installed.
-        return "0"

@@ -9,7 +9,8 @@ from typing import ParamSpec, TypeVar
 
 from flask import request
 
-from controller_tier.admission import Admission, require_role, require_signed_in
+from controller_tier.admission import Admission, Rule, require_role, require_signed_in
+from controller_tier.denials import Refused, untold
 from controller_tier.request_scope import call_of_request
 from tier_runtime.call import Actor, call_scope, current_call
 
@@ -20,13 +21,15 @@ R = TypeVar("R")
 class Authentication:
     """Finds the actor of a request, and runs views on its behalf.
 
+    What is told who is refused is given with the view.
+
     The actor travels with the call: every outgoing RPC of the view carries it.
     """
 
     def __init__(self, admission: Admission) -> None:
         self._admission = admission
 
-    def jwt_required(self, view: Callable[P, R]) -> Callable[P, R]:
+    def jwt_required(self, view: Callable[P, R], refused: Refused = untold) -> Callable[P, R]:
         """Let only signed-in callers in.
 
         The view answers 401 with UNAUTHENTICATED, INVALID_TOKEN, TOKEN_EXPIRED or TOKEN_REVOKED
@@ -35,36 +38,37 @@ class Authentication:
 
         @wraps(view)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-            actor = self._actor()
-            require_signed_in(actor)
+            actor = self._actor(refused, require_signed_in)
             return _on_behalf_of(actor, view, *args, **kwargs)
 
         return guarded
 
-    def role_required(self, role: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    def role_required(self, role: str) -> Callable[..., Callable[P, R]]:
         """Let only signed-in callers in that hold the role; 403 FORBIDDEN to the others."""
 
-        def decorator(view: Callable[P, R]) -> Callable[P, R]:
+        def decorator(view: Callable[P, R], refused: Refused = untold) -> Callable[P, R]:
             @wraps(view)
             def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-                require_role(current_actor(), role)
-                return view(*args, **kwargs)
+                actor = self._actor(
+                    refused, require_signed_in, lambda actor: require_role(actor, role)
+                )
+                return _on_behalf_of(actor, view, *args, **kwargs)
 
-            return self.jwt_required(guarded)
+            return guarded
 
         return decorator
 
-    def optional_auth(self, view: Callable[P, R]) -> Callable[P, R]:
+    def optional_auth(self, view: Callable[P, R], refused: Refused = untold) -> Callable[P, R]:
         """Let everyone in; who presents a token must present a good one."""
 
         @wraps(view)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-            return _on_behalf_of(self._actor(), view, *args, **kwargs)
+            return _on_behalf_of(self._actor(refused), view, *args, **kwargs)
 
         return guarded
 
-    def _actor(self) -> Actor:
-        return self._admission.actor_of(request.headers.get("Authorization", ""))
+    def _actor(self, refused: Refused, *rules: Rule) -> Actor:
+        return self._admission.known(request.headers.get("Authorization", ""), rules, refused)
 
 
 def current_actor() -> Actor:

@@ -9,11 +9,13 @@ from controller_tier.access_feed import AccessFeed
 from controller_tier.access_table import AccessTable, access_table
 from controller_tier.access_tokens import TokenVerifier
 from controller_tier.admission import Admission
+from controller_tier.denials import Denials
 from controller_tier.metrics import RateLimitMeter, token_meter
 from controller_tier.rate_limits import RateLimits
 from controller_tier.settings import ControllerSettings
 from controller_tier.signing_keys import PublishedKeys, SharedSecret, SigningKeys
 from controller_tier.stubs import ServiceTier
+from tier_runtime.audit import AuditTrail
 from tier_runtime.clock import Clock
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ class Entrance:
     keys: SigningKeys
     admission: Admission
     limits: RateLimits | None
+    denials: Denials
 
 
 def make_entrance(
@@ -35,9 +38,14 @@ def make_entrance(
     service: ServiceTier,
     feed: AccessFeed,
     clock: Clock,
+    audit: AuditTrail,
+    *,
     meters: Meters | None = None,
 ) -> Entrance:
-    """Return the entrance that the settings describe. It starts nothing."""
+    """Return the entrance that the settings describe. It starts nothing.
+
+    Whom it refuses stands in the audit log, which stays the caller's to close.
+    """
     keys = _signing_keys(settings, service, clock)
     tokens = TokenVerifier(
         keys,
@@ -51,6 +59,7 @@ def make_entrance(
         keys,
         Admission(tokens, feed, token_meter(meters)),
         _rate_limits(settings, service, meters),
+        Denials(audit),
     )
 
 

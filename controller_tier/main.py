@@ -20,6 +20,7 @@ from controller_tier.settings import ControllerSettings
 from controller_tier.stubs import stubs_of
 from controller_tier.user_reads import CoalescedUsers
 from tier_runtime.addresses import Address
+from tier_runtime.audit_file import open_trail
 from tier_runtime.channel import open_channel
 from tier_runtime.clock import SystemClock
 from tier_runtime.http_server import WebServerSettings, WorkerApp, serve_http
@@ -104,7 +105,8 @@ def make_worker_app(
     With an address it serves the public gRPC API there as well, from now on until it is closed.
 
     Raises:
-        StartupError: the address cannot be listened on, or the secret of links not be kept.
+        StartupError: the address cannot be listened on, the secret of links not be kept, or the
+            audit log not be written.
     """
     clock, ids = SystemClock(), Uuid7Source()
     meters = None if metrics is None else metrics.meters()
@@ -129,7 +131,9 @@ def make_worker_app(
             ),
         )
         feed = make_access_feed(settings, service, clock)
-        entrance = make_entrance(settings, service, feed, clock, meters)
+        audit = open_trail(settings.audit_log_file, "controller", clock)
+        closing.callback(audit.close)
+        entrance = make_entrance(settings, service, feed, clock, audit, meters=meters)
         app = create_app(
             settings,
             service,

@@ -13,13 +13,16 @@ from controller_tier.access_table import Access, LimitRule
 from controller_tier.admission import ADMIN
 from controller_tier.arguments import StrictParser
 from controller_tier.authentication import Authentication, current_actor
+from controller_tier.denials import Denials, Refused, untold
 from controller_tier.fields import uuid_from
 from controller_tier.openapi_parts import complete
 from controller_tier.operations import Fields, Operation, Resource, View
 from controller_tier.problems import FieldsError
 from controller_tier.rate_limits import Bucket, RateLimits, rate_limit_headers, refuse_if_empty
 from controller_tier.request_scope import current_exchange
+from tier_runtime.call import Actor
 from tier_runtime.days import day_from
+from tier_runtime.errors import AppError
 
 
 class IdConverter(BaseConverter):
@@ -58,10 +61,13 @@ class OperationBlueprint(Blueprint):  # type: ignore[misc]  # its base has no ty
 class Router:
     """Makes blueprints of resources."""
 
-    def __init__(self, authentication: Authentication, limits: RateLimits | None) -> None:
+    def __init__(
+        self, authentication: Authentication, limits: RateLimits | None, denials: Denials
+    ) -> None:
         self._limits = limits
-        self._guards: Mapping[Access, Callable[[View], View]] = {
-            Access.EVERYONE: lambda view: view,
+        self._denials = denials
+        self._guards: Mapping[Access, Callable[[View, Refused], View]] = {
+            Access.EVERYONE: lambda view, _refused: view,
             Access.OPTIONAL: authentication.optional_auth,
             Access.SIGNED_IN: authentication.jwt_required,
             Access.ADMIN: authentication.role_required(ADMIN),
@@ -93,14 +99,36 @@ class Router:
             view = blueprint.arguments(operation.query, location="query", error_status_code=400)(
                 view
             )
-        endpoint = self._guards[operation.access](_located(operation, view))
+        endpoint = self._guards[operation.access](
+            _located(operation, view), self._refusals_of(operation)
+        )
         # Where flask-smorest looks for what its decorators noted; it copies it deeply.
         noted = getattr(view, "_apidoc", {})
         endpoint.__dict__["_apidoc"] = {**noted, "operation": operation.name}
         return endpoint
 
+    def _refusals_of(self, operation: Operation) -> Callable[..., None]:
+        """Return what records that somebody may not do this, or not so often."""
+        if operation.rpc is None:
+            # Those are for everybody, and without a limit.
+            return untold
+        method = operation.rpc.path
+
+        def refused(error: AppError, actor: Actor, email: str = "") -> None:
+            self._denials.record(
+                method,
+                error,
+                actor,
+                request_id=current_exchange().request_id,
+                client_address=request.remote_addr or "",
+                email=email,
+            )
+
+        return refused
+
     def _limited(self, operation: Operation) -> View:
         limits, rules, view = self._limits, operation.limits, operation.view
+        refused = self._refusals_of(operation)
         if limits is None or not rules:
             return view
 
@@ -108,7 +136,11 @@ class Router:
             body = args[-1] if operation.body is not None else {}
             states = limits.take([_bucket(rule, body) for rule in rules])
             current_exchange().headers.update(rate_limit_headers(states))
-            refuse_if_empty(states)
+            try:
+                refuse_if_empty(states)
+            except AppError as error:
+                refused(error, current_actor(), body.get("email", ""))
+                raise
             return view(*args)
 
         return counted

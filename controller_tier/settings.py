@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 from pydantic import Field, SecretStr, field_validator
 
 from tier_runtime.addresses import Bind
+from tier_runtime.audit_file import AuditPath
 from tier_runtime.channel import TierUrl, require_tier_url
 from tier_runtime.settings import Rule
 from tier_runtime.tracing.settings import TracedSettings
@@ -244,6 +245,12 @@ class ControllerSettings(TracedSettings):
     )
     rate_limit_change_password_user: str = Field(
         default="30/60", description="Password changes of one user, as count/seconds."
+    )
+
+    audit_log_file: AuditPath = Field(
+        default=None,
+        description="The file that logins, denials and the acts of admins are added to, a JSON "
+        "line each; lines of the log, of the logger `audit`, when not set.",
     )
 
     @field_validator("service_urls")

@@ -12,7 +12,7 @@ import typer
 
 from launcher.accounts import DEMO_PASSWORD, accounts_at
 from launcher.console import Console
-from launcher.health import print_health
+from launcher.health_screen import show_health
 from launcher.note import wiring_noted
 from launcher.parent import follow_parent
 from launcher.peers import DEFAULT_CERTIFICATE_DAYS, MAX_CERTIFICATE_DAYS
@@ -166,9 +166,11 @@ def create_admin(
 
 
 @app.command()
-def health() -> None:
-    """Ask every tier how it is; the exit code is 0 when requests are served."""
-    _finish(lambda: print_health(_settings(), Console()))
+def health(
+    as_json: Annotated[bool, typer.Option("--json", help="Say it to a program.")] = False,
+) -> None:
+    """Show every tier and what is behind it; the exit code is 0 when requests are served."""
+    _finish(lambda: show_health(_settings(), Console(), as_json=as_json))
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""Asking each tier how it is, over the health service that it offers."""
+"""Asking each tier how it is, over the health service and the status that it offers."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import http.client
 import json
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import grpc
@@ -14,7 +16,7 @@ from grpc_health.v1 import (  # type: ignore[import-untyped]  # ships no types
     health_pb2_grpc,
 )
 
-from launcher.console import Console
+from arcana.common.v1 import tier_status_pb2, tier_status_pb2_grpc
 from launcher.layout import Part
 from launcher.settings import SERVICES, LauncherSettings, split_url
 from tier_runtime.channel import open_channel
@@ -26,16 +28,27 @@ ASK_SECONDS = 2.0
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 # What the inner tiers say about their neighbours, by the names of tier_runtime.health.
 _STORES = {"database": "store.database", "cache": "store.cache"}
-_BEHIND_SERVICE = {"repository": "tier.repository", **_STORES}
+_REPOSITORY = "tier.repository"
+_SILENT = "does not answer"
+
+Status = tier_status_pb2.TierStatus
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """How one thing is. `detail` says why it is not well; empty when it is."""
+    """How one thing is.
+
+    Attributes:
+        detail: why it is not well; empty when it is.
+        version: of the program that it is, as far as it tells.
+        status: what else it tells, if it does.
+    """
 
     name: str
     where: str
     detail: str = ""
+    version: str = ""
+    status: Status | None = None
 
     @property
     def is_well(self) -> bool:
@@ -43,35 +56,45 @@ class Condition:
         return not self.detail
 
 
+@dataclass(frozen=True, slots=True)
+class Report:
+    """How everything is: the processes, and the stores as each of those that have them sees them.
+
+    A store's status is that of the process which sees it.
+    """
+
+    processes: list[Condition]
+    stores: list[Condition]
+
+    @property
+    def ill(self) -> list[str]:
+        """The names of what is not well, each once."""
+        found = (*self.processes, *self.stores)
+        return list(dict.fromkeys(each.name for each in found if not each.is_well))
+
+
 def inner_tier_is_well(name: str, url: str, service: str = "") -> Condition:
     """Ask grpc.health.v1 at `url` about a service; the empty one is the tier itself."""
-    with open_channel(url) as channel:
-        stub = health_pb2_grpc.HealthStub(channel)
-        try:
-            answer = stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=ASK_SECONDS)
-        except AppError as error:
-            return Condition(name, url, f"does not answer ({error.code})")
-        except grpc.RpcError as error:
-            return Condition(name, url, f"does not answer ({error})")
-    if answer.status == health_pb2.HealthCheckResponse.SERVING:
-        return Condition(name, url)
-    return Condition(
-        name, url, health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status).lower()
-    )
+    with _channel_to(url) as channel:
+        return Condition(name, url, _ailment(channel, service))
 
 
 def edge_is_well(url: str) -> Condition:
     """Ask the controller tier whether it is ready to serve."""
     try:
-        with _DIRECT.open(f"{url}/health/ready", timeout=ASK_SECONDS):
-            return Condition("controller", url)
+        with _DIRECT.open(f"{url}/health/ready", timeout=ASK_SECONDS) as answer:
+            return Condition("controller", url, version=_told(answer).get("version", ""))
     except urllib.error.HTTPError as error:
         with error:
-            return Condition("controller", url, _reported(error))
+            told = _told(error)
+        said = f"answers {error.code}"
+        if status := told.get("status"):
+            said += f" ({status})"
+        return Condition("controller", url, said, told.get("version", ""))
     except (OSError, http.client.HTTPException) as error:
         # urllib wraps what the socket said.
         reason = getattr(error, "reason", error)
-        return Condition("controller", url, f"does not answer ({_in_words(reason)})")
+        return Condition("controller", url, f"{_SILENT} ({_in_words(reason)})")
 
 
 def condition_of(part: Part, url: str) -> Condition:
@@ -81,7 +104,7 @@ def condition_of(part: Part, url: str) -> Condition:
     return inner_tier_is_well(part.name, url)
 
 
-def conditions(settings: LauncherSettings) -> list[Condition]:
+def report_on(settings: LauncherSettings) -> Report:
     """Ask everything that is asked over the network, and about the stores behind it.
 
     Every worker is asked: each has connections of its own to what is behind it.
@@ -89,19 +112,18 @@ def conditions(settings: LauncherSettings) -> list[Condition]:
     edge = edge_is_well(settings.bind("controller").url("http"))
     if settings.deployment_mode == "monolithic":
         # Nothing of it listens but the edge and the service tier, which knows of the others.
-        service = settings.service_target()
-        behind = _BEHIND_SERVICE.items()
-        return [
-            edge,
-            inner_tier_is_well("service", service),
-            *(inner_tier_is_well(name, service, asked) for name, asked in behind),
-        ]
-    asked = [
-        *((name, url, THIS_TIER) for name, url in _services(settings)),
-        *(("repository", url, THIS_TIER) for url in _repositories(settings)),
-        *((name, url, store) for name, store in _STORES.items() for url in _repositories(settings)),
-    ]
-    return [edge, *(inner_tier_is_well(*each) for each in asked)]
+        return _monolith(edge, settings.service_target())
+    processes, stores = [edge], []
+    for name, url in _services(settings):
+        with _channel_to(url) as channel:
+            processes.append(_process(channel, name, url))
+    for url in _repositories(settings):
+        with _channel_to(url) as channel:
+            found = _process(channel, "repository", url)
+            processes.append(found)
+            stores += _stores(channel, url, found.status)
+    # By store, and not by who sees it.
+    return Report(processes, sorted(stores, key=lambda each: list(_STORES).index(each.name)))
 
 
 def cache_is_well(settings: LauncherSettings) -> bool:
@@ -109,6 +131,70 @@ def cache_is_well(settings: LauncherSettings) -> bool:
     is_one_process = settings.deployment_mode == "monolithic"
     urls = [settings.service_target()] if is_one_process else _repositories(settings)
     return all(inner_tier_is_well("cache", url, _STORES["cache"]).is_well for url in urls)
+
+
+@contextmanager
+def _channel_to(url: str) -> Iterator[grpc.Channel]:
+    """Open a channel to a tier; nothing else here does."""
+    with open_channel(url) as channel:
+        yield channel
+
+
+def _monolith(edge: Condition, url: str) -> Report:
+    with _channel_to(url) as channel:
+        answer = _status_answer(channel)
+        service = answer.status if answer else None
+        behind = answer.behind[0] if answer and answer.behind else None
+        return Report(
+            [
+                edge,
+                _condition("service", url, _ailment(channel, THIS_TIER), service),
+                _condition("repository", url, _ailment(channel, _REPOSITORY), behind),
+            ],
+            _stores(channel, url, behind),
+        )
+
+
+def _process(channel: grpc.Channel, name: str, url: str) -> Condition:
+    ailment = _ailment(channel, THIS_TIER)
+    # One that does not even say how it is would only cost the same time once more.
+    answer = None if ailment.startswith(_SILENT) else _status_answer(channel)
+    return _condition(name, url, ailment, answer.status if answer else None)
+
+
+def _condition(name: str, url: str, ailment: str, status: Status | None) -> Condition:
+    return Condition(name, url, ailment, status.version if status else "", status)
+
+
+def _stores(channel: grpc.Channel, url: str, status: Status | None) -> list[Condition]:
+    return [
+        Condition(name, url, _ailment(channel, asked), status=status)
+        for name, asked in _STORES.items()
+    ]
+
+
+def _ailment(channel: grpc.Channel, service: str) -> str:
+    """Say what a tier's health has against a service; empty if nothing."""
+    stub = health_pb2_grpc.HealthStub(channel)
+    try:
+        answer = stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=ASK_SECONDS)
+    except AppError as error:
+        return f"{_SILENT} ({error.code})"
+    except grpc.RpcError as error:
+        return f"{_SILENT} ({error})"
+    if answer.status == health_pb2.HealthCheckResponse.SERVING:
+        return ""
+    status: str = health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
+    return status.lower()
+
+
+def _status_answer(channel: grpc.Channel) -> tier_status_pb2.GetTierStatusResponse | None:
+    """Ask a tier what it is; None where it does not say, as one of an older build."""
+    stub = tier_status_pb2_grpc.TierStatusServiceStub(channel)
+    try:
+        return stub.GetTierStatus(tier_status_pb2.GetTierStatusRequest(), timeout=ASK_SECONDS)
+    except (AppError, grpc.RpcError):
+        return None
 
 
 def _services(settings: LauncherSettings) -> list[tuple[str, str]]:
@@ -122,36 +208,18 @@ def _repositories(settings: LauncherSettings) -> list[str]:
     return split_url(settings.repository_target(settings.repository_workers))
 
 
-def print_health(settings: LauncherSettings, console: Console) -> int:
-    """Show how everything is on one screen.
-
-    Returns:
-        0 when requests are served, if only without a cache; else 1.
-    """
-    found = conditions(settings)
-    for each in found:
-        console.plain(f"{each.name:<11} {'ok' if each.is_well else each.detail:<40} {each.where}")
-    ill = list(dict.fromkeys(each.name for each in found if not each.is_well))
-    if not ill:
-        console.plain("All is well.")
-    elif ill == ["cache"]:
-        console.plain("Degraded: reads go to the database.")
-    else:
-        console.plain(f"Not well: {', '.join(ill)}.")
-    return 0 if ill in ([], ["cache"]) else 1
-
-
 def _in_words(reason: object) -> str:
     """Say what went wrong without the number and the type around it."""
     said = reason.strerror if isinstance(reason, OSError) and reason.strerror else str(reason)
     return said.lower()
 
 
-def _reported(error: urllib.error.HTTPError) -> str:
-    """Say what an answer other than 200 says about itself."""
+def _told(answer: http.client.HTTPResponse | urllib.error.HTTPError) -> dict[str, str]:
+    """Return the texts of the document that an edge answers; none if that is no such document."""
     try:
-        report = json.loads(error.read())
-    except (ValueError, OSError):
-        return f"answers {error.code}"
-    status = report.get("status") if isinstance(report, dict) else None
-    return f"answers {error.code} ({status})" if status else f"answers {error.code}"
+        document = json.loads(answer.read())
+    except (ValueError, OSError, http.client.HTTPException):
+        return {}
+    if not isinstance(document, dict):
+        return {}
+    return {name: text for name, text in document.items() if isinstance(text, str)}

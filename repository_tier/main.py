@@ -98,6 +98,7 @@ from repository_tier.sessions import Sessions
 from repository_tier.settings import BucketPlace, RepositorySettings
 from repository_tier.stock import Stock
 from repository_tier.store_readings import StoreReadings
+from repository_tier.store_status import StoreStatus, kind_of
 from repository_tier.totals import Totals
 from repository_tier.user_accounts import UserAccounts
 from repository_tier.user_directory import UserDirectory
@@ -113,6 +114,7 @@ from tier_runtime.server import Registration
 from tier_runtime.settings import load
 from tier_runtime.startup import StartupError, run_main
 from tier_runtime.tier import Tier, serve_tier
+from tier_runtime.tier_status_servicer import with_status
 from tier_runtime.tracing.opening import open_tracing
 from tier_runtime.tracing.spans import NO_TRACING, Tracing
 
@@ -284,6 +286,14 @@ def assemble(
         EventStreams(event_log, lambda: health.is_draining),
         lag,
     )
+    status = StoreStatus(
+        database,
+        lag,
+        clock,
+        database_kind=kind_of(engines.readers),
+        cache_kind="redis" if settings.redis() else "memory",
+        cache_is_left_alone=lambda: cache_breaker.is_open,
+    )
     if meters is not None:
         StoreReadings(database, lag, clock).add_to(meters)
 
@@ -348,7 +358,7 @@ def assemble(
         ),
     ]
     return Tier(
-        registrations,
+        with_status("repository", registrations, clock, status.complete),
         health,
         [
             publisher.stop,

@@ -17,6 +17,7 @@ from service_tier.metrics import event_meter
 from service_tier.neighbours import add_repository_probes
 from service_tier.repository import Repository, channel_settings
 from service_tier.settings import ServiceSettings
+from tier_runtime.audit_file import open_trail
 from tier_runtime.channel import open_channel
 from tier_runtime.clock import SystemClock
 from tier_runtime.health import HealthBoard
@@ -26,6 +27,7 @@ from tier_runtime.metrics.port import metrics_port
 from tier_runtime.settings import load
 from tier_runtime.startup import run_main
 from tier_runtime.tier import Tier, serve_tier
+from tier_runtime.tier_status_servicer import add_status_behind, with_status
 from tier_runtime.tracing.opening import open_tracing
 from tier_runtime.tracing.spans import NO_TRACING, Tracing
 
@@ -67,9 +69,10 @@ def make_tier(
     """Build the tier over a channel to the repository tier, which becomes the tier's to close.
 
     Raises:
-        StartupError: keys or secrets cannot be read or made.
+        StartupError: keys or secrets cannot be read or made, or the audit log not be written.
     """
     clock, ids = SystemClock(), Uuid7Source()
+    audit = open_trail(settings.audit_log_file, "service", clock)
     health = HealthBoard()
     repository = Repository.over(channel, max_batch=settings.coalesce_max_batch, meters=meters)
     services = make_services(
@@ -78,18 +81,20 @@ def make_tier(
         WerkzeugFunction(settings.password_hash_method),
         clock,
         ids,
+        audit=audit,
         is_draining=lambda: health.is_draining,
         meters=meters,
     )
+    services = with_status("service", services, clock, add_status_behind(channel))
     add_repository_probes(health, channel, settings.health_probe_interval)
     if "events" not in settings.services:
-        return Tier(services, health, [channel.close], meters=meters, tracing=tracing)
+        return Tier(services, health, [channel.close, audit.close], meters=meters, tracing=tracing)
     reactions = EventMails(repository, MailJobs(ids), clock).reactions()
     consumer = EventConsumer(repository, reactions, event_meter(meters))
     return Tier(
         services,
         health,
-        [consumer.stop, channel.close],
+        [consumer.stop, channel.close, audit.close],
         [consumer.start],
         meters=meters,
         tracing=tracing,

@@ -15,6 +15,7 @@ from service_tier.external_directory import require_directory_url
 from service_tier.keys import require_signing_key, require_verification_key
 from service_tier.mail.smtp import MailServer
 from tier_runtime.addresses import Bind
+from tier_runtime.audit_file import AuditPath
 from tier_runtime.channel import TierUrl
 from tier_runtime.server import GrpcServerSettings
 from tier_runtime.settings import Rule
@@ -212,6 +213,12 @@ class ServiceSettings(ServedSettings):
     public_base_url: str = Field(
         default="http://127.0.0.1:5000",
         description="What the links in mails begin with, http:// or https://, without a query.",
+    )
+
+    audit_log_file: AuditPath = Field(
+        default=None,
+        description="The file that logins, denials and the acts of admins are added to, a JSON "
+        "line each; lines of the log, of the logger `audit`, when not set.",
     )
 
     @field_validator("password_hash_method")

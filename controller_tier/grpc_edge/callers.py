@@ -10,6 +10,7 @@ from grpc_reflection.v1alpha import reflection  # type: ignore[import-untyped]  
 
 from controller_tier.access_table import Access, PublicRpc
 from controller_tier.admission import Admission
+from controller_tier.denials import Denials
 from tier_runtime.call import Actor, Call, call_scope
 from tier_runtime.errors import AppError, Kind
 from tier_runtime.metadata import Metadata
@@ -32,12 +33,21 @@ class Doorkeeper:
     everybody could send one.
     """
 
-    def __init__(self, rpcs: Iterable[PublicRpc], admission: Admission) -> None:
+    def __init__(
+        self,
+        rpcs: Iterable[PublicRpc],
+        admission: Admission,
+        denials: Denials,
+        *,
+        trusted_proxies: int,
+    ) -> None:
         self._access: Mapping[str, Access] = {
             REFLECTION_METHOD: Access.EVERYONE,
             **{rpc.path: rpc.access for rpc in rpcs},
         }
         self._admission = admission
+        self._denials = denials
+        self._trusted_proxies = trusted_proxies
 
     def find_actor(self, method: str, metadata: Metadata, call: Call) -> Actor:
         """Return the actor of an RPC of this method ("/package.Service/Method").
@@ -46,12 +56,25 @@ class Doorkeeper:
             AppError: the caller may not come in; FORBIDDEN/FORBIDDEN for a method that is not in
                 the table, whoever calls.
         """
+
+        def refused(error: AppError, actor: Actor) -> None:
+            # Before the call is admitted only proxies tell where it comes from.
+            self._denials.record(
+                method,
+                error,
+                actor,
+                request_id=call.request_id,
+                client_address=client_address("", metadata, self._trusted_proxies),
+            )
+
         access = self._access.get(method)
         if access is None:
-            raise AppError(Kind.FORBIDDEN, "FORBIDDEN", "This is not for the public.")
+            closed = AppError(Kind.FORBIDDEN, "FORBIDDEN", "This is not for the public.")
+            refused(closed, Actor())
+            raise closed
         # Whatever has to be asked about the token is asked as a part of this call.
         with call_scope(call):
-            return self._admission.admit(access, _joined(metadata, AUTHORIZATION_KEY))
+            return self._admission.admit(access, _joined(metadata, AUTHORIZATION_KEY), refused)
 
 
 def client_address(peer: str, metadata: Metadata, trusted_proxies: int) -> str:

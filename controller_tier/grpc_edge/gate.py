@@ -12,6 +12,7 @@ from google.protobuf.message import DecodeError, Message
 from arcana.service.v1 import auth_service_pb2 as auth_pb2
 from controller_tier.access_table import Holder, PublicRpc
 from controller_tier.clients import shown_address, shown_agent
+from controller_tier.denials import Denials
 from controller_tier.grpc_edge.callers import client_address, user_agent
 from controller_tier.rate_limits import RateLimits, refuse_if_empty
 from tier_runtime.context import RpcContext
@@ -43,8 +44,11 @@ _WITH_EMAIL: Mapping[str, type[Any]] = MappingProxyType(
 class Gate:
     """Counts RPCs against the limits of their rows, and fills in what only the edge knows."""
 
-    def __init__(self, limits: RateLimits | None, *, trusted_proxies: int) -> None:
+    def __init__(
+        self, limits: RateLimits | None, denials: Denials, *, trusted_proxies: int
+    ) -> None:
         self._limits = limits
+        self._denials = denials
         self._trusted_proxies = trusted_proxies
 
     def of(self, rpc: PublicRpc) -> Pass:
@@ -91,7 +95,18 @@ class Gate:
             rule.bucket(address=address, email=_as_typed(email), subject=context.actor.subject)
             for rule in rpc.limits
         ]
-        refuse_if_empty(self._limits.take(buckets))
+        try:
+            refuse_if_empty(self._limits.take(buckets))
+        except AppError as error:
+            self._denials.record(
+                rpc.path,
+                error,
+                context.actor,
+                request_id=context.request_id,
+                client_address=address,
+                email=email,
+            )
+            raise
 
 
 def malformed() -> AppError:

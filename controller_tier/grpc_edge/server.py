@@ -120,7 +120,7 @@ def build_public_server(
             ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
         ),
     )
-    gate = Gate(entrance.limits, trusted_proxies=settings.trusted_proxies)
+    gate = Gate(entrance.limits, entrance.denials, trusted_proxies=settings.trusted_proxies)
     server.add_generic_rpc_handlers((_Public(entrance, channels, gate),))
     health = _health(settings, channels, entrance)
     health.add_to(server)
@@ -176,7 +176,12 @@ def _desk(
         },
         max_open_streams_of={REFLECTION_METHOD: _REFLECTION_STREAMS},
     )
-    doorkeeper = Doorkeeper(entrance.rpcs, entrance.admission)
+    doorkeeper = Doorkeeper(
+        entrance.rpcs,
+        entrance.admission,
+        entrance.denials,
+        trusted_proxies=settings.trusted_proxies,
+    )
     return RpcDesk(
         limits,
         clock,

@@ -31,6 +31,7 @@ from service_tier.usecases.sign_in import SignIn
 from service_tier.usecases.user_changes import UserChanges
 from service_tier.usecases.users import Users
 from service_tier.usecases.verification import Verification
+from tier_runtime.audit import AuditTrail
 from tier_runtime.clock import Clock
 from tier_runtime.ids import IdSource
 from tier_runtime.server import Registration
@@ -52,6 +53,7 @@ class AccountParts:
     policy: PasswordPolicy
     hasher: PasswordHasher
     registration: AccountRegistration
+    audit: AuditTrail
 
     @classmethod
     def of(
@@ -63,6 +65,7 @@ class AccountParts:
         events: Events,
         clock: Clock,
         ids: IdSource,
+        audit: AuditTrail,
     ) -> AccountParts:
         """Build the parts; the secret they need is read, or made.
 
@@ -92,6 +95,7 @@ class AccountParts:
             policy=policy,
             hasher=hasher,
             registration=registration,
+            audit=audit,
         )
 
 
@@ -123,6 +127,7 @@ def make_auth_service(
         random_bytes=secrets.token_bytes,
         refresh_lifetime=refresh_lifetime,
         count=login_meter(meters),
+        audit=parts.audit,
     )
     sessions = Sessions(
         parts.repository,
@@ -130,6 +135,7 @@ def make_auth_service(
         parts.clock,
         secrets.token_bytes,
         refresh_lifetime=refresh_lifetime,
+        audit=parts.audit,
     )
     passwords = Passwords(
         repository=parts.repository,
@@ -138,6 +144,7 @@ def make_auth_service(
         one_time_tokens=parts.one_time_tokens,
         events=parts.events,
         ids=parts.ids,
+        audit=parts.audit,
     )
     auth = AuthServicer(
         registration=parts.registration,
@@ -162,7 +169,7 @@ def make_auth_service(
 def make_user_service(parts: AccountParts) -> Registration:
     """Build the service of users and their profiles."""
     users = UserServicer(
-        Users(parts.repository),
+        Users(parts.repository, parts.audit),
         parts.registration,
         UserChanges(parts.repository, parts.one_time_tokens, parts.events),
         Profiles(parts.repository, parts.events),

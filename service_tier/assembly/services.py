@@ -13,12 +13,14 @@ from service_tier.assembly.jobs import make_job_service
 from service_tier.assembly.key_material import read_token_secret
 from service_tier.assembly.rate_limits import make_rate_limit_service
 from service_tier.assembly.shop import make_order_service, make_product_service
+from service_tier.auditing.handlers import audited
 from service_tier.events import Events
 from service_tier.hashing import PasswordFunction
 from service_tier.idempotency import IdempotencyKeys
 from service_tier.repository import Repository
 from service_tier.settings import ServiceName, ServiceSettings
 from service_tier.usecases.event_stream import EventStream
+from tier_runtime.audit import AuditTrail
 from tier_runtime.clock import Clock
 from tier_runtime.ids import IdSource
 from tier_runtime.server import Registration
@@ -34,13 +36,15 @@ def make_services(
     clock: Clock,
     ids: IdSource,
     *,
+    audit: AuditTrail,
     is_draining: Callable[[], bool] = lambda: False,
     meters: Meters | None = None,
 ) -> list[Registration]:
     """Return the services that the settings name, over their use cases.
 
-    What only the others need, such as the signing key, is neither read nor made. `is_draining` says
-    when streams of any length have to end.
+    What only the others need, such as the signing key, is neither read nor made. `audit` is told
+    what they do that matters to security; `is_draining` says when streams of any length have to
+    end.
 
     Raises:
         StartupError: keys or secrets cannot be read or made.
@@ -50,7 +54,13 @@ def make_services(
     @cache
     def accounts() -> AccountParts:
         return AccountParts.of(
-            settings, repository, password_function, events=events, clock=clock, ids=ids
+            settings,
+            repository,
+            password_function,
+            events=events,
+            clock=clock,
+            ids=ids,
+            audit=audit,
         )
 
     @cache
@@ -67,4 +77,4 @@ def make_services(
         "events": lambda: make_event_service(EventStream(repository, is_draining)),
         "files": lambda: make_file_service(settings, repository, events, ids, idempotency()),
     }
-    return [make() for name, make in makers.items() if name in settings.services]
+    return [audited(make(), audit) for name, make in makers.items() if name in settings.services]

@@ -128,6 +128,6 @@ def filter_from_proto(user_filter: user_service_pb2.UserFilter) -> user_reposito
 def _wanted(item: user_service_pb2.BatchGetUsersItem) -> WantedUser | AppError:
     try:
         require(item, "user_id")
-        return WantedUser(actor_of(item.actor), item.user_id)
+        return WantedUser(actor_of(item.actor), item.user_id, item.actor.request_id)
     except AppError as error:
         return error

@@ -81,7 +81,7 @@ class AuthServicer(auth_service_pb2_grpc.AuthServiceServicer):
     ) -> pb.RefreshSessionResponse:
         """Trade a refresh token for a new pair."""
         require(request, "refresh_token")
-        pair = self._sessions.refresh(request.refresh_token)
+        pair = self._sessions.refresh(rpc_context(context).call, request.refresh_token)
         return pb.RefreshSessionResponse(tokens=token_pair_to_proto(pair))
 
     def Logout(self, request: pb.LogoutRequest, context: grpc.ServicerContext) -> pb.LogoutResponse:

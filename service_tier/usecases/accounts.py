@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from arcana.repository.v1 import user_repository_pb2
 from service_tier.repository import Repository
+from tier_runtime.audit import Fact, address_digest
 from tier_runtime.errors import AppError, Kind
 
 
@@ -38,6 +39,11 @@ def read_own_account(
         if error.kind is Kind.MISSING:
             raise token_revoked() from error
         raise
+
+
+def account_target(user_id: str | None, email: str) -> dict[str, Fact]:
+    """Return what the audit log tells of an account: its id, or the digest of nobody's address."""
+    return {"user_id": user_id} if user_id else {"address_sha256": address_digest(email)}
 
 
 def token_revoked() -> AppError:

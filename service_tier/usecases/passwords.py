@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from arcana.repository.v1 import user_repository_pb2
 from service_tier.domain.accounts import email_faults, normalize_email
 from service_tier.domain.faults import refuse_faults
@@ -16,11 +19,13 @@ from service_tier.hashing import PasswordHasher
 from service_tier.one_time_tokens import OneTimeTokens, Purpose, message_purpose
 from service_tier.repository import Repository
 from service_tier.usecases.accounts import (
+    account_target,
     find_by_email,
     invalid_credentials,
     read_own_account,
     token_revoked,
 )
+from tier_runtime.audit import Act, AuditTrail, Fact, Outcome, outcome_of
 from tier_runtime.call import Call
 from tier_runtime.errors import AppError, Kind
 from tier_runtime.ids import IdSource
@@ -38,6 +43,7 @@ class Passwords:
         one_time_tokens: OneTimeTokens,
         events: Events,
         ids: IdSource,
+        audit: AuditTrail,
     ) -> None:
         self._repository = repository
         self._policy = policy
@@ -45,6 +51,7 @@ class Passwords:
         self._one_time_tokens = one_time_tokens
         self._events = events
         self._ids = ids
+        self._audit = audit
 
     def change(self, call: Call, *, current: str, new: str) -> None:
         """Replace the actor's password and end all its other sessions.
@@ -107,6 +114,9 @@ class Passwords:
             # Deleted since it was found: the answer is that of an address nobody has.
             if error.kind is not Kind.MISSING:
                 raise
+        self._record(
+            call, "AuthService/RequestPasswordReset", target=account_target(user_id, email)
+        )
 
     def confirm_reset(self, call: Call, *, token: str, new: str) -> None:
         """Set a new password by a reset token and end every session of its user.
@@ -114,6 +124,17 @@ class Passwords:
         Raises:
             AppError: as the contract names them.
         """
+        act = "AuthService/ConfirmPasswordReset"
+        try:
+            user_id = self._reset(call, token, new)
+        except AppError as error:
+            if outcome_of(error) is Outcome.DENIED:
+                self._record(call, act, error)
+            raise
+        self._record(call, act, target={"user_id": user_id})
+
+    def _reset(self, call: Call, token: str, new: str) -> str:
+        """Set the password, and return whose it is."""
         new = normalize_password(new)
         refuse_faults({"new_password": self._policy.faults(new)})
         digest = self._one_time_tokens.presented_digest(Purpose.PASSWORD_RESET, token)
@@ -132,4 +153,18 @@ class Passwords:
                 password_hash=password_hash,
                 events=[self._events.password_changed(call, user_id=owner.user_id, reason="reset")],
             )
+        )
+        return owner.user_id
+
+    def _record(
+        self,
+        call: Call,
+        name: str,
+        error: AppError | None = None,
+        *,
+        target: Mapping[str, Fact] = MappingProxyType({}),
+    ) -> None:
+        outcome, code = (Outcome.DONE, "") if error is None else (outcome_of(error), error.code)
+        self._audit.record(
+            Act(name, outcome, call.actor, call.request_id, code=code, target=target)
         )

@@ -12,10 +12,14 @@ from service_tier.refresh_tokens import RandomBytes, new_refresh_token, presente
 from service_tier.repository import Repository
 from service_tier.usecases.accounts import token_revoked
 from service_tier.usecases.token_pairs import TokenPair
+from tier_runtime.audit import Act, AuditTrail, Outcome, outcome_of
 from tier_runtime.call import Call
 from tier_runtime.clock import Clock
 from tier_runtime.errors import AppError, Kind
 from tier_runtime.timestamps import timestamp_from
+
+# What the repository tier tells of the session that a token ended by coming a second time.
+_OF_REUSE = ("user_id", "session_id")
 
 
 class Sessions:
@@ -29,19 +33,44 @@ class Sessions:
         random_bytes: RandomBytes,
         *,
         refresh_lifetime: timedelta,
+        audit: AuditTrail,
     ) -> None:
         self._repository = repository
         self._access_tokens = access_tokens
         self._clock = clock
         self._random_bytes = random_bytes
         self._refresh_lifetime = refresh_lifetime
+        self._audit = audit
 
-    def refresh(self, refresh_token: str) -> TokenPair:
+    def refresh(self, call: Call, refresh_token: str) -> TokenPair:
         """Trade a refresh token for a new pair; whoever knows it may.
 
         Raises:
             AppError: as the contract names them.
         """
+        try:
+            return self._refreshed(refresh_token)
+        except AppError as error:
+            if outcome_of(error) is not Outcome.DENIED:
+                raise
+            ended = {name: error.metadata[name] for name in _OF_REUSE if name in error.metadata}
+            self._audit.record(
+                Act(
+                    "AuthService/RefreshSession",
+                    Outcome.DENIED,
+                    call.actor,
+                    call.request_id,
+                    code=error.code,
+                    reason="used_twice" if ended else "",
+                    target=ended,
+                )
+            )
+            if ended:
+                # Whoever holds a stolen token is not told whose it is.
+                raise token_revoked() from error
+            raise
+
+    def _refreshed(self, refresh_token: str) -> TokenPair:
         presented = presented_refresh_token(refresh_token)
         if presented is None:
             raise AppError(Kind.UNAUTHENTICATED, "INVALID_TOKEN", "The token is not valid.")

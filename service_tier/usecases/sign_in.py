@@ -21,8 +21,9 @@ from service_tier.events import Events
 from service_tier.hashing import HashSlot, PasswordHasher
 from service_tier.refresh_tokens import RandomBytes, new_refresh_token
 from service_tier.repository import Repository
-from service_tier.usecases.accounts import find_by_email, invalid_credentials
+from service_tier.usecases.accounts import account_target, find_by_email, invalid_credentials
 from service_tier.usecases.token_pairs import TokenPair
+from tier_runtime.audit import Act, AuditTrail, Outcome
 from tier_runtime.call import Call
 from tier_runtime.clock import Clock
 from tier_runtime.errors import AppError, Kind
@@ -35,6 +36,9 @@ MAX_USER_AGENT_LENGTH = 255
 
 # How long a failed sign-in may wait for its note in the outbox.
 NOTE_TIMEOUT_SECONDS = 1.0
+
+# What it is called in the audit log.
+ACT = "AuthService/Login"
 
 _log = get_logger(__name__)
 
@@ -88,6 +92,7 @@ class SignIn:
         ids: IdSource,
         random_bytes: RandomBytes,
         refresh_lifetime: timedelta,
+        audit: AuditTrail,
         count: Callable[[str], None] = lambda _outcome: None,
     ) -> None:
         self._repository = repository
@@ -100,6 +105,7 @@ class SignIn:
         self._refresh_lifetime = refresh_lifetime
         # Is told how each attempt ended.
         self._count = count
+        self._audit = audit
 
     def login(self, call: Call, attempt: Attempt) -> TokenPair:
         """Start a session for whoever knows the account's password.
@@ -147,10 +153,10 @@ class SignIn:
                 return None
             if error.kind is Kind.MISSING:
                 # Deleted since the check; the same answer as if it had been before.
-                self._note_failure(call, None, "unknown_account")
+                self._note_failure(call, attempt, None, "unknown_account")
                 raise invalid_credentials() from error
             if error.code == "ACCOUNT_NOT_ACTIVE":
-                self._note_failure(call, account.user_id, "account_not_active")
+                self._note_failure(call, attempt, account.user_id, "account_not_active")
             raise
 
     def _checked(self, call: Call, attempt: Attempt) -> _CheckedAccount:
@@ -163,17 +169,21 @@ class SignIn:
                 rehashed = self._rehashed(slot, found.credentials.password_hash, attempt.password)
         # A slot is for hashing; notes are written to the outbox without one.
         if found is not None and right:
-            return self._admitted(call, found, rehashed)
+            return self._admitted(call, attempt, found, rehashed)
         user_id = found.user.id if found is not None else None
         reason = "wrong_password" if found is not None else "unknown_account"
-        self._note_failure(call, user_id, reason)
+        self._note_failure(call, attempt, user_id, reason)
         raise invalid_credentials()
 
     def _admitted(
-        self, call: Call, found: user_repository_pb2.GetCredentialsResponse, rehashed: str
+        self,
+        call: Call,
+        attempt: Attempt,
+        found: user_repository_pb2.GetCredentialsResponse,
+        rehashed: str,
     ) -> _CheckedAccount:
         if found.user.status != user_pb2.USER_STATUS_ACTIVE:
-            self._note_failure(call, found.user.id, "account_not_active")
+            self._note_failure(call, attempt, found.user.id, "account_not_active")
             raise AppError(Kind.FORBIDDEN, "ACCOUNT_NOT_ACTIVE", "The account is not active.")
         return _CheckedAccount(found.user.id, found.credentials.credential_version, rehashed)
 
@@ -204,10 +214,33 @@ class SignIn:
         access_token = self._access_tokens.issue(
             user_id=answer.user.id, session_id=session_id, roles=answer.user.roles
         )
+        self._audit.record(
+            Act(
+                ACT,
+                Outcome.DONE,
+                call.actor,
+                call.request_id,
+                target={"user_id": answer.user.id, "session_id": session_id},
+                client_address=attempt.client_address,
+            )
+        )
         return TokenPair(access_token, refresh_token.text, self._access_tokens.lifetime)
 
-    def _note_failure(self, call: Call, user_id: str | None, reason: str) -> None:
+    def _note_failure(self, call: Call, attempt: Attempt, user_id: str | None, reason: str) -> None:
         self._count(reason)
+        refused = "ACCOUNT_NOT_ACTIVE" if reason == "account_not_active" else "INVALID_CREDENTIALS"
+        self._audit.record(
+            Act(
+                ACT,
+                Outcome.DENIED,
+                call.actor,
+                call.request_id,
+                code=refused,
+                reason=reason,
+                target=account_target(user_id, attempt.email),
+                client_address=attempt.client_address,
+            )
+        )
         event = self._events.login_failed(call, user_id=user_id, reason=reason)
         try:
             self._repository.events.AppendEvents(

@@ -11,6 +11,7 @@ from service_tier.domain import roles
 from service_tier.domain.faults import refuse_faults
 from service_tier.domain.permissions import require_admin, require_self_or_admin
 from service_tier.repository import Repository
+from tier_runtime.audit import Act, AuditTrail, outcome_of
 from tier_runtime.batches import Outcome, batch_from_wire, batch_to_wire
 from tier_runtime.call import Actor, Call
 from tier_runtime.errors import AppError
@@ -26,13 +27,15 @@ class WantedUser:
 
     actor: Actor
     user_id: str
+    request_id: str = ""
 
 
 class Users:
     """Reads users."""
 
-    def __init__(self, repository: Repository) -> None:
+    def __init__(self, repository: Repository, audit: AuditTrail) -> None:
         self._repository = repository
+        self._audit = audit
 
     def get(self, call: Call, user_id: str) -> bytes:
         """Return one user, to itself and to admins, as the serialized answer of GetUser.
@@ -62,11 +65,29 @@ class Users:
         ]
         if len(allowed) == len(wanted):
             return self._repository.user_reads.batch_get(allowed, request_ids)
+        self._record(wanted, refusals)
         found: Iterator[Outcome] = iter(())
         if allowed:
             answer = self._repository.user_reads.batch_get(allowed, request_ids)
             found = iter(batch_from_wire(answer, len(allowed)))
         return batch_to_wire([refusal or next(found) for refusal in refusals])
+
+    def _record(
+        self, wanted: Sequence[WantedUser | AppError], refusals: Sequence[AppError | None]
+    ) -> None:
+        """Record each read that was denied, as if it had come by itself."""
+        for one, refusal in zip(wanted, refusals, strict=True):
+            if isinstance(one, WantedUser) and refusal is not None:
+                self._audit.record(
+                    Act(
+                        "UserService/GetUser",
+                        outcome_of(refusal),
+                        one.actor,
+                        one.request_id,
+                        code=refusal.code,
+                        target={"user_id": one.user_id},
+                    )
+                )
 
     def list(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
 from google.protobuf.duration_pb2 import Duration
 
 from arcana.common.v1 import paging_pb2
@@ -22,6 +23,7 @@ from tests.tier.service.contract_requests import (
     code_of,
     digest,
 )
+from tier_runtime.errors import AppError
 
 
 def test_a_replaced_password_ends_other_sessions_and_is_replaced_once(kept: Kept) -> None:
@@ -104,8 +106,12 @@ def test_a_rotation_kills_the_token_and_a_dead_one_ends_the_session(kept: Kept) 
     assert (rotated.session.id, rotated.user.id) == (session_id, user.id)
     assert rotated.session.refreshed_time != rotated.session.created_time
     kept.rotate("two", "three")
-    assert code_of(lambda: kept.rotate("one", "four")) == "TOKEN_REVOKED"
-    assert code_of(lambda: kept.rotate("three", "five")) == "TOKEN_REVOKED"
+    with pytest.raises(AppError, match="TOKEN_REVOKED") as ended:
+        kept.rotate("one", "four")
+    assert ended.value.metadata == {"user_id": user.id, "session_id": session_id}
+    with pytest.raises(AppError, match="TOKEN_REVOKED") as over:
+        kept.rotate("three", "five")
+    assert over.value.metadata == {}
     assert code_of(lambda: kept.lives(session_id)) == "NOT_FOUND"
 
 

@@ -25,6 +25,7 @@ from arcana.service.v1 import (
 from service_tier.assembly.services import make_services
 from service_tier.repository import Repository
 from service_tier.settings import ServiceSettings
+from tests.fakes.audit import KeptActs
 from tests.fakes.repository import FakeRepository
 from tests.stores import TcpRelay
 from tests.stores.waiting import eventually
@@ -93,7 +94,12 @@ def test_a_storm_of_sign_ins_starves_nobody_else(
 ) -> None:
     function = BlockedFunction()
     services = make_services(
-        settings, Repository.over(fake.channel()), function, SystemClock(), Uuid7Source()
+        settings,
+        Repository.over(fake.channel()),
+        function,
+        SystemClock(),
+        Uuid7Source(),
+        audit=KeptActs(),
     )
     server = build_server(settings.server(), services, HealthBoard(), get_logger("storm"))
     with ExitStack() as stack:

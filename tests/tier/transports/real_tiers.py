@@ -16,6 +16,7 @@ from service_tier.assembly.services import make_services
 from service_tier.hashing import WerkzeugFunction
 from service_tier.repository import Repository, channel_settings
 from service_tier.settings import ServiceSettings
+from tests.fakes.audit import KeptActs
 from tests.fakes.clock import FakeClock
 from tests.tier.transports.plans import InProcess, numbered_id
 from tier_runtime.channel import open_channel
@@ -57,5 +58,6 @@ def make_service(environ: Mapping[str, str], in_process: InProcess) -> Tier:
         WerkzeugFunction(settings.password_hash_method),
         FakeClock(),
         CountedIds(),
+        audit=KeptActs(),
     )
     return Tier(services, HealthBoard(), [channel.close])

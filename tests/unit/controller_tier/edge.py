@@ -14,6 +14,7 @@ from controller_tier.access_feed import AccessFeed
 from controller_tier.app import create_app
 from controller_tier.entrance import make_access_feed, make_entrance
 from controller_tier.settings import ControllerSettings
+from tests.fakes.audit import KeptActs
 from tests.fakes.clock import FakeClock
 from tests.fakes.service import FakeServiceTier, stubs_of
 from tier_runtime.ids import Uuid7Source
@@ -37,15 +38,16 @@ class Edge:
     tier: FakeServiceTier
     feed: AccessFeed
     clock: FakeClock
+    audit: KeptActs
 
     @classmethod
     def make(cls, **settings: Any) -> Edge:
-        clock = FakeClock()
+        clock, audit = FakeClock(), KeptActs()
         tier = FakeServiceTier(clock)
         known = ControllerSettings(**settings)
         service = stubs_of(tier)
         feed = make_access_feed(known, service, clock)
-        entrance = make_entrance(known, service, feed, clock)
+        entrance = make_entrance(known, service, feed, clock, audit)
         app = create_app(
             known,
             service,
@@ -55,7 +57,7 @@ class Edge:
             ids=Uuid7Source(),
         )
         feed.poll()
-        return cls(app, tier, feed, clock)
+        return cls(app, tier, feed, clock, audit)
 
     def call(
         self,

@@ -10,6 +10,7 @@ import pytest
 from arcana.service import v1
 from controller_tier.access_table import INTERNAL_RPCS, PACKAGE, Access, access_table
 from controller_tier.app import _resources
+from controller_tier.denials import Denials
 from controller_tier.download_links import DownloadLinks
 from controller_tier.entrance import make_access_feed, make_entrance
 from controller_tier.event_feeds import EventFeeds
@@ -18,6 +19,7 @@ from controller_tier.openapi_parts import operation_document
 from controller_tier.operations import Operation
 from controller_tier.resources.docs import DocsViews
 from controller_tier.settings import ControllerSettings
+from tests.fakes.audit import KeptActs
 from tests.fakes.clock import FakeClock
 from tests.fakes.service import FakeServiceTier, stubs_of
 
@@ -104,7 +106,7 @@ def test_every_route_that_asks_the_service_tier_stands_on_a_row() -> None:
     service = stubs_of(FakeServiceTier(clock))
     settings = ControllerSettings()
     feed = make_access_feed(settings, service, clock)
-    entrance = make_entrance(settings, service, feed, clock)
+    entrance = make_entrance(settings, service, feed, clock, KeptActs())
     docs, links = DocsViews(dict), DownloadLinks(b"", clock)
     feeds = EventFeeds(service.events, clock, max_open=1, longest_seconds=1.0)
     operations = [
@@ -143,7 +145,7 @@ def test_a_route_without_a_row_is_for_everyone() -> None:
 
 
 def test_the_gate_knows_where_each_limited_address_stands() -> None:
-    gate = Gate(None, trusted_proxies=0)
+    gate = Gate(None, Denials(KeptActs()), trusted_proxies=0)
     # It raises for a row that is limited by an e-mail address which its message does not have.
     for rpc in TABLE.values():
         gate.of(rpc)

@@ -9,6 +9,7 @@ from controller_tier.clients import MAX_USER_AGENT, shown_address, shown_agent
 from controller_tier.entrance import make_access_feed, make_entrance
 from controller_tier.grpc_edge.callers import Doorkeeper, client_address
 from controller_tier.settings import ControllerSettings
+from tests.fakes.audit import KeptActs
 from tests.fakes.clock import FakeClock
 from tests.fakes.service import FakeServiceTier, stubs_of
 from tier_runtime.call import Actor, Call
@@ -24,8 +25,8 @@ def actor_of() -> Callable[[str], Actor]:
     clock = FakeClock()
     settings, service = ControllerSettings(), stubs_of(FakeServiceTier(clock))
     feed = make_access_feed(settings, service, clock)
-    entrance = make_entrance(settings, service, feed, clock)
-    doorkeeper = Doorkeeper(entrance.rpcs, entrance.admission)
+    entrance = make_entrance(settings, service, feed, clock, KeptActs())
+    doorkeeper = Doorkeeper(entrance.rpcs, entrance.admission, entrance.denials, trusted_proxies=0)
     call = Call(Actor(), "r", Deadline.after(5.0, clock.monotonic), "")
     return lambda method: doorkeeper.find_actor(method, (), call)
 

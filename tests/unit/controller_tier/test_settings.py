@@ -52,6 +52,8 @@ def test_the_secret_of_links_is_the_one_told_or_one_that_is_kept(tmp_path: Path)
         ("CONTROLLER_BIND", "127.0.0.1:70000"),
         ("CONTROLLER_BIND", "::1:5000"),
         ("SERVICE_URL", "127.0.0.1:50051"),
+        ("AUDIT_LOG_FILE", "/no/such/folder/audit.jsonl"),
+        ("AUDIT_LOG_FILE", "/"),
         ("SERVICE_URL", "grpc://127.0.0.1"),
         ("SERVICE_URL", "inproc:service"),
         ("SERVICE_URLS", "grpc://127.0.0.1:1"),

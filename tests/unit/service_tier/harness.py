@@ -31,6 +31,7 @@ from service_tier.assembly.services import make_services
 from service_tier.one_time_tokens import OneTimeTokens, Purpose
 from service_tier.repository import Repository
 from service_tier.settings import ServiceSettings
+from tests.fakes.audit import KeptActs
 from tests.fakes.clock import FakeClock
 from tests.fakes.repository import FakeRepository, InPlaceChannel
 from tier_runtime.call import Actor, Call, call_scope
@@ -77,6 +78,7 @@ class Harness:
 
     def __init__(self, home: Path, **settings: object) -> None:
         self.clock = FakeClock()
+        self.audit = KeptActs()
         self.repository = FakeRepository(self.clock, changes_per_page=3)
         self.channel = self.repository.channel()
         self.function = CountingFunction()
@@ -85,7 +87,12 @@ class Harness:
         )
         ids = Uuid7Source()
         self.services = make_services(
-            self.settings, Repository.over(self.channel), self.function, self.clock, ids
+            self.settings,
+            Repository.over(self.channel),
+            self.function,
+            self.clock,
+            ids,
+            audit=self.audit,
         )
         self.function.forget()
         self.one_time_tokens = OneTimeTokens(read_token_secret(self.settings), self.clock, ids)

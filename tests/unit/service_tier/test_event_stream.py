@@ -47,6 +47,7 @@ def test_a_stream_ends_when_the_tier_stops(harness: Harness) -> None:
         harness.function,
         harness.clock,
         _IDS,
+        audit=harness.audit,
         is_draining=lambda: True,
     )
     assert streamed(harness, after_event_id=first) == [""]

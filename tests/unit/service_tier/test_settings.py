@@ -13,6 +13,7 @@ from service_tier.common_passwords import read_common_passwords
 from service_tier.hashing import WerkzeugFunction
 from service_tier.repository import Repository
 from service_tier.settings import ServiceSettings
+from tests.fakes.audit import KeptActs
 from tests.fakes.clock import FakeClock
 from tests.fakes.repository import FakeRepository
 from tier_runtime.ids import Uuid7Source
@@ -58,6 +59,16 @@ def test_every_fault_is_named_at_once_by_its_variable() -> None:
         "TOKEN_SECRET",
     ]
     assert "short" not in str(refused.value)
+
+
+def test_an_audit_log_that_cannot_be_written_is_a_fault(tmp_path: Path) -> None:
+    assert load(ServiceSettings, {}).audit_log_file is None
+    path = tmp_path / "audit.jsonl"
+    assert load(ServiceSettings, {"AUDIT_LOG_FILE": str(path)}).audit_log_file == path
+    for bad in (tmp_path, tmp_path / "no" / "folder"):
+        with pytest.raises(SettingsError) as refused:
+            load(ServiceSettings, {"AUDIT_LOG_FILE": str(bad)})
+        assert refused.value.faults[0].startswith("AUDIT_LOG_FILE: ")
 
 
 @pytest.mark.parametrize(
@@ -162,7 +173,7 @@ def services_of(**environ: str) -> list[str]:
     settings, clock = load(ServiceSettings, environ), FakeClock()
     repository = Repository.over(FakeRepository(clock).channel())
     function = WerkzeugFunction("scrypt:1024:8:1")
-    services = make_services(settings, repository, function, clock, Uuid7Source())
+    services = make_services(settings, repository, function, clock, Uuid7Source(), audit=KeptActs())
     return [service.service_full_name.rpartition(".")[2] for service in services]
 
 

@@ -108,7 +108,8 @@ class SessionRepositoryServicer:
 
         Not idempotent.
         Errors: UNAUTHENTICATED/INVALID_TOKEN when it is unknown; UNAUTHENTICATED/TOKEN_EXPIRED;
-        UNAUTHENTICATED/TOKEN_REVOKED when it was traded before or the session has ended;
+        UNAUTHENTICATED/TOKEN_REVOKED when it was traded before, which names the session that this ends
+        (user_id, session_id), or when the session has ended before;
         PERMISSION_DENIED/ACCOUNT_NOT_ACTIVE; ALREADY_EXISTS/ALREADY_EXISTS when the successor is known
         already.
         """

@@ -53,7 +53,8 @@ class SessionRepositoryStub:
 
     Not idempotent.
     Errors: UNAUTHENTICATED/INVALID_TOKEN when it is unknown; UNAUTHENTICATED/TOKEN_EXPIRED;
-    UNAUTHENTICATED/TOKEN_REVOKED when it was traded before or the session has ended;
+    UNAUTHENTICATED/TOKEN_REVOKED when it was traded before, which names the session that this ends
+    (user_id, session_id), or when the session has ended before;
     PERMISSION_DENIED/ACCOUNT_NOT_ACTIVE; ALREADY_EXISTS/ALREADY_EXISTS when the successor is known
     already.
     """
@@ -115,7 +116,8 @@ class SessionRepositoryAsyncStub(SessionRepositoryStub):
 
     Not idempotent.
     Errors: UNAUTHENTICATED/INVALID_TOKEN when it is unknown; UNAUTHENTICATED/TOKEN_EXPIRED;
-    UNAUTHENTICATED/TOKEN_REVOKED when it was traded before or the session has ended;
+    UNAUTHENTICATED/TOKEN_REVOKED when it was traded before, which names the session that this ends
+    (user_id, session_id), or when the session has ended before;
     PERMISSION_DENIED/ACCOUNT_NOT_ACTIVE; ALREADY_EXISTS/ALREADY_EXISTS when the successor is known
     already.
     """
@@ -186,7 +188,8 @@ class SessionRepositoryServicer(metaclass=_abc_1.ABCMeta):
 
         Not idempotent.
         Errors: UNAUTHENTICATED/INVALID_TOKEN when it is unknown; UNAUTHENTICATED/TOKEN_EXPIRED;
-        UNAUTHENTICATED/TOKEN_REVOKED when it was traded before or the session has ended;
+        UNAUTHENTICATED/TOKEN_REVOKED when it was traded before, which names the session that this ends
+        (user_id, session_id), or when the session has ended before;
         PERMISSION_DENIED/ACCOUNT_NOT_ACTIVE; ALREADY_EXISTS/ALREADY_EXISTS when the successor is known
         already.
         """

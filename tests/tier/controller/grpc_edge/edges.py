@@ -18,6 +18,7 @@ from controller_tier.grpc_edge.server import build_public_server
 from controller_tier.main import make_worker_app
 from controller_tier.service_channels import Neighbour, ServiceChannels, connect_services
 from controller_tier.settings import ControllerSettings
+from tests.fakes.audit import KeptActs
 from tests.fakes.service import FakeServiceTier, stubs_of
 from tests.fakes.service.served import served
 from tests.tier.transports.probe_contract import SERVICE, service
@@ -95,7 +96,7 @@ def probe_edge(peer: Peer, **settings: Any) -> Iterator[grpc.Channel]:
     behind = stubs_of(FakeServiceTier(clock))
     rows = [PublicRpc(f"{SERVICE}/{each.name}", Access.EVERYONE) for each in service().methods]
     entrance = replace(
-        make_entrance(known, behind, make_access_feed(known, behind, clock), clock),
+        make_entrance(known, behind, make_access_feed(known, behind, clock), clock, KeptActs()),
         rpcs=AccessTable(rows),
     )
     with ExitStack() as stack:
