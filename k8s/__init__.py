@@ -1,0 +1,1 @@
+"""Arcana on Kubernetes: the manifests lie beside these modules, which check them."""
