@@ -98,6 +98,10 @@ bench-quick: environment-dev ## The same in about 90 seconds: only what the head
 bench-scale: environment-dev ## A shop of 100,000 rows over one of 1,000 (ARGS=--docs: the committed figures)
 	@$(PY) -m benchmarks.scale $(ARGS)
 
+.PHONY: bench-capacity
+bench-capacity: environment-dev ## What a request costs each tier (ARGS=--docs: the figures of `arcana capacity`)
+	@$(PY) -m benchmarks.capacity $(ARGS)
+
 .PHONY: bench-events
 bench-events: environment-dev ## How long after its commit an event reaches its handler, at 200 a second
 	@$(PY) -m benchmarks.event_lag $(ARGS)

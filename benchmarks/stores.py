@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 import psutil
 
 from benchmarks import people
+from benchmarks.containers import behind_proxies
 from benchmarks.people import Person
 from benchmarks.plan import StoreKind
 from benchmarks.processes import Stack, environment
@@ -162,7 +163,11 @@ class _Found(ServerSource):
 
 def _listening(url: str) -> list[int]:
     """Return the process on this machine that listens at a URL's port; none if it is elsewhere."""
-    port = urlsplit(url).port
+    port = urlsplit(url).port or 0
+    return behind_proxies(_listening_at(port))
+
+
+def _listening_at(port: int) -> list[int]:
     found: set[int] = set()
     with contextlib.suppress(psutil.AccessDenied):
         found = {

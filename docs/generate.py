@@ -10,8 +10,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from benchmarks.capacity.page import page as page_of_costs
 from controller_tier.problems import phrase_of, problem_type, status_of
 from controller_tier.settings import ControllerSettings
+from launcher.capacity.costs import measured_costs, measured_text
+from launcher.capacity.mix import USUAL_MIX
 from launcher.settings import LauncherSettings
 from repository_tier.settings import RepositorySettings
 from repository_tier.worker.settings import WorkerSettings
@@ -104,7 +107,14 @@ def _setting_row(doc: SettingDoc) -> str:
     return f"| {name} | {doc.type_name} | {default} | {doc.description} |"
 
 
+def capacity_page() -> str:
+    """Return what requests were measured to cost as Markdown."""
+    return f"{NOTE}\n{page_of_costs(measured_costs(), USUAL_MIX)}"
+
+
 PAGES: Mapping[str, Callable[[], str]] = {
+    "benchmarks/capacity.json": measured_text,
+    "benchmarks/capacity.md": capacity_page,
     "errors.md": errors_page,
     "configuration.md": configuration_page,
 }

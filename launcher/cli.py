@@ -202,6 +202,50 @@ def certs(
     _finish(make)
 
 
+@app.command()
+def capacity(
+    *,
+    rps: Annotated[float, typer.Option(help="Requests per second, on average.")],
+    mix: Annotated[
+        str, typer.Option(help="How much of what, as name=number; see docs/scaling.md.")
+    ] = "read=70,list=10,search=5,login=5,create=2,order=8",
+    peak_factor: Annotated[
+        float, typer.Option(help="How many times that the busiest moment is.")
+    ] = 1.0,
+    utilisation: Annotated[
+        float, typer.Option(help="How much of its cores and threads a process shall use.")
+    ] = 0.6,
+    replicas_min: Annotated[int, typer.Option(help="Fewest replicas of a tier.")] = 2,
+    cores_per_replica: Annotated[int, typer.Option(help="Each has one process (WORKERS).")] = 2,
+    pool_size: Annotated[int, typer.Option(help="Of each pool (DATABASE_POOL_SIZE).")] = 16,
+    max_connections: Annotated[int, typer.Option(help="Of the MySQL server.")] = 151,
+    database_cores: Annotated[int, typer.Option(help="Of the MySQL server.")] = 16,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Say how many replicas and connections a load needs, and what binds, from measured costs."""
+
+    def plan() -> int:
+        # Of no use to the tiers, hundreds of which are started by this program.
+        from launcher.capacity.command import Wish, plan_text  # noqa: PLC0415
+        from launcher.capacity.costs import measured_costs  # noqa: PLC0415
+
+        wish = Wish(
+            rps=rps,
+            mix=mix,
+            peak_factor=peak_factor,
+            utilisation=utilisation,
+            replicas_min=replicas_min,
+            cores_per_replica=cores_per_replica,
+            pool_size=pool_size,
+            max_connections=max_connections,
+            database_cores=database_cores,
+        )
+        Console().plain(plan_text(measured_costs(), wish, as_document=as_json))
+        return 0
+
+    _finish(plan)
+
+
 def main() -> None:
     """Run the command given on the command line."""
     app(prog_name="arcana")

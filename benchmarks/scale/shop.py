@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +14,9 @@ from urllib.parse import urlencode
 from arcana.repository.v1 import product_pb2
 from benchmarks.people import HASH_METHOD
 from benchmarks.plan import GRPC
-from benchmarks.processes import Stack, environment
+from benchmarks.processes import Program, Stack, environment
 from benchmarks.scale.caller import Caller, Request
-from benchmarks.stacks import chain_layout
+from benchmarks.stacks import NOTHING_MORE, Layout, chain_layout
 from benchmarks.stores import BenchmarkStore
 from benchmarks.worker import BenchmarkError
 from launcher.accounts import DEMO_PASSWORD
@@ -67,22 +67,40 @@ class Shop:
                 return product
 
 
+# Says which programs run of a layout.
+Arrange = Callable[[Layout], Sequence[Program]]
+
+
+def as_laid_out(layout: Layout) -> Sequence[Program]:
+    """Change nothing about it."""
+    return layout.programs
+
+
 @contextmanager
-def open_shop(size: int, users: int, store: BenchmarkStore, folder: Path) -> Iterator[Shop]:
-    """Fill a store, and run the tiers on it.
+def open_shop(
+    size: int,
+    users: int,
+    store: BenchmarkStore,
+    folder: Path,
+    *,
+    told: Mapping[str, str] = NOTHING_MORE,
+    arrange: Arrange = as_laid_out,
+) -> Iterator[Shop]:
+    """Fill a store, and run the tiers on it, told some settings on top of those of all benchmarks.
 
     Raises:
         BenchmarkError: it cannot be filled, or does not come up.
     """
     folder.mkdir(parents=True, exist_ok=True)
     amounts = ("--products", str(size), "--users", str(users), "--orders", str(size))
-    _command(store, folder, {}, "migrate")
-    _command(store, folder, {}, "seed", *amounts)
-    layout = chain_layout(GRPC, store, folder)
+    _command(store, folder, told, "migrate")
+    _command(store, folder, told, "seed", *amounts)
+    layout = chain_layout(GRPC, store, folder, told=told)
     with ExitStack() as running:
-        stack = running.enter_context(Stack(f"shop of {size:,}", layout.programs, folder))
+        stack = running.enter_context(Stack(f"shop of {size:,}", arrange(layout), folder))
         admin = {"ARCANA_ADMIN_EMAIL": ADMIN[0], "ARCANA_ADMIN_PASSWORD": ADMIN[1]}
-        _command(store, folder, {**admin, "SERVICE_URL": layout.service_url}, "create-admin")
+        admin |= {**told, "SERVICE_URL": layout.service_url}
+        _command(store, folder, admin, "create-admin")
         with Caller(layout.edge_url) as caller:
             admins = _signed_in(caller, *ADMIN)
             depth = int(size * DEPTH)
