@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
@@ -14,6 +15,7 @@ from launcher.console import Console
 from launcher.health import print_health
 from launcher.note import wiring_noted
 from launcher.parent import follow_parent
+from launcher.peers import DEFAULT_CERTIFICATE_DAYS, MAX_CERTIFICATE_DAYS
 from launcher.programs import program_of
 from launcher.seeding import Amounts
 from launcher.seeding import seed as seed_shop
@@ -167,6 +169,35 @@ def create_admin(
 def health() -> None:
     """Ask every tier how it is; the exit code is 0 when requests are served."""
     _finish(lambda: print_health(_settings(), Console()))
+
+
+@app.command()
+def certs(
+    folder: Annotated[Path, typer.Argument(help="Where; made when it is not there.")],
+    also: Annotated[
+        list[str] | None,
+        typer.Option(help="A further name or IP address of a peer, as peer=name; repeatable."),
+    ] = None,
+    days: Annotated[
+        int, typer.Option(min=1, max=MAX_CERTIFICATE_DAYS, help="How long they are good.")
+    ] = DEFAULT_CERTIFICATE_DAYS,
+) -> None:
+    """Make certificates for TLS between the tiers, for development.
+
+    The authority is made once and never replaced; every peer's certificate is made anew each time,
+    and processes that use it take the new one without a restart.
+    """
+
+    def make() -> int:
+        # Few commands need it, and it takes its time.
+        from launcher.certificates import make_certificates, read_also  # noqa: PLC0415 - see above.
+
+        for made in make_certificates(folder, read_also(also or ()), days=days):
+            named = f" for {', '.join(made.names)}" if made.names else ""
+            Console().plain(f"Made {made.path}{named}, good until {made.ends:%Y-%m-%d}.")
+        return 0
+
+    _finish(make)
 
 
 def main() -> None:

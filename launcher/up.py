@@ -18,6 +18,7 @@ from launcher.note import noted
 from launcher.processes import ChildProcess, how_it_ended
 from launcher.settings import LauncherSettings
 from launcher.tiers import environ_of
+from tier_runtime.addresses import OFF
 from tier_runtime.startup import StartupError
 
 ASK_INTERVAL_SECONDS = 0.1
@@ -244,6 +245,8 @@ def shared_settings(settings: LauncherSettings, console: Console) -> dict[str, s
     told: dict[str, str] = {
         "DEPLOYMENT_MODE": settings.deployment_mode,
         "COMMUNICATION_PROTOCOL": settings.communication_protocol,
+        # One address cannot be that of all processes; here nobody needs it either.
+        "HEALTH_BIND": OFF,
     }
     if console.is_terminal and "log_json" not in settings.model_fields_set:
         # Whoever looks on reads lines more easily than JSON.

@@ -339,7 +339,13 @@ class RepositorySettings(ServedSettings):
 
     def serving(self) -> Serving:
         """Return how the tier is served."""
-        return Serving("repository", self.communication_protocol, self.workers, self.grpc())
+        return Serving(
+            "repository",
+            self.communication_protocol,
+            self.workers,
+            self.grpc(),
+            health_bind=self.health_bind,
+        )
 
 
 def _parsed(url: SecretStr) -> URL | None:

@@ -309,7 +309,13 @@ class ServiceSettings(ServedSettings):
 
     def serving(self) -> Serving:
         """Return how the tier is served."""
-        return Serving("service", self.communication_protocol, self.workers, self.server())
+        return Serving(
+            "service",
+            self.communication_protocol,
+            self.workers,
+            self.server(),
+            health_bind=self.health_bind,
+        )
 
     def server(self) -> GrpcServerSettings:
         """Return how one process of it serves.

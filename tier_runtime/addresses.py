@@ -88,5 +88,15 @@ def _checked(bind: str) -> str:
     return bind
 
 
+def _checked_unless_off(bind: str) -> str:
+    return "" if bind in {"", OFF} else _checked(bind)
+
+
 # The type of a setting that holds a listen address.
 Bind = Annotated[str, AfterValidator(_checked)]
+
+# What an optional address is set to where nothing shall listen although `.env` names one.
+OFF = "off"
+
+# The same where nothing listens by default: the empty text then.
+OptionalBind = Annotated[str, AfterValidator(_checked_unless_off)]

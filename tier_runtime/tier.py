@@ -11,9 +11,10 @@ from typing import Literal
 import structlog
 from pydantic import Field
 
-from tier_runtime.addresses import Address
+from tier_runtime.addresses import Address, OptionalBind
 from tier_runtime.handlers import Registration, collect, guarded
 from tier_runtime.health import THIS_TIER, HealthBoard
+from tier_runtime.health_listener import HealthListener
 from tier_runtime.http_server import WebServerSettings, WorkerApp, serve_http
 from tier_runtime.logs import get_logger
 from tier_runtime.rest.app import RestApp
@@ -43,6 +44,12 @@ class ServedSettings(TierSettings):
         le=64,
         description="Processes of an inner tier. With `grpc` each listens on a port of its own: "
         "that of the address, and 100, 200, ... above it; with `http` they share one.",
+    )
+    health_bind: OptionalBind = Field(
+        default="",
+        description="Where health alone is told, as host:port: grpc.health.v1 in plaintext, for "
+        "probes without a certificate. WORKERS have ports as the tier itself has. When not set, "
+        "or `off`, nothing listens.",
     )
 
 
@@ -89,6 +96,15 @@ class Serving:
     workers: int
     # Where and by how many threads, whatever the transport.
     grpc: GrpcServerSettings
+    # Where health alone is told in plaintext; empty for nowhere.
+    health_bind: str = ""
+
+    def health_listener(self, health: HealthBoard, number: int = 0) -> HealthListener:
+        """Return what tells the health of the process of that number; it does not listen yet."""
+        if self.protocol == "http":
+            # gunicorn's workers share the tier's port, and so this one.
+            return HealthListener(self.health_bind, health, is_shared=self.workers > 1)
+        return HealthListener(self.health_bind and worker_bind(self.health_bind, number), health)
 
 
 def serve_tier(serving: Serving, make: Callable[[], Tier]) -> int:
@@ -101,18 +117,24 @@ def serve_tier(serving: Serving, make: Callable[[], Tier]) -> int:
     """
     log = get_logger(f"{serving.name}_tier")
     if serving.protocol == "http":
-        return serve_http(_web_settings(serving), lambda: _worker_app(serving.grpc, make(), log))
+        return serve_http(_web_settings(serving), lambda: _worker_app(serving, make(), log))
     if serving.workers > 1:
         return run_workers(
             serving.workers, lambda number, ready: _serve_worker(serving, number, make, ready)
         )
     tier = make()
     server = build_server(serving.grpc, tier.services, tier.health, log)
+    listener = serving.health_listener(tier.health)
+
+    def begin() -> None:
+        listener.start()
+        tier.begin()
+
     return serve_until_signal(
         server,
         drain_seconds=serving.grpc.drain_seconds,
-        on_stop=tier.on_stop,
-        on_start=tier.begin,
+        on_stop=[listener.stop, *tier.on_stop],
+        on_start=begin,
     )
 
 
@@ -135,15 +157,17 @@ def _serve_worker(
     log = get_logger(f"{serving.name}_tier").bind(worker=number)
     tier = make()
     server = build_server(settings, tier.services, tier.health, log)
+    listener = serving.health_listener(tier.health, number)
 
     def begin() -> None:
+        listener.start()
         tier.begin()
         ready()
 
     return serve_until_signal(
         server,
         drain_seconds=settings.drain_seconds,
-        on_stop=tier.on_stop,
+        on_stop=[listener.stop, *tier.on_stop],
         on_start=begin,
         signals=(signal.SIGTERM,),
     )
@@ -161,9 +185,8 @@ def _web_settings(serving: Serving) -> WebServerSettings:
     )
 
 
-def _worker_app(
-    settings: GrpcServerSettings, tier: Tier, log: structlog.stdlib.BoundLogger
-) -> WorkerApp:
+def _worker_app(serving: Serving, tier: Tier, log: structlog.stdlib.BoundLogger) -> WorkerApp:
+    settings = serving.grpc
     handlers = guarded(collect(tier.services), make_desk(settings, log))
     app = RestApp(
         handlers,
@@ -171,10 +194,17 @@ def _worker_app(
         max_concurrent_rpcs=settings.max_concurrent_rpcs,
         max_message_bytes=settings.max_message_bytes,
     )
+    listener = serving.health_listener(tier.health)
+    listener.start()
     tier.open()
+
+    def close() -> None:
+        listener.stop()
+        tier.close()
+
     return WorkerApp(
         app,
-        tier.close,
+        close,
         begin_stop=tier.health.drain,
         max_in_flight=settings.max_concurrent_rpcs,
         stop_pause_seconds=settings.notserving_wait_seconds,

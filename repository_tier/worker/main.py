@@ -17,6 +17,8 @@ from repository_tier.worker.schedule import start_beat
 from repository_tier.worker.settings import WorkerSettings
 from tier_runtime.channel import ChannelSettings, open_channel
 from tier_runtime.clock import SystemClock
+from tier_runtime.health import THIS_TIER, HealthBoard
+from tier_runtime.health_listener import HealthListener
 from tier_runtime.logs import configure_logging, get_logger
 from tier_runtime.settings import load
 from tier_runtime.startup import run_main
@@ -53,14 +55,21 @@ def main() -> int:
             # The message goes back, to the next worker.
             raise Reject(reason="The worker ends.", requeue=True)
 
+    health = HealthBoard()
+    listener = HealthListener(settings.health_bind, health)
+
     def on_ready(**_told: Any) -> None:
+        health.set(THIS_TIER, serving=True)
         log.info("working", concurrency=settings.worker_concurrency)
 
     def on_stop(**_told: Any) -> None:
+        health.drain()
         is_stopping.set()
 
     worker_ready.connect(on_ready)
     worker_shutting_down.connect(on_stop)
+    health.start()
+    listener.start()
     beat = start_beat(app, jobs, SystemClock()) if settings.worker_beat else None
     try:
         worker = app.Worker(
@@ -80,6 +89,9 @@ def main() -> int:
         if beat is not None:
             beat.stop()
         channel.close()
+        health.drain()
+        health.stop()
+        listener.stop()
         log.info("stopped")
     return int(worker.exitcode or 0)
 

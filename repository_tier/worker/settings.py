@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import Field, SecretStr
 
 from repository_tier.jobs.broker import BrokerAddress
+from tier_runtime.addresses import OptionalBind
 from tier_runtime.channel import TierUrl
 from tier_runtime.settings import TierSettings
 
@@ -37,6 +38,11 @@ class WorkerSettings(TierSettings):
     worker_beat: bool = Field(
         default=True,
         description="Whether it also asks for what is scheduled; of several that do, one wins.",
+    )
+    health_bind: OptionalBind = Field(
+        default="",
+        description="Where the worker tells its health, as host:port: grpc.health.v1 in "
+        "plaintext. When not set, or `off`, nothing listens.",
     )
 
     def broker(self) -> BrokerAddress:

@@ -39,6 +39,8 @@ class TierPlan:
     settings: dict[str, Any] = field(default_factory=dict)
     # What the tier's own settings are read from.
     environ: dict[str, str] = field(default_factory=dict)
+    # Where a process of its own tells its health in plaintext.
+    health_bind: str = ""
 
     def grpc(self) -> GrpcServerSettings:
         """Return how it is served."""
@@ -52,7 +54,9 @@ class TierPlan:
 
     def serving(self) -> Serving:
         """Return how a process of its own serves it."""
-        return Serving(self.kind, self.protocol, self.workers, self.grpc())
+        return Serving(
+            self.kind, self.protocol, self.workers, self.grpc(), health_bind=self.health_bind
+        )
 
     def make(self, in_process: InProcess | None = None) -> Tier:
         """Build the tier; the next one may be in this process."""
