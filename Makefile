@@ -117,9 +117,9 @@ lock: environment-dev ## Resolve the dependencies anew, keeping what still fits
 	$(PY) -m uv pip compile pyproject.toml $(LOCK_OPTIONS) --group build -o requirements/run.lock
 	$(PY) -m uv pip compile pyproject.toml $(LOCK_OPTIONS) --group build --group dev --group bench \
 	    -c requirements/run.lock -o requirements/dev.lock
-	for tier in controller service repository; do \
+	for tier in controller service "repository --extra s3"; do \
 	    $(PY) -m uv pip compile pyproject.toml $(TIER_LOCK_OPTIONS) --extra $$tier --group build \
-	        -c requirements/run.lock -o requirements/$$tier.lock || exit 1; \
+	        -c requirements/run.lock -o requirements/$${tier%% *}.lock || exit 1; \
 	done
 TIER_LOCK_OPTIONS := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
     --no-header

@@ -17,6 +17,7 @@ from launcher.note import wiring_noted
 from launcher.parent import follow_parent
 from launcher.peers import DEFAULT_CERTIFICATE_DAYS, MAX_CERTIFICATE_DAYS
 from launcher.programs import program_of
+from launcher.secret_files import DATABASE, REDIS, Stores, make_secrets
 from launcher.seeding import Amounts
 from launcher.seeding import seed as seed_shop
 from launcher.settings import LauncherSettings, Mode, Protocol
@@ -25,6 +26,7 @@ from launcher.tiers import (
     ProgramName,
     check_settings,
     hash_password,
+    new_signing_key,
     price_list,
     repository_bulk_load,
     repository_migrate,
@@ -149,6 +151,9 @@ def seed(
 @app.command()
 def create_admin(
     email: Annotated[str, typer.Option(help="Its address (ARCANA_ADMIN_EMAIL).")] = "",
+    if_none: Annotated[
+        bool, typer.Option("--if-none", help="Make none when there is an admin already.")
+    ] = False,
 ) -> None:
     """Make an admin, with ARCANA_ADMIN_PASSWORD or a password made up and shown once."""
 
@@ -156,10 +161,11 @@ def create_admin(
         settings = _settings({"ARCANA_ADMIN_EMAIL": email})
         password = settings.arcana_admin_password
         with accounts_at(settings.service_target()) as accounts:
-            admin = accounts.create_admin(
+            create = accounts.ensure_admin if if_none else accounts.create_admin
+            admin = create(
                 settings.arcana_admin_email, password.get_secret_value() if password else ""
             )
-        Console().plain(admin_made(admin))
+        Console().plain("There is an admin already." if admin is None else admin_made(admin))
         return 0
 
     _finish(make)
@@ -171,6 +177,25 @@ def health(
 ) -> None:
     """Show every tier and what is behind it; the exit code is 0 when requests are served."""
     _finish(lambda: show_health(_settings(), Console(), as_json=as_json))
+
+
+@app.command("secrets")
+def make_secret_files(
+    folder: Annotated[Path, typer.Argument(help="Where; made when it is not there.")],
+    database: Annotated[
+        str, typer.Option(help="Where MySQL will be, as host:port/name.")
+    ] = DATABASE,
+    redis: Annotated[str, typer.Option(help="Where Redis will be, as host:port/number.")] = (REDIS),
+) -> None:
+    """Make the secrets of a deployment, in a folder for each reader; what is there stays."""
+
+    def make() -> int:
+        made = make_secrets(folder, Stores(database, redis), new_signing_key)
+        for name, is_new in made.items():
+            Console().plain(f"{'Made' if is_new else 'Kept'} {folder / name}")
+        return 0
+
+    _finish(make)
 
 
 @app.command()

@@ -142,6 +142,16 @@ def hash_password(password: str) -> str:
     return cast(str, function(settings.password_hash_method).hash(password))
 
 
+def new_signing_key() -> bytes:
+    """Make a key, as PEM, that the service tier can sign access tokens with.
+
+    Raises:
+        StartupError: when this installation does not have the service tier.
+    """
+    make = cast(Callable[[], bytes], _member("service", "keys", "new_signing_pem"))
+    return make()
+
+
 def price_list() -> PriceList:
     """Give what prices orders as the service tier does.
 

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from tests.system.client import Edge, Observer
 from tests.system.plan import Tier
-from tests.system.processes import ArcanaProcesses
+from tests.system.running import RunningSystem
 
 TIERS: tuple[Tier, ...] = ("controller", "service", "repository")
 # Whatever the tests sent: nothing that looks like one of these has any business in a log.
@@ -23,14 +23,14 @@ WORDS = re.compile(r"[\w.@%+-]+")
 
 
 @contextlib.contextmanager
-def watched_edge(arcana: ArcanaProcesses, observe: Observer | None = None) -> Iterator[Edge]:
+def watched_edge(arcana: RunningSystem, observe: Observer | None = None) -> Iterator[Edge]:
     """Give a client, and when it is done with look whether a log tells what went over the wire."""
     with Edge(arcana.edge_url, observe) as edge:
         yield edge
     expect_discreet_logs(arcana, edge.secrets)
 
 
-def expect_discreet_logs(arcana: ArcanaProcesses, sent: Iterable[str]) -> None:
+def expect_discreet_logs(arcana: RunningSystem, sent: Iterable[str]) -> None:
     """Look for what was sent, plain and as it stands in a URL, and for what looks like it."""
     forms = {form for secret in sent for form in (secret, quote(secret, safe=""))}
     for tier in TIERS:

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from sqlalchemy import text
 
-from arcana.service.v1.job_service_pb2 import JOB_OUTCOME_SUCCEEDED, RunJobRequest
-from arcana.service.v1.job_service_pb2_grpc import JobServiceStub
-from launcher.accounts import system_call
 from tests.system.client import Json, expect
 from tests.system.mailbox import as_stored
 from tests.system.rows import MAKES, Prepare, Prepared, Row
 from tests.system.world import World
-from tier_runtime.channel import open_channel
 
 DAY = "2026-11-20"
 MAIL: Json = {
@@ -46,10 +42,7 @@ def _given_up(world: World) -> Prepared:
 
 def _report(world: World) -> Prepared:
     job_id = _new_job(world, "daily-report", {"date": DAY})
-    urls = world.arcana.service_urls
-    with open_channel(urls.get("jobs", world.arcana.service_url)) as channel, system_call():
-        answer = JobServiceStub(channel).RunJob(RunJobRequest(job_id=job_id))
-    assert answer.outcome == JOB_OUTCOME_SUCCEEDED
+    world.have_done(job_id)
     return f"/reports/daily/{DAY}", world.admin.bearer, None
 
 

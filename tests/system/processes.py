@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import secrets
 import signal
@@ -12,7 +11,6 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
@@ -24,6 +22,8 @@ from repository_tier.migrate import migrate
 from tests.counting import uncounted
 from tests.stores import Store
 from tests.stores.waiting import eventually
+from tests.system.credentials import Credentials
+from tests.system.log_lines import json_lines
 from tests.system.plan import Part, Tier, make_plan
 from tests.system.wiring import Wiring, default_wiring
 
@@ -65,14 +65,6 @@ TEST_SETTINGS: Mapping[str, str] = {
     "RATE_LIMIT_VERIFY_EMAIL_IP": "100000/60",
     "WEB_WORKERS": "2",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """What somebody signs in with."""
-
-    email: str
-    password: str
 
 
 class ArcanaProcesses:
@@ -134,6 +126,11 @@ class ArcanaProcesses:
         if urls:
             return {"SERVICE_URLS": ",".join(f"{name}={url}" for name, url in urls.items())}
         return {}
+
+    @property
+    def unproxied_edge_url(self) -> str:
+        """Where a client is the peer of the edge's own sockets."""
+        return self.edge_url
 
     @property
     def admin(self) -> Credentials:
@@ -284,15 +281,7 @@ class ArcanaProcesses:
 
     def log_lines(self, tier: Tier) -> list[dict[str, object]]:
         """Give those lines of a tier's log that are JSON objects."""
-        lines: list[dict[str, object]] = []
-        for line in self.logs(tier).splitlines():
-            try:
-                value = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(value, dict):
-                lines.append(value)
-        return lines
+        return json_lines(self.logs(tier))
 
     def deadlocks(self) -> list[str]:
         """Give the deadlocks that the repository tier has told a caller of, by its log."""

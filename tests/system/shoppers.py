@@ -12,7 +12,7 @@ from random import Random
 import requests
 
 from tests.system.client import Account, Edge, Json, bearer, expect
-from tests.system.processes import Credentials
+from tests.system.credentials import Credentials
 
 # A tier that was killed is back long before.
 PATIENCE_SECONDS = 120.0

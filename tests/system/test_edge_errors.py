@@ -26,12 +26,16 @@ from tests.system.provocations import MAX_BODY_BYTES, PROVOCATIONS, Edges
 from tests.system.relays import Relays
 from tests.system.row_table import ROWS
 from tests.system.rows import STATUS_OF, Row
-from tests.system.wiring import MONOLITHIC, USUAL, default_wiring
-from tests.system.world import World, open_world
+from tests.system.wiring import COMPOSED, MONOLITHIC, USUAL, Place, default_wiring
+from tests.system.world import World, world_at
 
 REACHED_ELSEWHERE = {"IDEMPOTENCY_IN_PROGRESS", "INTERNAL_ERROR"}
 # Nothing can stand between the edge and the service tier of a monolith.
 ERRORS_OF_A_HOP = {"SERVICE_UNAVAILABLE", "DEADLINE_EXCEEDED"}
+# Only an edge with other settings answers with these, and it must be beside the first one.
+ERRORS_OF_FURTHER_EDGES = {"PRECONDITION_REQUIRED", "RATE_LIMITED"}
+# What the containers cannot be brought to: nothing stands between them, and there is one edge.
+NOT_OF_CONTAINERS = ERRORS_OF_A_HOP | ERRORS_OF_FURTHER_EDGES
 ASK_NO_TIER = {"/docs", "/health/live", "/openapi.json"}
 DEADLINE_SECONDS = 2.0
 LIMITS = (
@@ -59,6 +63,8 @@ def _codes(row: Row) -> set[str]:
     codes = (set(row.required_codes()) | _declared_codes(row).keys()) - REACHED_ELSEWHERE
     if default_wiring() == MONOLITHIC:
         codes -= ERRORS_OF_A_HOP
+    if default_wiring() == COMPOSED:
+        codes -= NOT_OF_CONTAINERS
     # What asks no tier is unavailable only where it waited too long for a thread of the edge,
     # which tests/tier/controller shows.
     return codes - {"SERVICE_UNAVAILABLE"} if row.path in ASK_NO_TIER else codes
@@ -71,10 +77,10 @@ PAIRS = [
 
 @pytest.fixture(scope="module")
 def world(stores: Stores, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    folder = tmp_path_factory.mktemp("errors")
-    with open_world(
-        stores.new_store("embedded"),
-        folder,
+    with world_at(
+        Place(default_wiring(), "embedded"),
+        stores,
+        tmp_path_factory.mktemp("errors"),
         committed_document().check,
         REQUEST_TIMEOUT_SECONDS=str(DEADLINE_SECONDS),
         # One worker, so that whoever sees the edge back after a loss sees all of it.
@@ -167,14 +173,11 @@ def stalled(world: World) -> dict[str, requests.Response]:
 
 
 @pytest.fixture
-def edges(
-    world: World,
-    strict: Edge,
-    cold: Edge,
-    before_cold: Relays,
-    stalled: dict[str, requests.Response],
-) -> Edges:
-    return Edges(world, strict, cold, before_cold, stalled)
+def edges(world: World, request: pytest.FixtureRequest) -> Edges:
+    if default_wiring() == COMPOSED:
+        return Edges(world, world.edge, world.edge, world.between, {})
+    names = ("strict", "cold", "before_cold", "stalled")
+    return Edges(world, *map(request.getfixturevalue, names))
 
 
 @pytest.mark.parametrize(("row", "code"), PAIRS)
@@ -185,7 +188,9 @@ def test_a_row_answers_with_each_of_its_errors(edges: Edges, row: Row, code: str
     expect_problem(PROVOCATIONS[code](edges, row), STATUS_OF[code], code)
 
 
-@pytest.mark.skipif(default_wiring() == MONOLITHIC, reason="a monolith has no hop to stall")
+@pytest.mark.skipif(
+    default_wiring() in (MONOLITHIC, COMPOSED), reason="nothing can stand in a hop to stall it"
+)
 def test_a_stalled_service_tier_costs_no_more_than_the_deadline(
     stalled: dict[str, requests.Response],
 ) -> None:

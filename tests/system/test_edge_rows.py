@@ -26,7 +26,7 @@ from tests.system.event_source import SentEvent, sent_events
 from tests.system.row_table import PROFILE, ROWS
 from tests.system.rows import Row
 from tests.system.wiring import USUAL, Place, places
-from tests.system.world import World, open_world
+from tests.system.world import World, world_at
 
 USER_FIELDS = {
     "id",
@@ -57,8 +57,8 @@ def world(
 ) -> Iterator[World]:
     """Run all tiers; every answer is held to the committed OpenAPI document."""
     place: Place = request.param
-    folder, store = tmp_path_factory.mktemp("rows"), stores.new_store(place.kind)
-    with open_world(store, folder, committed_document().check, place.wiring) as world:
+    folder = tmp_path_factory.mktemp("rows")
+    with world_at(place, stores, folder, committed_document().check) as world:
         yield world
 
 

@@ -25,7 +25,7 @@ from tests.system.client import (
     new_password,
 )
 from tests.system.discretion import watched_edge
-from tests.system.processes import ArcanaProcesses
+from tests.system.running import RunningSystem, system_at
 from tests.system.wiring import USUAL, Place, Wiring, places
 from tests.system.workers import Answer, EveryWorker
 
@@ -39,23 +39,21 @@ PLACES = places(real=(USUAL, Wiring("microservices", "http")))
 @pytest.fixture(scope="module", params=PLACES, ids=str)
 def arcana(
     request: pytest.FixtureRequest, stores: Stores, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[ArcanaProcesses]:
+) -> Iterator[RunningSystem]:
     """Run all tiers for this module. Do not end them."""
     place: Place = request.param
-    home = tmp_path_factory.mktemp("story")
-    store = stores.new_store(place.kind)
-    with ArcanaProcesses(home, store, wiring=place.wiring) as processes:
-        yield processes
+    with system_at(place, stores, tmp_path_factory.mktemp("story")) as system:
+        yield system
 
 
 @pytest.fixture(scope="module")
-def edge(arcana: ArcanaProcesses) -> Iterator[Edge]:
+def edge(arcana: RunningSystem) -> Iterator[Edge]:
     with watched_edge(arcana) as edge:
         yield edge
 
 
 @pytest.fixture(scope="module")
-def admin(arcana: ArcanaProcesses, edge: Edge) -> dict[str, str]:
+def admin(arcana: RunningSystem, edge: Edge) -> dict[str, str]:
     """Give the headers of a signed-in admin."""
     return bearer(edge.sign_in(arcana.admin.email, arcana.admin.password).access)
 
@@ -68,7 +66,7 @@ def _lives(answer: Answer) -> bool:
     return answer.status == 200
 
 
-def test_register_login_me_refresh_and_reuse(arcana: ArcanaProcesses, edge: Edge) -> None:
+def test_register_login_me_refresh_and_reuse(arcana: RunningSystem, edge: Edge) -> None:
     email, password = new_email("grace"), new_password()
 
     registered = edge.register(email, password, "Grace Hopper")
@@ -126,7 +124,7 @@ def _delete(edge: Edge, account: Account, admin: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("end", [_logout_all, _suspend, _deactivate, _delete])
 def test_what_ends_all_sessions_bites_within_a_second_on_every_worker(
-    arcana: ArcanaProcesses, edge: Edge, admin: dict[str, str], end: EndSessions
+    arcana: RunningSystem, edge: Edge, admin: dict[str, str], end: EndSessions
 ) -> None:
     account, bystander = edge.new_account(), edge.new_account()
     other = edge.sign_in(account.email, account.password)
@@ -142,7 +140,7 @@ def test_what_ends_all_sessions_bites_within_a_second_on_every_worker(
 
 @pytest.mark.parametrize("path", ["/auth/change-password", "/settings/change-password"])
 def test_a_password_change_ends_all_other_sessions_within_a_second_on_every_worker(
-    arcana: ArcanaProcesses, edge: Edge, path: str
+    arcana: RunningSystem, edge: Edge, path: str
 ) -> None:
     account = edge.new_account()
     other = edge.sign_in(account.email, account.password)
@@ -158,7 +156,7 @@ def test_a_password_change_ends_all_other_sessions_within_a_second_on_every_work
 
 
 def test_one_session_ends_alone_by_logout_and_from_the_list_of_sessions(
-    arcana: ArcanaProcesses, edge: Edge
+    arcana: RunningSystem, edge: Edge
 ) -> None:
     account = edge.new_account()
     second = edge.sign_in(account.email, account.password)
@@ -181,7 +179,7 @@ def test_one_session_ends_alone_by_logout_and_from_the_list_of_sessions(
 
 
 def test_a_change_of_roles_takes_effect_within_a_second_without_signing_in_again(
-    arcana: ArcanaProcesses, edge: Edge, admin: dict[str, str]
+    arcana: RunningSystem, edge: Edge, admin: dict[str, str]
 ) -> None:
     account = edge.new_account()
     path = f"/users/{account.id}/roles"
@@ -221,7 +219,7 @@ def test_a_suspended_account_is_told_so_only_after_the_right_password(
 
 
 def test_the_public_grpc_api_gives_the_same_user_for_the_same_token(
-    arcana: ArcanaProcesses, edge: Edge
+    arcana: RunningSystem, edge: Edge
 ) -> None:
     account = edge.new_account()
     with grpc.insecure_channel(arcana.grpc_edge_url.removeprefix("grpc://")) as channel:

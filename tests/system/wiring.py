@@ -1,6 +1,7 @@
 """The five ways in which the same tiers are wired, and which tests run in which of them.
 
-ARCANA_TEST_WIRING names one of them, for all tests of the edge; `make test-modes` runs all.
+ARCANA_TEST_WIRING names one of them, for all tests of the edge; `make test-modes` runs all. A sixth
+is what `make compose-test` has started in containers.
 """
 
 from __future__ import annotations
@@ -21,8 +22,12 @@ class Wiring:
 
     mode: Mode
     protocol: Protocol = "grpc"
+    # Whether containers run it that are there before the tests.
+    is_composed: bool = False
 
     def __str__(self) -> str:
+        if self.is_composed:
+            return "compose"
         return self.mode if self.mode == "monolithic" else f"{self.mode}-{self.protocol}"
 
     @property
@@ -37,6 +42,7 @@ class Wiring:
 
 USUAL = Wiring("layered")
 MONOLITHIC = Wiring("monolithic")
+COMPOSED = Wiring("layered", is_composed=True)
 WIRINGS = (
     MONOLITHIC,
     USUAL,
@@ -62,7 +68,7 @@ def chosen_wiring() -> Wiring | None:
     name = os.environ.get(VARIABLE)
     if not name:
         return None
-    known = {str(wiring): wiring for wiring in WIRINGS}
+    known = {str(wiring): wiring for wiring in (*WIRINGS, COMPOSED)}
     if name not in known:
         raise ValueError(f"{VARIABLE} is {name!r}, and must be one of {', '.join(known)}")
     return known[name]
@@ -78,6 +84,8 @@ def places(real: Collection[Wiring]) -> list[Place]:
 
     When the environment asks for one wiring, it is that one on both kinds.
     """
+    if chosen_wiring() == COMPOSED:
+        return [Place(COMPOSED, "real")]
     if one := chosen_wiring():
         return [Place(one, "embedded"), Place(one, "real")]
     embedded = [Place(wiring, "embedded") for wiring in WIRINGS]

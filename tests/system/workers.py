@@ -14,8 +14,9 @@ from urllib.parse import urlsplit
 import psutil
 
 from tests.system.client import PATIENCE_SECONDS
-from tests.system.processes import ArcanaProcesses
-from tests.system.wiring import MONOLITHIC
+from tests.system.running import RunningSystem
+from tests.system.sockets import Socket, sockets_of
+from tests.system.wiring import COMPOSED, MONOLITHIC
 
 ATTEMPTS = 400
 
@@ -37,11 +38,12 @@ class EveryWorker:
     each has one; the operating system's table of sockets tells whose it is.
     """
 
-    def __init__(self, arcana: ArcanaProcesses, path: str, headers: Mapping[str, str]) -> None:
-        address = urlsplit(arcana.edge_url)
+    def __init__(self, arcana: RunningSystem, path: str, headers: Mapping[str, str]) -> None:
+        address = urlsplit(arcana.unproxied_edge_url)
         self._host, self._port = address.hostname or "", address.port or 0
         self._path, self._headers = path, dict(headers)
         self._master = psutil.Process(arcana.pid("controller"))
+        self._is_composed = arcana.wiring == COMPOSED
         self._fewest = 1 if arcana.wiring == MONOLITHIC else 2
         self._connections: dict[int, http.client.HTTPConnection] = {}
 
@@ -107,18 +109,20 @@ class EveryWorker:
             child
             for child in self._master.children(recursive=True)
             if any(
-                each.status == psutil.CONN_LISTEN and each.laddr.port == self._port
-                for each in child.net_connections("tcp")
+                each.is_listening and each.local == self._port for each in self._sockets_of(child)
             )
         ]
 
     def _owner(self, workers: list[psutil.Process], connection: http.client.HTTPConnection) -> int:
         port = connection.sock.getsockname()[1]
         for worker in workers:
-            for each in worker.net_connections("tcp"):
-                if (each.laddr.port, _remote_port(each.raddr)) == (self._port, port):
+            for each in self._sockets_of(worker):
+                if (each.local, each.remote) == (self._port, port):
                     return worker.pid
         raise AssertionError("no worker holds a connection that was just answered")
+
+    def _sockets_of(self, process: psutil.Process) -> list[Socket]:
+        return sockets_of(process, in_container=self._is_composed)
 
     def _send(self, connection: http.client.HTTPConnection) -> Answer:
         connection.request("GET", self._path, headers=self._headers)
@@ -129,8 +133,3 @@ class EveryWorker:
     def _close(self) -> None:
         for connection in self._connections.values():
             connection.close()
-
-
-def _remote_port(address: object) -> int:
-    """Give the port of a peer; psutil gives an empty tuple where there is none."""
-    return int(getattr(address, "port", 0))

@@ -14,17 +14,28 @@ from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
-from tests.stores import Store
+from arcana.service.v1.job_service_pb2 import JOB_OUTCOME_SUCCEEDED, RunJobRequest
+from arcana.service.v1.job_service_pb2_grpc import JobServiceStub
+from launcher.accounts import system_call
+from tests.stores import Store, Stores
 from tests.stores.waiting import eventually
 from tests.system.client import Account, Edge, Observer, Tokens, expect
+from tests.system.composed import Composed
 from tests.system.discretion import watched_edge
 from tests.system.mailbox import Mailbox
 from tests.system.processes import ArcanaProcesses
 from tests.system.relays import Relays
+from tests.system.running import RunningSystem
 from tests.system.shop import Shop
-from tests.system.wiring import Wiring
+from tests.system.wiring import COMPOSED, Place, Wiring
+from tier_runtime.channel import open_channel
 
 
 @dataclass
@@ -36,7 +47,7 @@ class World:
         signing_key: what access tokens are signed with.
     """
 
-    arcana: ArcanaProcesses
+    system: RunningSystem
     edge: Edge
     between: Relays
     mailbox: Mailbox
@@ -44,10 +55,16 @@ class World:
     admin: Account = field(init=False)
 
     def __post_init__(self) -> None:
-        credentials = self.arcana.admin
+        credentials = self.system.admin
         tokens = self.edge.sign_in(credentials.email, credentials.password)
         me = expect(self.edge.me(tokens.access), 200)
         self.admin = Account(me["id"], credentials.email, credentials.password, tokens)
+
+    @property
+    def arcana(self) -> ArcanaProcesses:
+        """The system, where it is processes of the tests."""
+        assert isinstance(self.system, ArcanaProcesses), "containers are not the tests' to end"
+        return self.system
 
     @property
     def shop(self) -> Shop:
@@ -80,6 +97,25 @@ class World:
 
         eventually(is_back, 5, "the edge's way back to the service tier")
 
+    def have_done(self, job_id: str) -> None:
+        """Have a job done, and wait for it; nobody else works on jobs."""
+        if isinstance(self.system, Composed):
+            with self.system.one_more("worker"):
+                path = f"/jobs/{job_id}"
+                eventually(
+                    lambda: (
+                        expect(self.edge.get(path, headers=self.admin.bearer), 200)["status"]
+                        == "succeeded"
+                    ),
+                    20,
+                    "the end of the job",
+                )
+            return
+        urls = self.arcana.service_urls
+        with open_channel(urls.get("jobs", self.arcana.service_url)) as channel, system_call():
+            answer = JobServiceStub(channel).RunJob(RunJobRequest(job_id=job_id))
+        assert answer.outcome == JOB_OUTCOME_SUCCEEDED
+
     def newcomer(self) -> Account:
         """Register somebody whom the calling test may change as it likes."""
         return self.edge.new_account("Newcomer")
@@ -96,6 +132,26 @@ class World:
         """Give an access token that was good until an hour ago."""
         now = int(time.time())
         return self.retold(tokens.access, iat=now - 7200, exp=now - 3600)
+
+
+@contextlib.contextmanager
+def world_at(
+    place: Place, stores: Stores, folder: Path, observe: Observer | None = None, **settings: str
+) -> Iterator[World]:
+    """Give the world of a place; what containers are told was settled when they were started."""
+    if place.wiring != COMPOSED:
+        store = stores.new_store(place.kind)
+        with open_world(store, folder, observe, place.wiring, **settings) as world:
+            yield world
+        return
+    with Composed() as system, watched_edge(system, observe) as edge:
+        signing_key = load_pem_private_key(
+            system.secret("auth", "jwt_signing_key.pem").encode(), password=None
+        )
+        assert isinstance(signing_key, Ed25519PrivateKey)
+        mailbox = Mailbox(system.store(), system.secret("service", "token_secret"))
+        # Nothing of the tests can stand between two containers.
+        yield World(system, edge, Relays({}), mailbox, signing_key)
 
 
 @contextlib.contextmanager

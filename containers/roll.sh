@@ -1,0 +1,21 @@
+#!/bin/sh
+# Replaces the containers of a tier one by one, without losing a request: `sh containers/roll.sh service`.
+#
+# Compose has no such mode. For each container that runs a new one is started, from the image and the
+# settings of now, and awaited; only then the old one is told to end, which drains it. COMPOSE_FILE and
+# COMPOSE_PROJECT_NAME say which system, as for `docker compose`.
+set -eu
+
+tier=$1
+old=$(docker compose ps --quiet "$tier")
+[ -n "$old" ] || { echo "roll: no container of $tier runs" >&2; exit 1; }
+count=$(echo "$old" | wc -l)
+
+for container in $old; do
+    docker compose up --detach --no-deps --no-recreate --no-build --wait \
+        --scale "$tier=$((count + 1))" "$tier" >/dev/null
+    # How long it may take is its stop_grace_period.
+    docker stop "$container" >/dev/null
+    docker rm "$container" >/dev/null
+    echo "roll: replaced one of $count of $tier"
+done

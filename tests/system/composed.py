@@ -1,0 +1,197 @@
+"""The system as `docker compose` runs it, for the tests of the edge and those of the containers.
+
+`make compose-test` starts it before the tests and removes it after them. Nothing here starts more
+than containers of a test's own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import docker
+from docker.models.containers import Container
+
+from tests.stores import Store
+from tests.system.credentials import Credentials
+from tests.system.log_lines import json_lines
+from tests.system.plan import Tier
+from tests.system.wiring import COMPOSED
+
+ROOT = Path(__file__).resolve().parents[2]
+PROJECT = "arcana-test"
+FILES = ("docker-compose.layered.yml", "tests/containers/compose.tests.yml")
+VERSION = os.environ.get("ARCANA_VERSION", "dev")
+ADMIN_EMAIL = "admin@arcana.example"
+COMMAND_SECONDS = 300
+
+
+class Composed:
+    """What tests ask of a running system, as ArcanaProcesses has it, and its containers.
+
+    What is here now is looked up anew each time: a rolling restart changes it.
+    """
+
+    wiring = COMPOSED
+
+    def __init__(self) -> None:
+        self._docker = docker.from_env()
+
+    # --- What ArcanaProcesses has too.
+
+    @property
+    def edge_url(self) -> str:
+        """Where the first controller is published on this machine."""
+        return f"http://127.0.0.1:{self.published(5000)}"
+
+    @property
+    def grpc_edge_url(self) -> str:
+        return f"grpc://127.0.0.1:{self.published(50050)}"
+
+    @property
+    def unproxied_edge_url(self) -> str:
+        """Where the first controller listens itself, so that its sockets are the client's peers."""
+        return f"http://{self.address('controller', 'edge')}:5000"
+
+    @property
+    def admin(self) -> Credentials:
+        """The credentials of the admin that the system made on its first start."""
+        return Credentials(ADMIN_EMAIL, self.secret("admin", "password"))
+
+    def pid(self, tier: Tier) -> int:
+        """Give the id of a tier's first process, as this machine counts."""
+        return int(self.containers(tier)[0].attrs["State"]["Pid"])
+
+    def logs(self, tier: Tier) -> str:
+        """Give all that the running containers of a tier have written."""
+        return "".join(each.logs().decode(errors="replace") for each in self.containers(tier))
+
+    def log_lines(self, tier: Tier) -> list[dict[str, object]]:
+        """Give those lines of a tier's log that are JSON objects."""
+        return json_lines(self.logs(tier))
+
+    def __enter__(self) -> Composed:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._docker.close()
+
+    # --- Its containers.
+
+    def containers(self, service: str, *, stopped: bool = False) -> list[Container]:
+        """Give the containers of a service of the compose file, in the order of their numbers."""
+        labels = [
+            f"com.docker.compose.project={PROJECT}",
+            f"com.docker.compose.service={service}",
+            "com.docker.compose.oneoff=False",
+        ]
+        found = self._docker.containers.list(all=stopped, filters={"label": labels})
+        return sorted(
+            found, key=lambda each: int(each.labels["com.docker.compose.container-number"])
+        )
+
+    def address(self, service: str, network: str, number: int = 0) -> str:
+        """Give the IP address of a container in one of the compose file's networks."""
+        return address_of(self.containers(service)[number], network)
+
+    def published(self, port: int) -> int:
+        """Give the port of this machine that leads to a port of the first controller."""
+        [controller, *_] = self.containers("controller")
+        return int(controller.ports[f"{port}/tcp"][0]["HostPort"])
+
+    def secret(self, reader: str, name: str) -> str:
+        """Read a secret out of its volume."""
+        return self.run_once(
+            ["python", "-c", f"print(open('/secrets/{reader}/{name}').read())"],
+            volumes={f"{PROJECT}_secrets-{reader}": {"bind": f"/secrets/{reader}", "mode": "ro"}},
+        ).removesuffix("\n")
+
+    def run_once(self, command: list[str], image: str = "operator", **options: Any) -> str:
+        """Run a command in a new container of one of our images, and give its output.
+
+        Raises:
+            docker.errors.ContainerError: its exit code is not 0.
+        """
+        ran = self._docker.containers.run(
+            f"arcana-{image}:{VERSION}",
+            command[1:],
+            entrypoint=command[:1],
+            remove=True,
+            read_only=True,
+            cap_drop=["ALL"],
+            **({"network_mode": "none"} | options if "network" not in options else options),
+        )
+        return str(ran.decode())
+
+    def network(self, name: str) -> str:
+        """Give what a network of the compose file is called."""
+        return f"{PROJECT}_{name}"
+
+    def compose(self, *words: str) -> str:
+        """Run `docker compose` on this system and give its output.
+
+        Raises:
+            AssertionError: its exit code is not 0.
+        """
+        return self._command(["docker", "compose", *words])
+
+    def roll(self, tier: Tier) -> str:
+        """Replace all containers of a tier, one after the other."""
+        return self._command(["sh", "containers/roll.sh", tier])
+
+    @contextlib.contextmanager
+    def one_more(self, service: str) -> Iterator[None]:
+        """Run a container more of a service inside the block."""
+        usual = len(self.containers(service))
+        words = ("up", "--detach", "--no-deps", "--no-recreate", "--no-build", "--wait", "--scale")
+        self.compose(*words, f"{service}={usual + 1}", service)
+        try:
+            yield
+        finally:
+            self.compose(*words, f"{service}={usual}", service)
+
+    def store(self) -> Store:
+        """Give where the repository tier keeps its data, as this machine reaches it."""
+        database = self.secret("repository", "database_url")
+        cache = self.secret("repository", "redis_url")
+        return Store(
+            "real",
+            database.replace("@mysql:", f"@{self.address('mysql', 'stores')}:"),
+            cache.replace("@redis:", f"@{self.address('redis', 'broker')}:"),
+        )
+
+    def _command(self, command: list[str]) -> str:
+        done = subprocess.run(
+            command,
+            cwd=ROOT,
+            env={**os.environ, **environ()},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=COMMAND_SECONDS,
+            check=False,
+        )
+        assert done.returncode == 0, f"{' '.join(command)}: {done.stdout}"
+        return done.stdout
+
+
+def address_of(container: Container, network: str) -> str:
+    """Give the IP address of a container in one of the compose file's networks."""
+    networks = container.attrs["NetworkSettings"]["Networks"]
+    return str(networks[f"{PROJECT}_{network}"]["IPAddress"])
+
+
+def environ() -> Mapping[str, str]:
+    """Give what makes `docker compose` speak of this system."""
+    return {"COMPOSE_PROJECT_NAME": PROJECT, "COMPOSE_FILE": ":".join(FILES)}
