@@ -168,6 +168,7 @@ def connect_services(
                         retried_methods=READ_METHODS,
                         breaker=breaker,
                         meter=meter,
+                        tls=settings.tls_files(),
                     ),
                 )
             )

@@ -19,9 +19,10 @@ from grpc_health.v1 import (  # type: ignore[import-untyped]  # ships no types
 from arcana.common.v1 import tier_status_pb2, tier_status_pb2_grpc
 from launcher.layout import Part
 from launcher.settings import SERVICES, LauncherSettings, split_url
-from tier_runtime.channel import open_channel
+from tier_runtime.channel import ChannelSettings, open_channel
 from tier_runtime.errors import AppError
 from tier_runtime.health import THIS_TIER
+from tier_runtime.tls.files import TlsFiles
 
 ASK_SECONDS = 2.0
 # A proxy that the environment names is not for tiers that are asked by their addresses.
@@ -73,9 +74,11 @@ class Report:
         return list(dict.fromkeys(each.name for each in found if not each.is_well))
 
 
-def inner_tier_is_well(name: str, url: str, service: str = "") -> Condition:
+def inner_tier_is_well(
+    name: str, url: str, service: str = "", tls: TlsFiles | None = None
+) -> Condition:
     """Ask grpc.health.v1 at `url` about a service; the empty one is the tier itself."""
-    with _channel_to(url) as channel:
+    with _channel_to(url, tls) as channel:
         return Condition(name, url, _ailment(channel, service))
 
 
@@ -97,11 +100,11 @@ def edge_is_well(url: str) -> Condition:
         return Condition("controller", url, f"{_SILENT} ({_in_words(reason)})")
 
 
-def condition_of(part: Part, url: str) -> Condition:
+def condition_of(part: Part, url: str, tls: TlsFiles | None = None) -> Condition:
     """Ask a process of a layout at one of its URLs."""
     if part.command == "controller":
         return edge_is_well(url)
-    return inner_tier_is_well(part.name, url)
+    return inner_tier_is_well(part.name, url, tls=tls)
 
 
 def report_on(settings: LauncherSettings) -> Report:
@@ -109,16 +112,16 @@ def report_on(settings: LauncherSettings) -> Report:
 
     Every worker is asked: each has connections of its own to what is behind it.
     """
-    edge = edge_is_well(settings.bind("controller").url("http"))
+    edge, tls = edge_is_well(settings.bind("controller").url("http")), settings.own_tls()
     if settings.deployment_mode == "monolithic":
         # Nothing of it listens but the edge and the service tier, which knows of the others.
-        return _monolith(edge, settings.service_target())
+        return _monolith(edge, settings.service_target(), tls)
     processes, stores = [edge], []
     for name, url in _services(settings):
-        with _channel_to(url) as channel:
+        with _channel_to(url, tls) as channel:
             processes.append(_process(channel, name, url))
     for url in _repositories(settings):
-        with _channel_to(url) as channel:
+        with _channel_to(url, tls) as channel:
             found = _process(channel, "repository", url)
             processes.append(found)
             stores += _stores(channel, url, found.status)
@@ -130,18 +133,19 @@ def cache_is_well(settings: LauncherSettings) -> bool:
     """Ask every process of the repository tier whether it reaches its cache."""
     is_one_process = settings.deployment_mode == "monolithic"
     urls = [settings.service_target()] if is_one_process else _repositories(settings)
-    return all(inner_tier_is_well("cache", url, _STORES["cache"]).is_well for url in urls)
+    tls = settings.own_tls()
+    return all(inner_tier_is_well("cache", url, _STORES["cache"], tls).is_well for url in urls)
 
 
 @contextmanager
-def _channel_to(url: str) -> Iterator[grpc.Channel]:
+def _channel_to(url: str, tls: TlsFiles | None) -> Iterator[grpc.Channel]:
     """Open a channel to a tier; nothing else here does."""
-    with open_channel(url) as channel:
+    with open_channel(url, ChannelSettings(tls=tls)) as channel:
         yield channel
 
 
-def _monolith(edge: Condition, url: str) -> Report:
-    with _channel_to(url) as channel:
+def _monolith(edge: Condition, url: str, tls: TlsFiles | None) -> Report:
+    with _channel_to(url, tls) as channel:
         answer = _status_answer(channel)
         service = answer.status if answer else None
         behind = answer.behind[0] if answer and answer.behind else None

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
+from launcher.peers import tls_variables
 from launcher.settings import (
     JOBS_SERVICE,
     SERVICES,
@@ -19,6 +21,15 @@ from tier_runtime.startup import StartupError
 
 MONOLITH = "monolith"
 METRICS_BIND = "METRICS_BIND"
+
+
+# Who a program is to the others, by its certificate. The monolith serves as the service tier does.
+_PEERS: Mapping[ProgramName, str] = {
+    "controller": "controller",
+    "service": "service",
+    "repository": "repository",
+    "worker": "worker",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +73,8 @@ def parts_of(settings: LauncherSettings) -> tuple[Part, ...]:
     if settings.metrics_bind:
         first = Address.parse(settings.metrics_bind)
         parts = [_measured(part, first, place) for place, part in enumerate(parts)]
+    if settings.arcana_tls:
+        parts = [_with_certificate(part, settings.tls_folder) for part in parts]
     _require_different_addresses(parts)
     return tuple(parts)
 
@@ -114,6 +127,11 @@ def require_free_addresses(parts: Sequence[Part]) -> None:
     ]
     if taken:
         raise StartupError("\n".join(taken))
+
+
+def _with_certificate(part: Part, folder: Path) -> Part:
+    peer = "service" if part.name == MONOLITH else _PEERS[part.command]
+    return replace(part, settings={**part.settings, **tls_variables(folder, peer)})
 
 
 def _repository(settings: LauncherSettings) -> Part:

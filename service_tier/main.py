@@ -55,7 +55,9 @@ def make_connected_tier(settings: ServiceSettings, meters: Meters | None = None)
         StartupError: keys or secrets cannot be read or made.
     """
     tracing = open_tracing(settings.tracing("service"))
-    channel = open_channel(settings.repository_url, channel_settings(meters), tracing=tracing)
+    channel = open_channel(
+        settings.repository_url, channel_settings(meters, settings.tls_files()), tracing=tracing
+    )
     tier = make_tier(settings, channel, meters, tracing)
     return replace(tier, on_stop=[*tier.on_stop, tracing.close])
 

@@ -28,6 +28,7 @@ from service_tier.user_reads import UserReads
 from tier_runtime.channel import ChannelSettings
 from tier_runtime.metrics.parts import ReadsMeter
 from tier_runtime.metrics.rpcs import CalledMeter
+from tier_runtime.tls.files import TlsFiles
 
 if TYPE_CHECKING:
     from tier_runtime.metrics.meters import Meters
@@ -139,10 +140,12 @@ class Repository:
         )
 
 
-def channel_settings(meters: Meters | None = None) -> ChannelSettings:
+def channel_settings(meters: Meters | None = None, tls: TlsFiles | None = None) -> ChannelSettings:
     """Return how this tier calls the repository tier."""
     return ChannelSettings(
-        retried_methods=SAFE_TO_REPEAT, meter=None if meters is None else CalledMeter(meters)
+        retried_methods=SAFE_TO_REPEAT,
+        meter=None if meters is None else CalledMeter(meters),
+        tls=tls,
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tier_runtime.breaker import Breaker
 from tier_runtime.startup import StartupError
+from tier_runtime.tls.files import TlsFiles
 
 if TYPE_CHECKING:
     from tier_runtime.metrics.rpcs import CalledMeter
@@ -48,6 +49,8 @@ class ChannelSettings:
     breaker: Breaker | None = None
     # Counts its RPCs; None counts nothing.
     meter: CalledMeter | None = None
+    # The hop is mutual TLS then, and the peer's certificate must be for the host of the URL.
+    tls: TlsFiles | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.max_attempts <= MOST_ATTEMPTS:

@@ -24,10 +24,13 @@ from tier_runtime.clock import Clock, SystemClock
 from tier_runtime.handlers import Registration as Registration  # noqa: PLC0414 - given to every server, so it is offered here too.
 from tier_runtime.health import HEALTH_SERVICE, THIS_TIER, HealthBoard
 from tier_runtime.ids import IdSource, Uuid7Source
+from tier_runtime.metrics.parts import peer_meter
 from tier_runtime.metrics.rpcs import ServedMeter
-from tier_runtime.served_rpc import CallLimits, RpcDesk
+from tier_runtime.served_rpc import CallLimits, RpcDesk, anybody
 from tier_runtime.server_interceptors import CallServerInterceptor
 from tier_runtime.startup import StartupError
+from tier_runtime.tls.admission import ServerTls
+from tier_runtime.tls.credentials import server_credentials
 from tier_runtime.tracing.spans import NO_TRACING, Tracing
 
 if TYPE_CHECKING:
@@ -86,6 +89,8 @@ class GrpcServerSettings:
     reflection: bool = True
     # Polled methods, as "/package.Service/Method": their successes are logged at debug level.
     quiet_methods: tuple[str, ...] = ()
+    # What is heard at `bind` is mutual TLS then, and served by its lists; calls in place are not.
+    tls: ServerTls | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.stream_limit < self.threads:
@@ -129,7 +134,7 @@ class TierServer:
         bind = self.settings.bind
         _refuse_unusable(_address(bind))
         try:
-            self._port = self._server.add_insecure_port(bind)
+            self._port = self._listen(bind)
         except RuntimeError as error:
             raise StartupError(f"Cannot listen on {bind}: gRPC refuses the address.") from error
         self._server.start()
@@ -138,6 +143,12 @@ class TierServer:
             self.health.set(name, serving=True)
         self.log.info("serving", address=self.address, services=list(self._services))
         return self._port
+
+    def _listen(self, bind: str) -> int:
+        tls = self.settings.tls
+        if tls is None:
+            return self._server.add_insecure_port(bind)
+        return self._server.add_secure_port(bind, server_credentials(tls.files))
 
     @property
     def address(self) -> str:
@@ -170,7 +181,15 @@ def build_server(
     tracing: Tracing = NO_TRACING,
 ) -> TierServer:
     """Return a server of these services, of health and of reflection; it does not listen yet."""
-    desk = make_desk(settings, log, clock=clock, ids=ids, meters=meters, tracing=tracing)
+    desk = make_desk(
+        settings,
+        log,
+        clock=clock,
+        ids=ids,
+        peers=settings.tls,
+        meters=meters,
+        tracing=tracing,
+    )
     server = grpc.server(
         futures.ThreadPoolExecutor(settings.threads, thread_name_prefix="rpc"),
         interceptors=[CallServerInterceptor(desk)],
@@ -209,8 +228,15 @@ def make_desk(
     meters: Meters | None = None,
     tracing: Tracing = NO_TRACING,
     transport: str = "grpc",
+    peers: ServerTls | None = None,
 ) -> RpcDesk:
-    """Return what all RPCs of a server share, whatever carries them to it."""
+    """Return what all RPCs of a server share, whatever carries them to it.
+
+    With `peers` only those are served; without, whoever calls.
+    """
+    if peers is not None and meters is not None:
+        count = peer_meter(meters)
+        peers.refusals.tell(lambda reason, _method: count(reason))
     limits = CallLimits(
         default_deadline_seconds=settings.default_deadline_seconds,
         min_deadline_seconds=settings.min_deadline_seconds,
@@ -228,6 +254,7 @@ def make_desk(
         meter=None if meters is None else ServedMeter(meters),
         tracing=tracing,
         transport=transport,
+        admit=anybody if peers is None else peers.admit,
     )
 
 

@@ -20,6 +20,7 @@ from tier_runtime.logs import get_logger
 from tier_runtime.metrics.parts import no_meter
 from tier_runtime.rest.app import RestApp
 from tier_runtime.server import GrpcServerSettings, build_server, make_desk, serve_until_signal
+from tier_runtime.tls.settings import TlsSettings
 from tier_runtime.tracing.settings import TracedSettings
 from tier_runtime.tracing.spans import NO_TRACING, Tracing
 from tier_runtime.workers import run_workers
@@ -37,7 +38,7 @@ HTTP_KEEPALIVE_SECONDS = 75
 HTTP_SILENCE_SECONDS = 30
 
 
-class ServedSettings(TracedSettings):
+class ServedSettings(TracedSettings, TlsSettings):
     """What every inner tier can be told about how it is served."""
 
     communication_protocol: Protocol = Field(
@@ -205,12 +206,20 @@ def _web_settings(serving: Serving) -> WebServerSettings:
         client_timeout_seconds=HTTP_SILENCE_SECONDS,
         drain_seconds=math.ceil(serving.grpc.drain_seconds),
         process_name=f"arcana-{serving.name}",
+        tls=serving.grpc.tls,
     )
 
 
 def _worker_app(serving: Serving, tier: Tier, log: structlog.stdlib.BoundLogger) -> WorkerApp:
     settings = serving.grpc
-    desk = make_desk(settings, log, meters=tier.meters, tracing=tier.tracing, transport="http")
+    desk = make_desk(
+        settings,
+        log,
+        peers=settings.tls,
+        meters=tier.meters,
+        tracing=tier.tracing,
+        transport="http",
+    )
     refused = no_meter if desk.meter is None else desk.meter.refused
     app = RestApp(
         guarded(collect(tier.services), desk),

@@ -53,7 +53,9 @@ def work(settings: WorkerSettings, metrics: MetricsPort) -> int:
     channel = open_channel(
         settings.service_url,
         ChannelSettings(
-            retried_methods=(_SCHEDULE,), meter=None if meters is None else CalledMeter(meters)
+            retried_methods=(_SCHEDULE,),
+            meter=None if meters is None else CalledMeter(meters),
+            tls=settings.tls_files(),
         ),
     )
     jobs = job_service_pb2_grpc.JobServiceStub(channel)

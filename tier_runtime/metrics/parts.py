@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from tier_runtime.metrics import series
+from tier_runtime.tls.refusals import Reason
 
 if TYPE_CHECKING:
     from tier_runtime.metrics.meters import Meters
 
 # Why a peer is refused. Another word counts as `other`: a reason must not hold a peer's own words.
-PEER_REASONS = frozenset(
-    {"no_certificate", "bad_certificate", "unknown_name", "not_allowed", "read_only", "plaintext"}
-)
+PEER_REASONS = frozenset(get_args(Reason))
 
 
 class ReadsMeter:
