@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
@@ -10,8 +11,9 @@ import grpc
 
 from tier_runtime.call import current_call
 from tier_runtime.deadline import deadline_exceeded
+from tier_runtime.errors import AppError
 from tier_runtime.metadata import metadata_of
-from tier_runtime.status import from_rpc_error
+from tier_runtime.status import STATUS_CODES, from_rpc_error
 
 RequestT = TypeVar("RequestT")
 ResponseT = TypeVar("ResponseT")
@@ -129,11 +131,10 @@ class CallClientInterceptor(
     ) -> _CallIterator[ResponseT]:
         if self._meter is None:
             return _MappedIterator(continuation(self._details(given), request))
-        return _MappedIterator(
-            self._meter.many_answers(
-                given.method, lambda: continuation(self._details(given), request)
-            )
+        stream, ended = self._meter.many_answers(
+            given.method, lambda: continuation(self._details(given), request)
         )
+        return _MappedIterator(stream, ended)
 
     def _details(self, given: grpc.ClientCallDetails) -> CallDetails:
         metadata = tuple(given.metadata or ())
@@ -226,8 +227,18 @@ class _MappedIterator(_PassedOn, _CallIterator[ResponseT]):
 
     _inner: _CallIterator[ResponseT]
 
-    def __init__(self, inner: _CallIterator[ResponseT]) -> None:
+    def __init__(
+        self,
+        inner: _CallIterator[ResponseT],
+        ended: Callable[[grpc.StatusCode], None] | None = None,
+    ) -> None:
         self._inner = inner
+        self._ended = ended
+        self._dropped: weakref.finalize[..., _MappedIterator[ResponseT]] | None = None
+        if ended is not None:
+            # Who drops a stream does not want the rest, and the transport cancels it.
+            self._dropped = weakref.finalize(self, ended, grpc.StatusCode.CANCELLED)
+            self._dropped.atexit = False
 
     def __iter__(self) -> Iterator[ResponseT]:
         return self
@@ -235,5 +246,18 @@ class _MappedIterator(_PassedOn, _CallIterator[ResponseT]):
     def __next__(self) -> ResponseT:
         try:
             return next(self._inner)
+        except StopIteration:
+            self._tell(grpc.StatusCode.OK)
+            raise
+        except AppError as error:
+            # What kept it from being sent.
+            self._tell(STATUS_CODES[error.kind])
+            raise
         except grpc.RpcError as error:
-            raise from_rpc_error(error) from error
+            mapped = from_rpc_error(error)
+            self._tell(self._inner.code())
+            raise mapped from error
+
+    def _tell(self, code: grpc.StatusCode) -> None:
+        if self._ended is not None and self._dropped is not None and self._dropped.detach():
+            self._ended(code)
