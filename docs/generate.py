@@ -13,10 +13,12 @@ from pathlib import Path
 from controller_tier.problems import phrase_of, problem_type, status_of
 from controller_tier.settings import ControllerSettings
 from launcher.settings import LauncherSettings
+from monitoring.series import GROUPS
 from repository_tier.settings import RepositorySettings
 from repository_tier.worker.settings import WorkerSettings
 from service_tier.settings import ServiceSettings
 from tier_runtime.catalogue import CATALOGUE
+from tier_runtime.metrics.families import Family
 from tier_runtime.settings import SettingDoc, TierSettings, describe
 from tier_runtime.status import STATUS_CODES
 
@@ -104,9 +106,32 @@ def _setting_row(doc: SettingDoc) -> str:
     return f"| {name} | {doc.type_name} | {default} | {doc.description} |"
 
 
+def metrics_page() -> str:
+    """Return every series as Markdown."""
+    lines = [
+        NOTE,
+        "# Metrics",
+        "",
+        "What each program tells at `METRICS_BIND`, under `/metrics`; how it gets there and what",
+        "it costs is in [operations.md](operations.md). A histogram `x` is kept as `x_bucket`,",
+        "`x_sum` and `x_count`. All times are in seconds. Labels take only values that our own",
+        "code knows.",
+    ]
+    for group, families in GROUPS.items():
+        lines += ["", f"## Counted by {group}", "", "| series | labels | what |", "|---|---|---|"]
+        lines += [_series_row(family) for family in families]
+    return "\n".join(lines) + "\n"
+
+
+def _series_row(family: Family) -> str:
+    labels = ", ".join(f"`{label}`" for label in family.labels)
+    return f"| `{family.name}` | {labels} | {family.kind}: {family.help} |"
+
+
 PAGES: Mapping[str, Callable[[], str]] = {
     "errors.md": errors_page,
     "configuration.md": configuration_page,
+    "metrics.md": metrics_page,
 }
 
 
