@@ -16,10 +16,12 @@ from controller_tier.settings import ControllerSettings
 from launcher.capacity.costs import measured_costs, measured_text
 from launcher.capacity.mix import USUAL_MIX
 from launcher.settings import LauncherSettings
+from monitoring.series import GROUPS
 from repository_tier.settings import RepositorySettings
 from repository_tier.worker.settings import WorkerSettings
 from service_tier.settings import ServiceSettings
 from tier_runtime.catalogue import CATALOGUE
+from tier_runtime.metrics.families import Family
 from tier_runtime.settings import SettingDoc, TierSettings, describe
 from tier_runtime.status import STATUS_CODES
 
@@ -112,11 +114,34 @@ def capacity_page() -> str:
     return f"{NOTE}\n{page_of_costs(measured_costs(), USUAL_MIX)}"
 
 
+def metrics_page() -> str:
+    """Return every series as Markdown."""
+    lines = [
+        NOTE,
+        "# Metrics",
+        "",
+        "What each program tells at `METRICS_BIND`, under `/metrics`; how it gets there and what",
+        "it costs is in [operations.md](operations.md). A histogram `x` is kept as `x_bucket`,",
+        "`x_sum` and `x_count`. All times are in seconds. Labels take only values that our own",
+        "code knows.",
+    ]
+    for group, families in GROUPS.items():
+        lines += ["", f"## Counted by {group}", "", "| series | labels | what |", "|---|---|---|"]
+        lines += [_series_row(family) for family in families]
+    return "\n".join(lines) + "\n"
+
+
+def _series_row(family: Family) -> str:
+    labels = ", ".join(f"`{label}`" for label in family.labels)
+    return f"| `{family.name}` | {labels} | {family.kind}: {family.help} |"
+
+
 PAGES: Mapping[str, Callable[[], str]] = {
     "benchmarks/capacity.json": measured_text,
     "benchmarks/capacity.md": capacity_page,
     "errors.md": errors_page,
     "configuration.md": configuration_page,
+    "metrics.md": metrics_page,
 }
 
 

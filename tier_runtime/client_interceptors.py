@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
@@ -12,7 +13,7 @@ from tier_runtime.call import current_call
 from tier_runtime.deadline import deadline_exceeded
 from tier_runtime.errors import AppError
 from tier_runtime.metadata import metadata_of
-from tier_runtime.status import from_rpc_error
+from tier_runtime.status import STATUS_CODES, from_rpc_error
 from tier_runtime.tracing.outgoing import Outgoing, end_with, ending_of
 from tier_runtime.tracing.spans import NO_SPAN, RpcSpan
 
@@ -22,7 +23,7 @@ ResponseT = TypeVar("ResponseT")
 if TYPE_CHECKING:
     from grpc import _CallFuture, _CallIterator, _Metadata
 
-    from tier_runtime.metrics.rpcs import CalledMeter
+    from tier_runtime.metrics.rpcs import CalledMeter, Ended
 else:
     # At run time gRPC has no names for these two shapes, and its Future takes no parameter.
     class _CallFuture(grpc.Call, grpc.Future):
@@ -145,9 +146,14 @@ class CallClientInterceptor(
                 return continuation(details, request)
             return _tried(continuation, details, request, span)
 
-        meter = self._meter
-        answers = send() if meter is None else meter.many_answers(given.method, send)
-        return _MappedIterator(answers) if span is NO_SPAN else _TracedIterator(answers, span)
+        ended: Ended | None = None
+        if self._meter is None:
+            answers = send()
+        else:
+            answers, ended = self._meter.many_answers(given.method, send)
+        if span is NO_SPAN:
+            return _MappedIterator(answers, ended)
+        return _TracedIterator(answers, ended, span)
 
     def _begun(self, given: grpc.ClientCallDetails) -> tuple[CallDetails, RpcSpan]:
         metadata = tuple(given.metadata or ())
@@ -261,8 +267,18 @@ class _MappedIterator(_PassedOn, _CallIterator[ResponseT]):
 
     _inner: _CallIterator[ResponseT]
 
-    def __init__(self, inner: _CallIterator[ResponseT]) -> None:
+    def __init__(
+        self,
+        inner: _CallIterator[ResponseT],
+        ended: Ended | None = None,
+    ) -> None:
         self._inner = inner
+        self._ended = ended
+        self._dropped: weakref.finalize[..., _MappedIterator[ResponseT]] | None = None
+        if ended is not None:
+            # Who drops a stream does not want the rest, and the transport cancels it.
+            self._dropped = weakref.finalize(self, ended, grpc.StatusCode.CANCELLED)
+            self._dropped.atexit = False
 
     def __iter__(self) -> Iterator[ResponseT]:
         return self
@@ -270,15 +286,28 @@ class _MappedIterator(_PassedOn, _CallIterator[ResponseT]):
     def __next__(self) -> ResponseT:
         try:
             return next(self._inner)
+        except StopIteration:
+            self._tell(grpc.StatusCode.OK)
+            raise
+        except AppError as error:
+            # What kept it from being sent.
+            self._tell(STATUS_CODES[error.kind])
+            raise
         except grpc.RpcError as error:
-            raise from_rpc_error(error) from error
+            mapped = from_rpc_error(error)
+            self._tell(self._inner.code())
+            raise mapped from error
+
+    def _tell(self, code: grpc.StatusCode) -> None:
+        if self._ended is not None and self._dropped is not None and self._dropped.detach():
+            self._ended(code)
 
 
 class _TracedIterator(_MappedIterator[ResponseT]):
     """One whose span ends with it: read to its end, cancelled, or dropped."""
 
-    def __init__(self, inner: _CallIterator[ResponseT], span: RpcSpan) -> None:
-        super().__init__(inner)
+    def __init__(self, inner: _CallIterator[ResponseT], ended: Ended | None, span: RpcSpan) -> None:
+        super().__init__(inner, ended)
         self._span = span
 
     def __next__(self) -> ResponseT:

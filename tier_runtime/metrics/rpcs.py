@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,6 +17,8 @@ if TYPE_CHECKING:
     from tier_runtime.metrics.meters import Meters
 
 OutcomeT = TypeVar("OutcomeT")
+# Is told, once, how an RPC ended.
+Ended = Callable[[grpc.StatusCode], None]
 
 # Polled all the time, and about nothing but itself.
 _HEALTH = f"/{HEALTH_SERVICE}/"
@@ -73,22 +74,12 @@ class CalledMeter:
             future.add_done_callback(lambda _: self._ended(method, _code_of(future), began))
         return outcome
 
-    def many_answers(self, method: str, send: Callable[[], OutcomeT]) -> OutcomeT:
-        """Send an RPC with a stream of answers and count it at its end."""
+    def many_answers(self, method: str, send: Callable[[], OutcomeT]) -> tuple[OutcomeT, Ended]:
+        """Send an RPC with a stream of answers; also return what is to be told how it ended."""
         outcome, began = self._sent(method, send)
-        if began is not None:
-            stream: Any = outcome
-            # A stream that nobody holds any more is cancelled; a callback must not hold it.
-            watched = weakref.ref(stream)
-
-            def note() -> None:
-                ended = watched()
-                code = grpc.StatusCode.CANCELLED if ended is None else _code_of(ended)
-                self._ended(method, code, began)
-
-            if not stream.add_callback(note):
-                note()
-        return outcome
+        if began is None:
+            return outcome, lambda _code: None
+        return outcome, lambda code: self._ended(method, code, began)
 
     def _sent(self, method: str, send: Callable[[], OutcomeT]) -> tuple[OutcomeT, float | None]:
         if method.startswith(_HEALTH):

@@ -8,12 +8,14 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from dataclasses import replace
 
 from tests.tier.runtime.arities import Arities
 from tier_runtime.context import RpcContext
 from tier_runtime.deadline import Deadline
 from tier_runtime.health import HealthBoard
 from tier_runtime.logs import configure_logging, get_logger
+from tier_runtime.metrics.port import metrics_port
 from tier_runtime.server import GrpcServerSettings
 from tier_runtime.startup import run_main
 from tier_runtime.tier import Serving, Tier, serve_tier
@@ -49,7 +51,10 @@ def main() -> int:
     configure_logging("test", "info")
     bind, workers = sys.argv[1], int(sys.argv[2])
     settings = GrpcServerSettings(bind=bind, threads=8, notserving_wait_seconds=0.0)
-    return serve_tier(Serving("test", "grpc", workers, settings), make_tier)
+    serving = Serving("test", "grpc", workers, settings)
+    metrics_bind = sys.argv[3] if len(sys.argv) > 3 else ""
+    with metrics_port(metrics_bind, "test", forks=serving.forks) as metrics:
+        return serve_tier(serving, lambda: replace(make_tier(), meters=metrics.meters()))
 
 
 if __name__ == "__main__":

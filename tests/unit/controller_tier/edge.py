@@ -13,11 +13,13 @@ from arcana.service.v1.user_pb2 import User
 from controller_tier.access_feed import AccessFeed
 from controller_tier.app import create_app
 from controller_tier.entrance import make_access_feed, make_entrance
+from controller_tier.metrics import HttpMeter
 from controller_tier.settings import ControllerSettings
 from tests.fakes.audit import KeptActs
 from tests.fakes.clock import FakeClock
 from tests.fakes.service import FakeServiceTier, stubs_of
 from tier_runtime.ids import Uuid7Source
+from tier_runtime.metrics.meters import Meters
 
 API = "/api/v1"
 
@@ -41,13 +43,13 @@ class Edge:
     audit: KeptActs
 
     @classmethod
-    def make(cls, **settings: Any) -> Edge:
+    def make(cls, meters: Meters | None = None, **settings: Any) -> Edge:
         clock, audit = FakeClock(), KeptActs()
         tier = FakeServiceTier(clock)
         known = ControllerSettings(**settings)
         service = stubs_of(tier)
         feed = make_access_feed(known, service, clock)
-        entrance = make_entrance(known, service, feed, clock, audit)
+        entrance = make_entrance(known, service, feed, clock, audit, meters=meters)
         app = create_app(
             known,
             service,
@@ -55,6 +57,7 @@ class Edge:
             download_secret=b"s" * 32,
             clock=clock,
             ids=Uuid7Source(),
+            meter=None if meters is None else HttpMeter(meters),
         )
         feed.poll()
         return cls(app, tier, feed, clock, audit)

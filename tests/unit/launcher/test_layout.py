@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from launcher.layout import Part, description_of, parts_of
+from launcher.layout import Part, description_of, metrics_of, parts_of
 from launcher.settings import SERVICES, LauncherSettings
 from tier_runtime.settings import load
 from tier_runtime.startup import StartupError
@@ -56,6 +56,36 @@ def test_the_monolith_is_one_process_with_all_tiers() -> None:
         "PUBLIC_GRPC_BIND",
         "SERVICE_BIND",
     ]
+
+
+def test_each_process_has_a_port_for_its_metrics_in_the_order_of_their_start() -> None:
+    parts = _parts(METRICS_BIND="127.0.0.1:9464")
+
+    assert [part.settings["METRICS_BIND"] for part in parts.values()] == [
+        "127.0.0.1:9464",
+        "127.0.0.1:9465",
+        "127.0.0.1:9466",
+        "127.0.0.1:9467",
+    ]
+    (line,) = metrics_of(list(parts.values()))
+    assert line == (
+        "Metrics: repository http://127.0.0.1:9464/metrics, "
+        "service http://127.0.0.1:9465/metrics, controller http://127.0.0.1:9466/metrics, "
+        "worker http://127.0.0.1:9467/metrics."
+    )
+    assert metrics_of(list(_parts().values())) == []
+
+
+def test_a_free_port_for_metrics_stays_one_for_each_process() -> None:
+    parts = _parts(METRICS_BIND="127.0.0.1:0")
+
+    assert not any("METRICS_BIND" in part.settings for part in parts.values())
+    assert metrics_of(list(parts.values())) == []
+
+
+def test_a_port_for_metrics_that_something_else_needs_is_refused() -> None:
+    with pytest.raises(StartupError, match="METRICS_BIND and REPOSITORY_BIND: port 50052"):
+        _parts(METRICS_BIND="127.0.0.1:50052")
 
 
 def test_a_public_grpc_api_that_is_switched_off_needs_no_address() -> None:

@@ -37,6 +37,7 @@ from tests.fakes.repository import FakeRepository, InPlaceChannel
 from tier_runtime.call import Actor, Call, call_scope
 from tier_runtime.deadline import Deadline
 from tier_runtime.ids import Uuid7Source
+from tier_runtime.metrics.meters import Meters
 
 METHOD = "scrypt:1024:8:1"
 PASSWORD = "Quiet-River-42-Stones"
@@ -76,7 +77,7 @@ class CountingFunction:
 class Harness:
     """Stubs of the service tier, and everything behind them."""
 
-    def __init__(self, home: Path, **settings: object) -> None:
+    def __init__(self, home: Path, meters: Meters | None = None, **settings: object) -> None:
         self.clock = FakeClock()
         self.audit = KeptActs()
         self.repository = FakeRepository(self.clock, changes_per_page=3)
@@ -88,11 +89,12 @@ class Harness:
         ids = Uuid7Source()
         self.services = make_services(
             self.settings,
-            Repository.over(self.channel),
+            Repository.over(self.channel, meters=meters),
             self.function,
             self.clock,
             ids,
             audit=self.audit,
+            meters=meters,
         )
         self.function.forget()
         self.one_time_tokens = OneTimeTokens(read_token_secret(self.settings), self.clock, ids)

@@ -214,7 +214,7 @@ def test_settings_errors_end_a_program_like_any_startup_error() -> None:
 
 def test_describe_tells_all_that_the_documentation_needs() -> None:
     docs = {doc.env_name: doc for doc in describe(ExampleSettings)}
-    assert list(docs)[:3] == ["LOG_LEVEL", "LOG_JSON", "PORT"]
+    assert list(docs)[:4] == ["LOG_LEVEL", "LOG_JSON", "METRICS_BIND", "PORT"]
     assert docs["PORT"] == SettingDoc("PORT", "integer", None, "TCP port to listen on.", False)
     assert docs["TIMEOUT_SECONDS"].type_name == "number"
     assert docs["TIMEOUT_SECONDS"].default == "5.0"

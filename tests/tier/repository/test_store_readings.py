@@ -1,0 +1,79 @@
+"""What is looked up in the stores when somebody reads the metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from random import Random
+from uuid import uuid4
+
+from sqlalchemy import insert
+
+from repository_tier import metrics
+from repository_tier.database import Database
+from repository_tier.engine import PoolSettings, make_engines
+from repository_tier.event_lag import EventLag
+from repository_tier.event_log.log import RetryRule
+from repository_tier.event_log.table_log import TableLog
+from repository_tier.store_readings import StoreReadings
+from repository_tier.tables import jobs
+from tests.fakes.clock import FakeClock
+from tests.metering import Counted
+from tests.stores import Store
+from tier_runtime.metrics.meters import Reading
+
+POOL = PoolSettings(size=2, wait_seconds=0.2, connect_seconds=1, io_seconds=2.5)
+
+
+def _read(url: str, clock: FakeClock) -> Sequence[Reading]:
+    engines = make_engines(url, POOL)
+    database = Database(engines, clock, Random(1))
+    counted = Counted()
+    log = TableLog(database, clock, Random(1), RetryRule(3, 1, 10))
+    StoreReadings(database, EventLag(database, log, clock), clock).add_to(counted.meters)
+    try:
+        return counted.meters.readings()
+    finally:
+        database.close()
+
+
+def _queue_job(url: str, due: datetime) -> None:
+    row = {
+        "id": str(uuid4()),
+        "name": "daily-report",
+        "status": "queued",
+        "version": 1,
+        "payload": b"{}",
+        "checkpoint": b"",
+        "result": b"{}",
+        "attempts": 0,
+        "max_attempts": 8,
+        "last_attempt": 8,
+        "due_time": due,
+        "created_time": due,
+    }
+    engines = make_engines(url, POOL)
+    with engines.writers.begin() as connection:
+        connection.execute(insert(jobs).values(**row))
+    engines.close()
+
+
+def _values(readings: Sequence[Reading]) -> dict[tuple[str, ...], float]:
+    return {(reading.family.name, *reading.labels): reading.value for reading in readings}
+
+
+def test_jobs_and_events_that_wait_are_told_with_their_ages(empty_store: Store) -> None:
+    clock = FakeClock()
+    _queue_job(empty_store.database_url, clock.now() - timedelta(seconds=90))
+
+    told = _values(_read(empty_store.database_url, clock))
+
+    assert told[(metrics.JOBS.name, "queued")] == 1
+    assert told[(metrics.JOBS.name, "failed")] == 0
+    assert told[(metrics.JOBS_OVERDUE.name,)] == 90
+    assert told[(metrics.UNPUBLISHED.name,)] == 0
+    assert told[(metrics.UNPUBLISHED_AGE.name,)] == 0
+
+
+def test_a_store_that_is_away_is_told_by_nothing() -> None:
+    assert _read("mysql+pymysql://u:p@127.0.0.1:1/none", FakeClock()) == []
