@@ -69,11 +69,13 @@ def make_tier(
         clock,
         ids,
         is_draining=lambda: health.is_draining,
+        tracing=tracing,
     )
     add_repository_probes(health, channel, settings.health_probe_interval)
     if "events" not in settings.services:
         return Tier(services, health, [channel.close], tracing=tracing)
-    consumer = EventConsumer(repository, EventMails(repository, MailJobs(ids), clock).reactions())
+    reactions = EventMails(repository, MailJobs(ids), clock).reactions()
+    consumer = EventConsumer(repository, reactions, tracing)
     return Tier(services, health, [consumer.stop, channel.close], [consumer.start], tracing=tracing)
 
 

@@ -8,9 +8,10 @@ from random import Random
 
 from arcana.service.v1 import job_service_pb2, job_service_pb2_grpc
 from repository_tier.backoff import pause_seconds
-from repository_tier.worker.calls import system_call
+from repository_tier.worker.calls import SystemCalls
 from tier_runtime.errors import AppError, Kind
 from tier_runtime.logs import get_logger
+from tier_runtime.tracing.spans import NO_TRACING, Tracing
 
 FIRST_PAUSE_SECONDS = 0.2
 LONGEST_PAUSE_SECONDS = 5.0
@@ -28,11 +29,13 @@ class HandOver:
         limit_seconds: float,
         is_stopping: threading.Event,
         random: Random,
+        tracing: Tracing = NO_TRACING,
     ) -> None:
         self._jobs = jobs
         self._limit_seconds = limit_seconds
         self._is_stopping = is_stopping
         self._random = random
+        self._calls = SystemCalls(tracing)
 
     def run(self, job_id: str) -> bool:
         """Have a job worked on, and return True when its message has done its duty.
@@ -60,5 +63,5 @@ class HandOver:
         return False
 
     def _ask(self, job_id: str) -> job_service_pb2.JobOutcome.ValueType:
-        with system_call(job_id, self._limit_seconds):
+        with self._calls.named("run job", job_id, self._limit_seconds):
             return self._jobs.RunJob(job_service_pb2.RunJobRequest(job_id=job_id)).outcome

@@ -20,6 +20,7 @@ from tier_runtime.clock import SystemClock
 from tier_runtime.logs import configure_logging, get_logger
 from tier_runtime.settings import load
 from tier_runtime.startup import run_main
+from tier_runtime.tracing.opening import open_tracing
 
 _SCHEDULE = "arcana.service.v1.JobService/ScheduleJob"
 
@@ -38,13 +39,17 @@ def main() -> int:
     is_stopping = threading.Event()
     app = celery_app(settings.broker())
     # A job that is handed over is handed over again by us, who know when to stop.
-    channel = open_channel(settings.service_url, ChannelSettings(retried_methods=(_SCHEDULE,)))
+    tracing = open_tracing(settings.tracing("worker"))
+    channel = open_channel(
+        settings.service_url, ChannelSettings(retried_methods=(_SCHEDULE,)), tracing=tracing
+    )
     jobs = job_service_pb2_grpc.JobServiceStub(channel)
     hand_over = HandOver(
         jobs,
         limit_seconds=settings.worker_time_limit_seconds,
         is_stopping=is_stopping,
         random=SystemRandom(),
+        tracing=tracing,
     )
 
     @app.task(name=RUN_JOB)
@@ -61,7 +66,7 @@ def main() -> int:
 
     worker_ready.connect(on_ready)
     worker_shutting_down.connect(on_stop)
-    beat = start_beat(app, jobs, SystemClock()) if settings.worker_beat else None
+    beat = start_beat(app, jobs, SystemClock(), tracing) if settings.worker_beat else None
     try:
         worker = app.Worker(
             # Threads: gRPC's channels do not survive the fork of Celery's own pool, and there is
@@ -80,6 +85,7 @@ def main() -> int:
         if beat is not None:
             beat.stop()
         channel.close()
+        tracing.close()
         log.info("stopped")
     return int(worker.exitcode or 0)
 

@@ -31,10 +31,15 @@ from service_tier.usecases.jobs import Jobs
 from tier_runtime.clock import Clock
 from tier_runtime.ids import IdSource
 from tier_runtime.server import Registration
+from tier_runtime.tracing.spans import NO_TRACING, Tracing
 
 
 def make_job_service(
-    settings: ServiceSettings, repository: Repository, clock: Clock, ids: IdSource
+    settings: ServiceSettings,
+    repository: Repository,
+    clock: Clock,
+    ids: IdSource,
+    tracing: Tracing = NO_TRACING,
 ) -> Registration:
     """Build the service of jobs, which also does their work.
 
@@ -47,6 +52,7 @@ def make_job_service(
         _job_handlers(settings, repository, secret, clock, ids),
         ids,
         timedelta(seconds=settings.job_lease_seconds),
+        tracing,
     )
     jobs = JobServicer(Jobs(repository, clock, ids), runner, IdempotencyKeys(secret))
     return Registration(

@@ -21,6 +21,7 @@ from service_tier.usecases.event_stream import EventStream
 from tier_runtime.clock import Clock
 from tier_runtime.ids import IdSource
 from tier_runtime.server import Registration
+from tier_runtime.tracing.spans import NO_TRACING, Tracing
 
 
 def make_services(
@@ -31,6 +32,7 @@ def make_services(
     ids: IdSource,
     *,
     is_draining: Callable[[], bool] = lambda: False,
+    tracing: Tracing = NO_TRACING,
 ) -> list[Registration]:
     """Return the services that the settings name, over their use cases.
 
@@ -58,7 +60,7 @@ def make_services(
         "rate_limits": lambda: make_rate_limit_service(repository),
         "products": lambda: make_product_service(repository, events, ids, idempotency()),
         "orders": lambda: make_order_service(repository, events, ids, idempotency()),
-        "jobs": lambda: make_job_service(settings, repository, clock, ids),
+        "jobs": lambda: make_job_service(settings, repository, clock, ids, tracing),
         "events": lambda: make_event_service(EventStream(repository, is_draining)),
         "files": lambda: make_file_service(settings, repository, events, ids, idempotency()),
     }
