@@ -328,6 +328,7 @@ class RepositorySettings(ServedSettings):
             drain_seconds=self.repository_drain_seconds,
             default_deadline_seconds=self.repository_default_deadline_seconds,
             reflection=self.grpc_reflection,
+            channelz=self.channelz_enabled,
             # Every worker of the edge asks the first four times a second; the others come with
             # every batch of events.
             quiet_methods=(

@@ -336,6 +336,7 @@ class ServiceSettings(ServedSettings):
             short_streams=frozenset({"/arcana.service.v1.ProductService/SearchProducts"}),
             drain_seconds=self.service_drain_seconds,
             reflection=self.grpc_reflection,
+            channelz=self.channelz_enabled,
             # Every worker of the edge asks it four times a second.
             quiet_methods=("/arcana.service.v1.AuthService/ListAccessChanges",),
         )
