@@ -8,19 +8,19 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.collector import CollectedSpan, Collector, collecting
 from tests.stores import StoreKind, Stores
 from tests.stores.waiting import eventually
 from tests.system.client import Edge, expect, new_email, new_password
 from tests.system.processes import ArcanaProcesses
-from tests.system.wiring import MONOLITHIC, USUAL, Place, Wiring
+from tests.system.wiring import USUAL, Place, Wiring
+from tests.tracing.collector import CollectedSpan, Collector, collecting
 
 SECONDS = 30.0
-USERS = "arcana.service.v1.AuthService"
+AUTH = "arcana.service.v1.AuthService"
 REPOSITORY = "arcana.repository.v1"
 REAL_GRPC = Place(USUAL, "real")
-# The ways in which a hop is made, each once; the stores of a kind that is there to be asked.
-PLACES = (REAL_GRPC, Place(Wiring("layered", "http"), "embedded"), Place(MONOLITHIC, "embedded"))
+# Both ways in which tiers speak to each other, each once.
+PLACES = (REAL_GRPC, Place(Wiring("layered", "http"), "embedded"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ def test_one_request_is_one_trace_through_all_tiers_to_the_database(traced: Trac
         "http.response.status_code": 201,
     }
     insert = trace.one("INSERT users", "CLIENT")
-    register, create = f"{USERS}/Register", f"{REPOSITORY}.UserRepository/CreateUser"
+    register, create = f"{AUTH}/Register", f"{REPOSITORY}.UserRepository/CreateUser"
     assert trace.path(insert) == [
         (edge_name, "SERVER"),
         (register, "CLIENT"),
@@ -140,21 +140,21 @@ def test_the_spans_of_a_hop_say_what_carried_it(traced: Traced) -> None:
     trace_id, _ = ask(traced, "POST", "/auth/register", registration())
     method = f"{REPOSITORY}.UserRepository/CreateUser"
     trace = whole(traced, trace_id, method, "POST /api/v1/auth/register", "INSERT users")
-    wiring = traced.place.wiring
-    transport = "inproc" if wiring == MONOLITHIC else wiring.protocol
     for kind in ("CLIENT", "SERVER"):
         span = trace.one(method, kind)
-        assert span.attributes["rpc.system.name"] == transport
+        assert span.attributes["rpc.system.name"] == traced.place.wiring.protocol
         assert span.attributes["rpc.method"] == method
         assert span.attributes["rpc.response.status_code"] == "OK"
-    names = {span.service for span in trace.spans}
-    expected = {"arcana-controller", "arcana-service", "arcana-repository"}
-    assert names >= ({"arcana-monolith"} if wiring == MONOLITHIC else expected)
+    assert {span.service for span in trace.spans} >= {
+        "arcana-controller",
+        "arcana-service",
+        "arcana-repository",
+    }
 
 
 def test_what_is_not_found_fails_no_span_of_a_server_and_names_its_error(traced: Traced) -> None:
     trace_id, _ = ask(traced, "GET", "/products/0192b3c4-d5e6-7f80-8123-456789abcdef")
-    route = "GET /api/v1/products/<id:product_id>"
+    route = "GET /api/v1/products/<id:id>"
     trace = whole(traced, trace_id, route, f"{REPOSITORY}.ProductRepository/GetProduct")
     edge = trace.one(route)
     assert (edge.attributes["http.response.status_code"], edge.is_failed) == (404, False)
