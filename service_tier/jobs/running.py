@@ -104,8 +104,9 @@ class JobRunner:
         there, and who looks at a request sees what came of it. The attempt's own trace, which is
         the worker's, is linked.
         """
+        span: WorkSpan = NO_SPAN
         if not started.traceparent:
-            return NO_SPAN, call
+            return span, call
         links = (call.traceparent,) if call.traceparent else ()
         span = self._tracing.work(f"job {started.job.name}", Carried(started.traceparent), links)
         traceparent = span.traceparent or started.traceparent

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -97,7 +97,9 @@ def whole(traced: Traced, trace_id: str, *names: str) -> Trace:
         spans = traced.collector.trace(trace_id)
         return Trace(spans) if set(names) <= {span.name for span in spans} else None
 
-    return eventually(came, SECONDS, f"the spans {names}", interval=0.1)
+    found = eventually(came, SECONDS, f"the spans {names}", interval=0.1)
+    assert found is not None
+    return found
 
 
 def registration() -> dict[str, str]:
@@ -239,3 +241,24 @@ def test_redis_and_the_job_of_a_request_stand_in_its_trace(traced: Traced) -> No
     ends = [span for span in trace.spans if span.name == finish and span.kind == "CLIENT"]
     assert ends
     assert {trace.path(end)[-2][0] for end in ends} == {job}
+
+
+def test_a_process_that_does_not_trace_does_not_load_what_traces(
+    start_arcana: Callable[..., ArcanaProcesses],
+) -> None:
+    arcana = start_arcana("embedded", USUAL, PYTHONPROFILEIMPORTTIME="1")
+    arcana.start("worker")
+    loaded = {
+        tier: {line.rpartition("|")[2].strip() for line in arcana.logs(tier).splitlines()}
+        for tier in (*arcana.tiers, "worker")
+    }
+    for tier, modules in loaded.items():
+        # It was told what is loaded.
+        assert "tier_runtime.tracing.spans" in modules
+        assert not {"tier_runtime.tracing.otel", "tier_runtime.tracing.otlp"} & modules
+        traces = [name for name in modules if name.startswith("opentelemetry")]
+        if tier in {"repository", "worker"}:
+            # The client of Redis loads the part for metrics wherever that is installed.
+            unwanted = ("opentelemetry.sdk.trace", "opentelemetry.exporter", "opentelemetry.proto")
+            traces = [name for name in traces if name.startswith(unwanted)]
+        assert not traces, f"the {tier} tier loads {traces}"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent import futures
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import grpc
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
@@ -73,7 +74,8 @@ def collecting() -> Iterator[Collector]:
     """Run a collector on a free port of this machine."""
     collector = Collector()
     server = grpc.server(futures.ThreadPoolExecutor(4))
-    trace_service_pb2_grpc.add_TraceServiceServicer_to_server(collector, server)
+    add: Any = trace_service_pb2_grpc.add_TraceServiceServicer_to_server
+    add(collector, server)
     collector.endpoint = f"http://127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
     server.start()
     try:
@@ -98,8 +100,8 @@ def _span(span: trace_pb2.Span, resource: Mapping[str, object]) -> CollectedSpan
     )
 
 
-def _values(attributes: Iterator[KeyValue] | object) -> dict[str, object]:
+def _values(attributes: Iterable[KeyValue]) -> dict[str, object]:
     return {
         each.key: getattr(each.value, each.value.WhichOneof("value") or "string_value")
-        for each in attributes  # type: ignore[attr-defined]  # a repeated field
+        for each in attributes
     }

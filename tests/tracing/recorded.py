@@ -6,6 +6,7 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
+from opentelemetry.trace import SpanContext
 
 from tier_runtime.tracing.otel import OtelTracing
 
@@ -42,6 +43,13 @@ def parent_of(span: ReadableSpan) -> str:
     return f"{span.parent.span_id:016x}" if span.parent else ""
 
 
+def context_of(span: ReadableSpan) -> SpanContext:
+    """Give where a span stands."""
+    context = span.get_span_context()
+    assert context is not None
+    return context
+
+
 def id_of(span: ReadableSpan) -> str:
     """Give the id of a span in hexadecimal digits."""
-    return f"{span.get_span_context().span_id:016x}"
+    return f"{context_of(span).span_id:016x}"

@@ -118,7 +118,7 @@ def test_a_call_that_goes_on_beside_its_caller_ends_its_span_when_it_ends(
 ) -> None:
     stub = connect()
     with call_scope(call_in(CALLER)):
-        future = stub.unary_unary_call.future(*messages("x"))
+        future = stub.unary_unary_call.future(next(messages("x")))
     assert future.result(10).value == "x"
     eventually(lambda: len(recorded.spans) == 2)
 
@@ -129,7 +129,7 @@ def test_a_stream_that_is_not_read_to_its_end_ends_its_span_as_cancelled(
 ) -> None:
     stub = connect()
     with call_scope(call_in(CALLER)):
-        stream = stub.unary_stream_call(*messages("x"))
+        stream = stub.unary_stream_call(next(messages("x")))
         assert next(stream).value == "x"
     if ends == "cancelled":
         stream.cancel()

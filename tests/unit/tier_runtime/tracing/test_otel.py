@@ -9,11 +9,12 @@ from tests.tracing.recorded import (
     TRACE_ID,
     UNRECORDED,
     Recorded,
+    context_of,
     id_of,
     parent_of,
 )
 from tier_runtime.metadata import is_traceparent
-from tier_runtime.tracing.spans import NO_SPAN, NO_TRACING, NOTHING_CARRIED, Carried, Query
+from tier_runtime.tracing.spans import NO_SPAN, NO_TRACING, NOTHING_CARRIED, Carried, NoSpan, Query
 
 METHOD = "/arcana.test.v1.Things/GetThing"
 
@@ -43,7 +44,7 @@ def test_a_request_goes_on_in_the_trace_that_it_came_with(recorded: Recorded) ->
     span.end()
     assert span.traceparent.split("-")[1] == TRACE_ID
     assert parent_of(recorded.only) == "b7ad6b7169203331"
-    assert recorded.only.get_span_context().trace_state.to_header() == "shop=1,other=2"
+    assert context_of(recorded.only).trace_state.to_header() == "shop=1,other=2"
 
 
 def test_a_verb_that_is_none_is_not_told(recorded: Recorded) -> None:
@@ -87,14 +88,14 @@ def test_who_decides_by_ratio_decides_for_all_that_follow() -> None:
     edge = recorded.tracing.edge("GET", "/", NOTHING_CARRIED)
     assert edge.traceparent.endswith("-00")
     carried = Carried(edge.traceparent)
-    assert recorded.tracing.called(METHOD, "grpc", "h:1", carried) is NO_SPAN
-    assert recorded.tracing.asked(Query("redis", "GET"), carried) is NO_SPAN
+    assert isinstance(recorded.tracing.called(METHOD, "grpc", "h:1", carried), NoSpan)
+    assert isinstance(recorded.tracing.asked(Query("redis", "GET"), carried), NoSpan)
     recorded.tracing.served(METHOD, "grpc", carried).end("OK")
     assert not recorded.spans
 
 
 def test_an_rpc_without_a_trace_begins_one_only_at_an_edge(recorded: Recorded) -> None:
-    assert recorded.tracing.served(METHOD, "grpc", NOTHING_CARRIED) is NO_SPAN
+    assert isinstance(recorded.tracing.served(METHOD, "grpc", NOTHING_CARRIED), NoSpan)
     recorded.tracing.served(METHOD, "grpc", NOTHING_CARRIED, begins=True).end("OK")
     assert recorded.only.name == METHOD.removeprefix("/")
 

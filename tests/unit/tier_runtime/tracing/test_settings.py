@@ -5,7 +5,7 @@ import pytest
 from tier_runtime.settings import SettingsError, load
 from tier_runtime.tracing.opening import open_tracing
 from tier_runtime.tracing.settings import TracedSettings, TracingSettings, read_headers
-from tier_runtime.tracing.spans import NO_TRACING
+from tier_runtime.tracing.spans import NoTracing
 
 ENDPOINT = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4317"}
 
@@ -13,7 +13,7 @@ ENDPOINT = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4317"}
 def test_without_an_endpoint_there_is_no_tracing() -> None:
     settings = load(TracedSettings, {}).tracing("service")
     assert settings == TracingSettings("", (), 1.0, "arcana-service")
-    assert open_tracing(settings) is NO_TRACING
+    assert isinstance(open_tracing(settings), NoTracing)
 
 
 def test_the_standard_names_are_read() -> None:
@@ -47,7 +47,8 @@ def test_an_endpoint_that_is_none_is_refused(url: str) -> None:
 
 @pytest.mark.parametrize("url", ["http://collector:4317/", "https://[::1]:443"])
 def test_an_endpoint_is_an_address(url: str) -> None:
-    assert load(TracedSettings, {"OTEL_EXPORTER_OTLP_ENDPOINT": url})
+    settings = load(TracedSettings, {"OTEL_EXPORTER_OTLP_ENDPOINT": url})
+    assert settings.tracing("x").endpoint == url
 
 
 @pytest.mark.parametrize("share", ["-0.1", "1.1", "half"])
