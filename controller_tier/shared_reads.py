@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from tier_runtime.batches import Outcome, batch_from_wire
-from tier_runtime.call import current_call
+from tier_runtime.call import current_call, shared_scope
 from tier_runtime.coalescing import PATIENCE_SECONDS, Coalescer, Wanted
 from tier_runtime.deadline import Deadline
 
@@ -48,11 +48,13 @@ class SharedReads(Generic[KeyT]):
         call = current_call()
         if call is None:
             return self._read_one(key)
-        return self._coalescer.ask(key, call.deadline, call.request_id)
+        return self._coalescer.ask(key, call.deadline, call.request_id, call.traceparent)
 
     def _fly(self, wanted: Sequence[Wanted[KeyT]], _deadline: Deadline) -> Sequence[Outcome]:
         # The RPC is made in the call of the one with the latest deadline, and so ends with it.
         if len(wanted) == 1 and len(wanted[0].notes) == 1:
             # By itself, it is that call's own.
             return [self._read_one(wanted[0].key)]
-        return batch_from_wire(self._read_many(wanted), len(wanted))
+        with shared_scope(span for one in wanted for span in one.spans):
+            answer = self._read_many(wanted)
+        return batch_from_wire(answer, len(wanted))

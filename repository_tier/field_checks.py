@@ -11,6 +11,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from repository_tier.column_types import MAX_SORT_KEY_CHARACTERS
 from repository_tier.text_keys import email_key, nfc, trimmed
+from tier_runtime.metadata import is_traceparent
 from tier_runtime.timestamps import datetime_from
 from tier_runtime.validation import REQUIRED, invalid
 
@@ -104,6 +105,12 @@ class FieldChecks:
         """Check a phone number in E.164 form, which may be empty."""
         if value and _PHONE.fullmatch(value) is None:
             self.fault(field, "Not a phone number in E.164 form.")
+        return value
+
+    def traceparent(self, field: str, value: str) -> str:
+        """Return the W3C traceparent, "" where there is none."""
+        if value and not is_traceparent(value):
+            self.fault(field, "Not a traceparent.")
         return value
 
     def sha256(self, field: str, value: bytes) -> bytes:

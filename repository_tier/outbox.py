@@ -84,6 +84,7 @@ def _event_from_proto(number: int, event: domain_event_pb2.DomainEvent) -> Outbo
         checks.fault("payload", f"The event has more than {MAX_EVENT_BYTES} bytes.")
     checks.text("actor_subject", event.actor_subject, MAX_SUBJECT_CHARACTERS)
     checks.text("request_id", event.request_id, 128)
+    checks.traceparent("traceparent", event.traceparent)
     found = OutboxEvent(
         id=checks.new_id("id", event.id),
         type=checks.word("type", event.type, 64),

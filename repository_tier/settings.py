@@ -352,6 +352,7 @@ class RepositorySettings(ServedSettings):
             tls=self.server_tls(self.repository_callers, self.repository_readers),
             default_deadline_seconds=self.repository_default_deadline_seconds,
             reflection=self.grpc_reflection,
+            channelz=self.channelz_enabled,
             # Every worker of the edge asks the first four times a second; the others come with
             # every batch of events.
             quiet_methods=(

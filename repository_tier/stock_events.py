@@ -24,11 +24,12 @@ class Cause:
 
     request_id: str
     actor_subject: str
+    traceparent: str = ""
 
 
 def cause_of(call: Call) -> Cause:
     """Return the cause of what this call changes."""
-    return Cause(call.request_id, call.actor.subject)
+    return Cause(call.request_id, call.actor.subject, call.traceparent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,7 @@ def crossing_events(
                 occurred_time=timestamp_from(now),
                 request_id=cause.request_id,
                 actor_subject=cause.actor_subject,
+                traceparent=cause.traceparent,
             )
             for product, event_type in told
             if event_type

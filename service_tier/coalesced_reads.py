@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from tier_runtime.batches import Outcome, batch_from_wire
-from tier_runtime.call import Call
+from tier_runtime.call import Call, shared_scope
 from tier_runtime.coalescing import PATIENCE_SECONDS, Coalescer, Wanted
 from tier_runtime.deadline import Deadline
 
@@ -47,7 +47,7 @@ class CoalescedReads:
         Raises:
             AppError: what stands against this one.
         """
-        return self._coalescer.ask(thing_id, call.deadline, call.request_id)
+        return self._coalescer.ask(thing_id, call.deadline, call.request_id, call.traceparent)
 
     def _fly(self, wanted: Sequence[Wanted[str]], _deadline: Deadline) -> Sequence[Outcome]:
         # The RPC is made in the call of the one with the latest deadline, and so ends with it.
@@ -55,4 +55,6 @@ class CoalescedReads:
         request_ids = [request_id for one in wanted for request_id in one.notes]
         if len(request_ids) == 1:
             return [self._get(ids[0])]
-        return batch_from_wire(self._batch_get(ids, request_ids), len(ids))
+        with shared_scope(span for one in wanted for span in one.spans):
+            answer = self._batch_get(ids, request_ids)
+        return batch_from_wire(answer, len(ids))

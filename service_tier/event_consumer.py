@@ -16,6 +16,7 @@ from tier_runtime.call import Actor, Call, call_scope
 from tier_runtime.deadline import Deadline
 from tier_runtime.errors import AppError, Kind
 from tier_runtime.logs import get_logger
+from tier_runtime.tracing.spans import NO_SPAN, NO_TRACING, Carried, Tracing, WorkSpan
 
 GROUP = "service"
 # How many events are in hand at a time, and for how long before another process gets them.
@@ -51,8 +52,10 @@ class EventConsumer:
         repository: Repository,
         reactions: Mapping[str, Reaction],
         count: Callable[[str], None] = lambda _outcome: None,
+        tracing: Tracing = NO_TRACING,
     ) -> None:
         self._repository = repository
+        self._tracing = tracing
         self._reactions = reactions
         # Is told how the reaction to each event ended.
         self._count = count
@@ -143,14 +146,30 @@ class EventConsumer:
         pause = self._pauses.get(event.type)
         if pause is not None and pause.remaining() > 0:
             raise AppError(Kind.UNAVAILABLE, "SERVICE_UNAVAILABLE", "What it needs was away.")
-        call = Call(_REACTOR, event.request_id or event.id, Deadline.after(REACTION_SECONDS))
+        span: WorkSpan = NO_SPAN
+        if event.traceparent:
+            span = self._tracing.work(f"event {event.type}", Carried(event.traceparent))
+        failure = ""
+        call = Call(
+            _REACTOR,
+            event.request_id or event.id,
+            Deadline.after(REACTION_SECONDS),
+            span.traceparent or event.traceparent,
+        )
         try:
             with call_scope(call):
-                return self._reactions[event.type](event)
+                jobs = self._reactions[event.type](event)
+            for job in jobs:
+                job.traceparent = call.traceparent
         except AppError as error:
+            failure = error.code
             if error.kind in _PASSING:
                 self._pauses[event.type] = Deadline.after(PAUSE_SECONDS)
             raise
+        else:
+            return jobs
+        finally:
+            span.end(failure)
 
     def _enqueued(
         self, wanted: Sequence[tuple[pb.Delivery, Sequence[NewJob]]]

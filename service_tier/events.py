@@ -188,4 +188,5 @@ class Events:
             occurred_time=timestamp_from(self._clock.now()),
             request_id=call.request_id,
             actor_subject=call.actor.subject,
+            traceparent=call.traceparent,
         )

@@ -86,13 +86,14 @@ def make_tier(
         audit=audit,
         is_draining=lambda: health.is_draining,
         meters=meters,
+        tracing=tracing,
     )
     services = with_status("service", services, clock, add_status_behind(channel))
     add_repository_probes(health, channel, settings.health_probe_interval)
     if "events" not in settings.services:
         return Tier(services, health, [channel.close, audit.close], meters=meters, tracing=tracing)
     reactions = EventMails(repository, MailJobs(ids), clock).reactions()
-    consumer = EventConsumer(repository, reactions, event_meter(meters))
+    consumer = EventConsumer(repository, reactions, event_meter(meters), tracing)
     return Tier(
         services,
         health,

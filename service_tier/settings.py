@@ -368,6 +368,7 @@ class ServiceSettings(ServedSettings):
             drain_seconds=self.service_drain_seconds,
             tls=self.server_tls(self.service_callers),
             reflection=self.grpc_reflection,
+            channelz=self.channelz_enabled,
             # Every worker of the edge asks it four times a second.
             quiet_methods=("/arcana.service.v1.AuthService/ListAccessChanges",),
         )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tier_runtime.deadline import Deadline
 from tier_runtime.tracing.spans import Carried
@@ -52,6 +52,18 @@ _current: ContextVar[Call | None] = ContextVar("arcana_call", default=None)
 def current_call() -> Call | None:
     """Return the call that this thread is serving, or None outside of one."""
     return _current.get()
+
+
+@contextmanager
+def shared_scope(spans: Iterable[str]) -> Iterator[None]:
+    """Have the RPCs inside the block linked with those spans too: they are made for all of them."""
+    call = _current.get()
+    others = () if call is None else tuple(each for each in spans if each != call.traceparent)
+    if call is None or not others:
+        yield
+        return
+    with call_scope(replace(call, links=others)):
+        yield
 
 
 @contextmanager

@@ -34,20 +34,21 @@ MAX_FLIGHTS = 2
 
 
 class Wanted(Generic[KeyT]):
-    """A key that a flight asks for, and the notes of all who wait for it."""
+    """A key that a flight asks for, and the notes and the spans of all who wait for it."""
 
-    __slots__ = ("key", "notes")
+    __slots__ = ("key", "notes", "spans")
 
-    def __init__(self, key: KeyT, note: str = "") -> None:
+    def __init__(self, key: KeyT, note: str = "", span: str = "") -> None:
         self.key = key
         self.notes = [note] if note else []
+        self.spans = [span] if span else []
 
 
 class _Slot(Wanted[KeyT]):
     __slots__ = ("flight", "outcome", "waiters")
 
-    def __init__(self, key: KeyT, note: str) -> None:
-        super().__init__(key, note)
+    def __init__(self, key: KeyT, note: str, span: str) -> None:
+        super().__init__(key, note, span)
         self.waiters: list[_Waiter[KeyT]] = []
         # Set when it leaves; from then on nobody may join: what a flight reads may be older than
         # a write that a newcomer knows of.
@@ -111,8 +112,10 @@ class Coalescer(Generic[KeyT, ResultT]):
         # In the order in which they were first asked for. While nobody is out, nobody gathers.
         self._gathering: dict[KeyT, _Slot[KeyT]] = {}
 
-    def ask(self, key: KeyT, deadline: Deadline, note: str = "") -> ResultT:
+    def ask(self, key: KeyT, deadline: Deadline, note: str = "", span: str = "") -> ResultT:
         """Return the result for a key. A note, such as the request's id, goes with the key.
+
+        So does the span of the one who asks: the flight is made in the trace of whoever leads it.
 
         Raises:
             AppError: what `fly` has for this key or raised; DEADLINE/DEADLINE_EXCEEDED when there
@@ -121,26 +124,28 @@ class Coalescer(Generic[KeyT, ResultT]):
         if self._meter is not None:
             self._meter.asked()
         if self._max_batch == 1:
-            return _given(self._outcomes([Wanted(key, note)], deadline)[0])
+            return _given(self._outcomes([Wanted(key, note, span)], deadline)[0])
         with self._lock:
-            alone = None if self._flights else self._leave([_Slot(key, note)], deadline)
+            alone = None if self._flights else self._leave([_Slot(key, note, span)], deadline)
         if alone is not None:
             return self._lead(alone, alone.slots[0])
         with self._lock:
             # Whoever was out may have landed just now: then this one leads at once.
-            waiter, leader = self._join(key, deadline, note)
+            waiter, leader = self._join(key, deadline, note, span)
         if leader is not None:
             leader.wake.release()
         return self._wait(waiter)
 
     def _join(
-        self, key: KeyT, deadline: Deadline, note: str
+        self, key: KeyT, deadline: Deadline, note: str, span: str
     ) -> tuple[_Waiter[KeyT], _Waiter[KeyT] | None]:
         slot = self._gathering.get(key)
         if slot is None:
-            slot = self._gathering[key] = _Slot(key, note)
-        elif note:
-            slot.notes.append(note)
+            slot = self._gathering[key] = _Slot(key, note, span)
+        else:
+            # What is "" is none.
+            slot.notes += filter(None, (note,))
+            slot.spans += filter(None, (span,))
         waiter = _Waiter(slot, deadline)
         slot.waiters.append(waiter)
         return waiter, self._next_leader()

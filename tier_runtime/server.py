@@ -20,6 +20,7 @@ from grpc_reflection.v1alpha import reflection  # type: ignore[import-untyped]  
 
 from tier_runtime.addresses import Address
 from tier_runtime.channel_settings import FLOW_OPTIONS
+from tier_runtime.channelz import add_channelz
 from tier_runtime.clock import Clock, SystemClock
 from tier_runtime.handlers import Registration as Registration  # noqa: PLC0414 - given to every server, so it is offered here too.
 from tier_runtime.health import HEALTH_SERVICE, THIS_TIER, HealthBoard
@@ -87,6 +88,8 @@ class GrpcServerSettings:
     max_connection_age_grace_seconds: float = 330.0
     # Whether grpc.reflection.v1alpha tells what is served.
     reflection: bool = True
+    # Whether grpc.channelz.v1 tells of this process's connections and of the calls over them.
+    channelz: bool = False
     # Polled methods, as "/package.Service/Method": their successes are logged at debug level.
     quiet_methods: tuple[str, ...] = ()
     # What is heard at `bind` is mutual TLS then, and served by its lists; calls in place are not.
@@ -197,6 +200,7 @@ def build_server(
         options=(
             # Two servers would share a port without a word otherwise.
             ("grpc.so_reuseport", 0),
+            ("grpc.enable_channelz", int(settings.channelz)),
             *FLOW_OPTIONS,
             ("grpc.max_receive_message_length", settings.max_message_bytes),
             ("grpc.max_send_message_length", settings.max_message_bytes),
@@ -213,8 +217,11 @@ def build_server(
     for registration in registrations:
         registration.add(server)
     health.add_to(server)
+    shown = [*services, HEALTH_SERVICE]
+    if settings.channelz:
+        shown.append(add_channelz(server))
     if settings.reflection:
-        names = (*services, HEALTH_SERVICE, reflection.SERVICE_NAME)
+        names = (*shown, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, server)
     return TierServer(server, settings, services, health, log)
 

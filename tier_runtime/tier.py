@@ -44,6 +44,11 @@ class ServedSettings(TracedSettings, TlsSettings):
     communication_protocol: Protocol = Field(
         default="grpc", description="What carries the calls between two tiers."
     )
+    channelz_enabled: bool = Field(
+        default=False,
+        description="Whether the gRPC server of an inner tier tells operators, by "
+        "`grpc.channelz.v1`, of its process's connections and of the calls over them.",
+    )
     workers: int = Field(
         default=1,
         ge=1,

@@ -49,6 +49,7 @@ class Started:
     job: job_pb2.Job
     payload: bytes
     checkpoint: bytes
+    traceparent: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +106,9 @@ class Attempts:
             if connection.execute(begun).rowcount == 0:
                 raise _invalid_state(read_job(connection, lease.job_id))
             row = connection.execute(select(jobs).where(jobs.c.id == lease.job_id)).mappings().one()
-            return Started(job_from_row(row), row["payload"], row["checkpoint"])
+            return Started(
+                job_from_row(row), row["payload"], row["checkpoint"], row["traceparent"] or ""
+            )
 
         return self._database.write(deadline, work)
 

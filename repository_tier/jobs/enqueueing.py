@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -36,10 +36,13 @@ class NewJob:
     unique_key: str
     due_time: datetime | None
     max_attempts: int
+    traceparent: str
 
 
-def jobs_from_proto(messages: Sequence[job_repository_pb2.NewJob]) -> list[NewJob]:
-    """Check jobs and return them as they are stored.
+def jobs_from_proto(
+    messages: Sequence[job_repository_pb2.NewJob], traceparent: str = ""
+) -> list[NewJob]:
+    """Check jobs and return them as they are stored, in that trace unless they name their own.
 
     Raises:
         AppError: INVALID/VALIDATION_FAILED.
@@ -50,7 +53,7 @@ def jobs_from_proto(messages: Sequence[job_repository_pb2.NewJob]) -> list[NewJo
         checks.done()
     found = [_job_from_proto(checks, f"jobs[{n}].", job) for n, job in enumerate(messages)]
     checks.done()
-    return found
+    return [job if job.traceparent else replace(job, traceparent=traceparent) for job in found]
 
 
 def append_jobs(
@@ -122,6 +125,7 @@ def _job_from_proto(checks: FieldChecks, prefix: str, message: job_repository_pb
         max_attempts=checks.between(
             f"{prefix}max_attempts", message.max_attempts or DEFAULT_MAX_ATTEMPTS, 1, MAX_ATTEMPTS
         ),
+        traceparent=checks.traceparent(f"{prefix}traceparent", message.traceparent),
     )
 
 
@@ -140,6 +144,7 @@ def _row(job: NewJob, now: datetime) -> dict[str, Any]:
         "due_time": job.due_time or now,
         "version": 1,
         "created_time": now,
+        "traceparent": job.traceparent or None,
     }
 
 

@@ -30,9 +30,9 @@ JOB_STATUS_WORDS: Mapping[int, str] = MappingProxyType(
 _STATUSES: Mapping[str, job_pb2.JobStatus.ValueType] = MappingProxyType(
     {word: job_pb2.JobStatus.ValueType(number) for number, word in JOB_STATUS_WORDS.items()}
 )
-# Without what only the one who works on it needs, which may be large.
+# Without what only the one who works on it needs, some of which may be large.
 JOB_COLUMNS = tuple(
-    column for column in jobs.columns if column.name not in {"payload", "checkpoint"}
+    column for column in jobs.columns if column.name not in {"payload", "checkpoint", "traceparent"}
 )
 
 

@@ -30,8 +30,9 @@ class JobServicer(JobRepositoryServicer):
     ) -> messages.EnqueueJobsResponse:
         require(request, "jobs")
         key = once_key_of(request)
-        wanted = jobs_from_proto(request.jobs)
-        return self._enqueueing.enqueue(wanted, key, rpc_context(context).deadline)
+        call = rpc_context(context).call
+        wanted = jobs_from_proto(request.jobs, call.traceparent)
+        return self._enqueueing.enqueue(wanted, key, call.deadline)
 
     def GetJob(
         self, request: messages.GetJobRequest, context: ServicerContext
@@ -57,7 +58,10 @@ class JobServicer(JobRepositoryServicer):
         lease = requests.new_lease_from_proto(request)
         started = self._attempts.start(lease, rpc_context(context).deadline)
         return messages.StartJobResponse(
-            job=started.job, payload=started.payload, checkpoint=started.checkpoint
+            job=started.job,
+            payload=started.payload,
+            checkpoint=started.checkpoint,
+            traceparent=started.traceparent,
         )
 
     def ReportJobProgress(

@@ -30,6 +30,8 @@ jobs = Table(
     # Whose it is while it runs; kept after that, to know a second call again.
     Column("lease_id", UuidColumn),
     Column("lease_expire_time", UtcDateTime),
+    # The span, as a W3C traceparent, in whose trace it runs.
+    Column("traceparent", word(55)),
     # When its id was handed to the broker. Null: it is to be.
     Column("published_time", UtcDateTime),
     Column("due_time", UtcDateTime, nullable=False),

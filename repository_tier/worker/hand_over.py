@@ -9,9 +9,10 @@ from random import Random
 
 from arcana.service.v1 import job_service_pb2, job_service_pb2_grpc
 from repository_tier.backoff import pause_seconds
-from repository_tier.worker.calls import system_call
+from repository_tier.worker.calls import SystemCalls
 from tier_runtime.errors import AppError, Kind
 from tier_runtime.logs import get_logger
+from tier_runtime.tracing.spans import NO_TRACING, Tracing
 
 FIRST_PAUSE_SECONDS = 0.2
 LONGEST_PAUSE_SECONDS = 5.0
@@ -30,6 +31,7 @@ class HandOver:
         is_stopping: threading.Event,
         random: Random,
         count: Callable[[str], None] = lambda _outcome: None,
+        tracing: Tracing = NO_TRACING,
     ) -> None:
         self._jobs = jobs
         self._limit_seconds = limit_seconds
@@ -37,6 +39,7 @@ class HandOver:
         self._random = random
         # Is told what came of each job.
         self._count = count
+        self._calls = SystemCalls(tracing)
 
     def run(self, job_id: str) -> bool:
         """Have a job worked on, and return True when its message has done its duty.
@@ -66,5 +69,5 @@ class HandOver:
         return False
 
     def _ask(self, job_id: str) -> job_service_pb2.JobOutcome.ValueType:
-        with system_call(job_id, self._limit_seconds):
+        with self._calls.named("run job", job_id, self._limit_seconds):
             return self._jobs.RunJob(job_service_pb2.RunJobRequest(job_id=job_id)).outcome

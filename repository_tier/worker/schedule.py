@@ -14,12 +14,13 @@ from celery.beat import EmbeddedService, ScheduleEntry, Scheduler
 from celery.schedules import BaseSchedule, schedstate
 
 from arcana.service.v1 import job_service_pb2, job_service_pb2_grpc
-from repository_tier.worker.calls import system_call
+from repository_tier.worker.calls import SystemCalls
 from tier_runtime.clock import Clock
 from tier_runtime.errors import AppError
 from tier_runtime.ids import Uuid7Source
 from tier_runtime.logs import get_logger
 from tier_runtime.timestamps import timestamp_from
+from tier_runtime.tracing.spans import NO_TRACING, Tracing
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 ASK_SECONDS = 5.0
@@ -84,9 +85,14 @@ class JobScheduler(Scheduler):
     producer: Any = None
 
     def __init__(
-        self, *given: Any, jobs: job_service_pb2_grpc.JobServiceStub, **options: Any
+        self,
+        *given: Any,
+        jobs: job_service_pb2_grpc.JobServiceStub,
+        tracing: Tracing = NO_TRACING,
+        **options: Any,
     ) -> None:
         self._jobs = jobs
+        self._calls = SystemCalls(tracing)
         # By name: a tick takes the place of one before it.
         self._waiting: dict[str, datetime] = {}
         super().__init__(*given, **options)
@@ -126,7 +132,7 @@ class JobScheduler(Scheduler):
             name=name, scheduled_time=timestamp_from(moment)
         )
         try:
-            with system_call(Uuid7Source().new_id(), ASK_SECONDS):
+            with self._calls.named(f"schedule {name}", Uuid7Source().new_id(), ASK_SECONDS):
                 answer = self._jobs.ScheduleJob(request)
         except AppError as error:
             _log.warning("job_not_scheduled", job=name, code=error.code)
@@ -136,7 +142,12 @@ class JobScheduler(Scheduler):
         return True
 
 
-def start_beat(app: celery.Celery, jobs: job_service_pb2_grpc.JobServiceStub, clock: Clock) -> Any:
+def start_beat(
+    app: celery.Celery,
+    jobs: job_service_pb2_grpc.JobServiceStub,
+    clock: Clock,
+    tracing: Tracing = NO_TRACING,
+) -> Any:
     """Start Celery beat in a thread, and return that; its `stop` ends it.
 
     What was missed while no scheduler ran is made up for, once: the database knows every tick.
@@ -149,7 +160,7 @@ def start_beat(app: celery.Celery, jobs: job_service_pb2_grpc.JobServiceStub, cl
         }
         for name, ticks in SCHEDULE.items()
     }
-    scheduler = partial(JobScheduler, jobs=jobs)
+    scheduler = partial(JobScheduler, jobs=jobs, tracing=tracing)
     beat: Any = EmbeddedService(app, thread=True, scheduler_cls=scheduler)
     beat.start()
     return beat

@@ -33,6 +33,7 @@ from service_tier.usecases.jobs import Jobs
 from tier_runtime.clock import Clock
 from tier_runtime.ids import IdSource
 from tier_runtime.server import Registration
+from tier_runtime.tracing.spans import NO_TRACING, Tracing
 
 if TYPE_CHECKING:
     from tier_runtime.metrics.meters import Meters
@@ -43,7 +44,9 @@ def make_job_service(
     repository: Repository,
     clock: Clock,
     ids: IdSource,
+    *,
     meters: Meters | None = None,
+    tracing: Tracing = NO_TRACING,
 ) -> Registration:
     """Build the service of jobs, which also does their work.
 
@@ -56,7 +59,8 @@ def make_job_service(
         _job_handlers(settings, repository, secret, clock, ids),
         ids,
         timedelta(seconds=settings.job_lease_seconds),
-        None if meters is None else JobMeter(meters),
+        meter=None if meters is None else JobMeter(meters),
+        tracing=tracing,
     )
     jobs = JobServicer(Jobs(repository, clock, ids), runner, IdempotencyKeys(secret))
     return Registration(

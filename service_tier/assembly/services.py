@@ -24,6 +24,7 @@ from tier_runtime.audit import AuditTrail
 from tier_runtime.clock import Clock
 from tier_runtime.ids import IdSource
 from tier_runtime.server import Registration
+from tier_runtime.tracing.spans import NO_TRACING, Tracing
 
 if TYPE_CHECKING:
     from tier_runtime.metrics.meters import Meters
@@ -39,6 +40,7 @@ def make_services(
     audit: AuditTrail,
     is_draining: Callable[[], bool] = lambda: False,
     meters: Meters | None = None,
+    tracing: Tracing = NO_TRACING,
 ) -> list[Registration]:
     """Return the services that the settings name, over their use cases.
 
@@ -73,7 +75,9 @@ def make_services(
         "rate_limits": lambda: make_rate_limit_service(repository),
         "products": lambda: make_product_service(repository, events, ids, idempotency()),
         "orders": lambda: make_order_service(repository, events, ids, idempotency()),
-        "jobs": lambda: make_job_service(settings, repository, clock, ids, meters),
+        "jobs": lambda: make_job_service(
+            settings, repository, clock, ids, meters=meters, tracing=tracing
+        ),
         "events": lambda: make_event_service(EventStream(repository, is_draining)),
         "files": lambda: make_file_service(settings, repository, events, ids, idempotency()),
     }

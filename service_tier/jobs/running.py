@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import TypeAlias, TypeVar
 
@@ -21,11 +22,12 @@ from service_tier.jobs.work import (
 )
 from service_tier.metrics import JobMeter
 from service_tier.repository import Repository
-from tier_runtime.call import Call
+from tier_runtime.call import Call, call_scope
 from tier_runtime.deadline import Deadline
 from tier_runtime.errors import AppError, Kind
 from tier_runtime.ids import IdSource
 from tier_runtime.logs import get_logger
+from tier_runtime.tracing.spans import NO_SPAN, NO_TRACING, Carried, Tracing, WorkSpan
 
 _MAX_MESSAGE_CHARACTERS = 1000
 # How soon what could not be written down is tried again.
@@ -48,13 +50,16 @@ class JobRunner:
         handlers: Mapping[str, JobHandler],
         ids: IdSource,
         lease_length: timedelta,
+        *,
         meter: JobMeter | None = None,
+        tracing: Tracing = NO_TRACING,
     ) -> None:
         self._repository = repository
         self._handlers = handlers
         self._ids = ids
         self._lease_length = lease_length
         self._meter = meter
+        self._tracing = tracing
 
     def run(self, call: Call, job_id: str) -> Outcome:
         """Make an attempt at a job, and say how it ended.
@@ -77,15 +82,41 @@ class JobRunner:
             )
         except AppError as error:
             return _skipped(error)
+        span, traced = self._begin_span(call, started)
         work = JobWork(
             self._repository,
             started,
             lease_id=lease_id,
             lease_length=self._lease_length,
-            call=call,
+            call=traced,
             deadline=deadline,
         )
-        name = started.job.name
+        outcome = job_service_pb2.JOB_OUTCOME_UNSPECIFIED
+        try:
+            with call_scope(traced):
+                outcome = self._counted(work, lease_id, started.job.name)
+            return outcome
+        finally:
+            span.end(_fault_of(outcome))
+
+    def _begin_span(
+        self, call: Call, started: job_repository_pb2.StartJobResponse
+    ) -> tuple[WorkSpan, Call]:
+        """Begin the span of an attempt, in the trace of what made the job.
+
+        As a part of that trace, and not only linked to it: whether it is recorded was decided
+        there, and who looks at a request sees what came of it. The attempt's own trace, which is
+        the worker's, is linked.
+        """
+        span: WorkSpan = NO_SPAN
+        if not started.traceparent:
+            return span, call
+        links = (call.traceparent,) if call.traceparent else ()
+        span = self._tracing.work(f"job {started.job.name}", Carried(started.traceparent), links)
+        traceparent = span.traceparent or started.traceparent
+        return span, replace(call, traceparent=traceparent, tracestate="")
+
+    def _counted(self, work: JobWork, lease_id: str, name: str) -> Outcome:
         if self._meter is None:
             return self._outcome(work, lease_id, name)
         with self._meter.attempt(name if name in self._handlers else "unknown") as ended:
@@ -171,6 +202,13 @@ def _written(write: Callable[[], _Answer], deadline: Deadline) -> _Answer:
             if not is_passing or deadline.remaining() <= _AGAIN_SECONDS:
                 raise
         time.sleep(_AGAIN_SECONDS)
+
+
+def _fault_of(outcome: Outcome) -> str:
+    """Return by which word a span tells an attempt that did not do its work; "" for others."""
+    if outcome in {job_service_pb2.JOB_OUTCOME_SUCCEEDED, job_service_pb2.JOB_OUTCOME_SKIPPED}:
+        return ""
+    return job_service_pb2.JobOutcome.Name(outcome)
 
 
 def _skipped(error: AppError) -> Outcome:

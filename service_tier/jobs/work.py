@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import Protocol
 
@@ -74,7 +75,7 @@ class JobWork:
     @contextmanager
     def step(self) -> Iterator[Call]:
         """Make the RPCs inside the block in the call that is over before the lease is."""
-        call = Call(self._call.actor, self._call.request_id, self.deadline, self._call.traceparent)
+        call = replace(self._call, deadline=self.deadline)
         with call_scope(call):
             call.deadline.check()
             yield call

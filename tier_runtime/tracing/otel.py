@@ -49,7 +49,7 @@ _VERBS = frozenset(
 class OtelTracing:
     """Implements Tracing. `on_close` is called when no more spans come."""
 
-    is_on = True
+    is_on: bool = True
 
     def __init__(self, provider: TracerProvider, on_close: Callable[[], None]) -> None:
         self._tracer = provider.get_tracer("arcana")
@@ -153,7 +153,7 @@ class _OtelSpan:
 
 
 class _WorkSpan(_OtelSpan):
-    def end(self, error: str = "") -> None:
+    def end(self, error: str = "", /) -> None:
         if error:
             self._fail(error)
         self._span.end()
@@ -166,7 +166,7 @@ class _RpcSpan(_OtelSpan):
         self._faults = faults
         self._is_over = False
 
-    def end(self, code: str, error: str = "") -> None:
+    def end(self, code: str, error: str = "", /) -> None:
         # A stream can be found over at several places.
         if self._is_over:
             return

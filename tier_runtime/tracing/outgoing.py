@@ -37,8 +37,9 @@ def ending_of(error: Exception) -> tuple[str, str]:
     """Return the name of the gRPC status that an RPC failed with, and the error code of ours."""
     if isinstance(error, AppError):
         return STATUS_CODES[error.kind].name, error.code
-    if isinstance(error, grpc.RpcError) and isinstance(error, grpc.Call):
-        return error.code().name, from_rpc_error(error).code
+    if isinstance(error, grpc.RpcError):
+        shown = from_rpc_error(error)
+        return STATUS_CODES[shown.kind].name, shown.code
     return grpc.StatusCode.UNKNOWN.name, ""
 
 

@@ -39,7 +39,7 @@ class WorkSpan(Protocol):
         """The span as what it calls is to be told of it; "" where there is no trace."""
         ...
 
-    def end(self, error: str = "") -> None:
+    def end(self, error: str = "", /) -> None:
         """Say that it is over, and if it failed, by which error code."""
         ...
 
@@ -52,7 +52,7 @@ class RpcSpan(Protocol):
         """The span as what it calls is to be told of it; "" where there is no trace."""
         ...
 
-    def end(self, code: str, error: str = "") -> None:
+    def end(self, code: str, error: str = "", /) -> None:
         """Say that it is over, with the name of its gRPC status and the error code of ours."""
         ...
 
@@ -144,12 +144,12 @@ class Tracing(Protocol):
 class NoSpan:
     """A span that nobody records: it implements all kinds."""
 
-    traceparent: Final = ""
+    traceparent: str = ""
 
     def answered(self, status: int, error: str | None) -> None:
         """Do nothing."""
 
-    def end(self, code: str = "", error: str = "") -> None:
+    def end(self, code: str = "", error: str = "", /) -> None:
         """Do nothing."""
 
 
@@ -159,7 +159,7 @@ NO_SPAN: Final = NoSpan()
 class NoTracing:
     """Implements Tracing where nobody wants to know."""
 
-    is_on: Final = False
+    is_on: bool = False
 
     def edge(self, verb: str, route: str, carried: Carried) -> NoSpan:
         """Begin nothing."""

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#arcana/common/v1/domain_event.proto\x12\x10\x61rcana.common.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa0\x02\n\x0b\x44omainEvent\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\x16\n\x0e\x61ggregate_type\x18\x03 \x01(\t\x12\x14\n\x0c\x61ggregate_id\x18\x04 \x01(\t\x12;\n\x07payload\x18\x05 \x03(\x0b\x32*.arcana.common.v1.DomainEvent.PayloadEntry\x12\x31\n\roccurred_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nrequest_id\x18\x07 \x01(\t\x12\x15\n\ractor_subject\x18\x08 \x01(\t\x1a.\n\x0cPayloadEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#arcana/common/v1/domain_event.proto\x12\x10\x61rcana.common.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb5\x02\n\x0b\x44omainEvent\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\x16\n\x0e\x61ggregate_type\x18\x03 \x01(\t\x12\x14\n\x0c\x61ggregate_id\x18\x04 \x01(\t\x12;\n\x07payload\x18\x05 \x03(\x0b\x32*.arcana.common.v1.DomainEvent.PayloadEntry\x12\x31\n\roccurred_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nrequest_id\x18\x07 \x01(\t\x12\x15\n\ractor_subject\x18\x08 \x01(\t\x12\x13\n\x0btraceparent\x18\t \x01(\t\x1a.\n\x0cPayloadEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,7 +35,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DOMAINEVENT_PAYLOADENTRY']._loaded_options = None
   _globals['_DOMAINEVENT_PAYLOADENTRY']._serialized_options = b'8\001'
   _globals['_DOMAINEVENT']._serialized_start=91
-  _globals['_DOMAINEVENT']._serialized_end=379
-  _globals['_DOMAINEVENT_PAYLOADENTRY']._serialized_start=333
-  _globals['_DOMAINEVENT_PAYLOADENTRY']._serialized_end=379
+  _globals['_DOMAINEVENT']._serialized_end=400
+  _globals['_DOMAINEVENT_PAYLOADENTRY']._serialized_start=354
+  _globals['_DOMAINEVENT_PAYLOADENTRY']._serialized_end=400
 # @@protoc_insertion_point(module_scope)

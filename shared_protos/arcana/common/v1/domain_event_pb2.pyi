@@ -55,6 +55,7 @@ class DomainEvent(_message.Message):
     OCCURRED_TIME_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     ACTOR_SUBJECT_FIELD_NUMBER: _builtins.int
+    TRACEPARENT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Id of the event (UUIDv7); consumers use it to see an event only once. Required."""
     type: _builtins.str
@@ -67,6 +68,8 @@ class DomainEvent(_message.Message):
     """The request that caused it. Empty: not caused by a request."""
     actor_subject: _builtins.str
     """Subject of the actor that caused it. Empty: anonymous."""
+    traceparent: _builtins.str
+    """The span, as a W3C traceparent, of what caused it. Empty: it was not traced."""
     @_builtins.property
     def payload(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Facts by name, ids and enum values as text. May be empty."""
@@ -86,10 +89,11 @@ class DomainEvent(_message.Message):
         occurred_time: _timestamp_pb2.Timestamp | None = ...,
         request_id: _builtins.str = ...,
         actor_subject: _builtins.str = ...,
+        traceparent: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["occurred_time", b"occurred_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor_subject", b"actor_subject", "aggregate_id", b"aggregate_id", "aggregate_type", b"aggregate_type", "id", b"id", "occurred_time", b"occurred_time", "payload", b"payload", "request_id", b"request_id", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor_subject", b"actor_subject", "aggregate_id", b"aggregate_id", "aggregate_type", b"aggregate_type", "id", b"id", "occurred_time", b"occurred_time", "payload", b"payload", "request_id", b"request_id", "traceparent", b"traceparent", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -30,7 +30,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)arcana/repository/v1/job_repository.proto\x12\x14\x61rcana.repository.v1\x1a\x1d\x61rcana/common/v1/paging.proto\x1a&arcana/repository/v1/idempotency.proto\x1a\x1e\x61rcana/repository/v1/job.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8b\x01\n\x06NewJob\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07payload\x18\x03 \x01(\x0c\x12\x12\n\nunique_key\x18\x04 \x01(\t\x12,\n\x08\x64ue_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0cmax_attempts\x18\x06 \x01(\x05\"R\n\x0b\x45nqueuedJob\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x08\x12&\n\x03job\x18\x03 \x01(\x0b\x32\x19.arcana.repository.v1.Job\"J\n\tJobFilter\x12/\n\x06status\x18\x01 \x01(\x0e\x32\x1f.arcana.repository.v1.JobStatus\x12\x0c\n\x04name\x18\x02 \x01(\t\"\x7f\n\x12\x45nqueueJobsRequest\x12*\n\x04jobs\x18\x01 \x03(\x0b\x32\x1c.arcana.repository.v1.NewJob\x12=\n\x0fidempotency_key\x18\x02 \x01(\x0b\x32$.arcana.repository.v1.IdempotencyKey\"X\n\x13\x45nqueueJobsResponse\x12/\n\x04jobs\x18\x01 \x03(\x0b\x32!.arcana.repository.v1.EnqueuedJob\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"\x1f\n\rGetJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"8\n\x0eGetJobResponse\x12&\n\x03job\x18\x01 \x01(\x0b\x32\x19.arcana.repository.v1.Job\"o\n\x0fListJobsRequest\x12/\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x1f.arcana.repository.v1.JobFilter\x12+\n\x04page\x18\x02 \x01(\x0b\x32\x1d.arcana.common.v1.PageRequest\"g\n\x10ListJobsResponse\x12\'\n\x04jobs\x18\x01 \x03(\x0b\x32\x19.arcana.repository.v1.Job\x12*\n\x04page\x18\x02 \x01(\x0b\x32\x1c.arcana.common.v1.PageResult\"f\n\x0fStartJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x10\n\x08lease_id\x18\x02 \x01(\t\x12\x31\n\x0elease_duration\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"_\n\x10StartJobResponse\x12&\n\x03job\x18\x01 \x01(\x0b\x32\x19.arcana.repository.v1.Job\x12\x0f\n\x07payload\x18\x02 \x01(\x0c\x12\x12\n\ncheckpoint\x18\x03 \x01(\x0c\"\xb8\x01\n\x18ReportJobProgressRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x10\n\x08lease_id\x18\x02 \x01(\t\x12\x33\n\x08progress\x18\x03 \x01(\x0b\x32!.arcana.repository.v1.JobProgress\x12\x12\n\ncheckpoint\x18\x04 \x01(\x0c\x12\x31\n\x0elease_duration\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\"C\n\x19ReportJobProgressResponse\x12&\n\x03job\x18\x01 \x01(\x0b\x32\x19.arcana.repository.v1.Job\"\xa7\x01\n\x10\x46inishJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x10\n\x08lease_id\x18\x02 \x01(\t\x12\x42\n\x06result\x18\x03 \x03(\x0b\x32\x32.arcana.repository.v1.FinishJobRequest.ResultEntry\x1a-\n\x0bResultEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\";\n\x11\x46inishJobResponse\x12&\n\x03job\x18\x01 \x01(\x0b\x32\x19.arcana.repository.v1.Job\"t\n\x0e\x46\x61ilJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x10\n\x08lease_id\x18\x02 \x01(\t\x12-\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x1e.arcana.repository.v1.JobError\x12\x11\n\tpermanent\x18\x04 \x01(\x08\"9\n\x0f\x46\x61ilJobResponse\x12&\n\x03job\x18\x01 \x01(\x0b\x32\x19.arcana.repository.v1.Job\"!\n\x0fRetryJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\":\n\x10RetryJobResponse\x12&\n\x03job\x18\x01 \x01(\x0b\x32\x19.arcana.repository.v1.Job2\xea\x08\n\rJobRepository\x12\x8a\x01\n\x0b\x45nqueueJobs\x12(.arcana.repository.v1.EnqueueJobsRequest\x1a).arcana.repository.v1.EnqueueJobsResponse\"&\x82\xd3\xe4\x93\x02 \"\x1b/repository/v1/jobs:enqueue:\x01*\x12y\n\x06GetJob\x12#.arcana.repository.v1.GetJobRequest\x1a$.arcana.repository.v1.GetJobResponse\"$\x82\xd3\xe4\x93\x02\x1e\x12\x1c/repository/v1/jobs/{job_id}\x12v\n\x08ListJobs\x12%.arcana.repository.v1.ListJobsRequest\x1a&.arcana.repository.v1.ListJobsResponse\"\x1b\x82\xd3\xe4\x93\x02\x15\x12\x13/repository/v1/jobs\x12\x88\x01\n\x08StartJob\x12%.arcana.repository.v1.StartJobRequest\x1a&.arcana.repository.v1.StartJobResponse\"-\x82\xd3\xe4\x93\x02\'\"\"/repository/v1/jobs/{job_id}:start:\x01*\x12\xac\x01\n\x11ReportJobProgress\x12..arcana.repository.v1.ReportJobProgressRequest\x1a/.arcana.repository.v1.ReportJobProgressResponse\"6\x82\xd3\xe4\x93\x02\x30\"+/repository/v1/jobs/{job_id}:reportProgress:\x01*\x12\x8c\x01\n\tFinishJob\x12&.arcana.repository.v1.FinishJobRequest\x1a\'.arcana.repository.v1.FinishJobResponse\".\x82\xd3\xe4\x93\x02(\"#/repository/v1/jobs/{job_id}:finish:\x01*\x12\x84\x01\n\x07\x46\x61ilJob\x12$.arcana.repository.v1.FailJobRequest\x1a%.arcana.repository.v1.FailJobResponse\",\x82\xd3\xe4\x93\x02&\"!/repository/v1/jobs/{job_id}:fail:\x01*\x12\x88\x01\n\x08RetryJob\x12%.arcana.repository.v1.RetryJobRequest\x1a&.arcana.repository.v1.RetryJobResponse\"-\x82\xd3\xe4\x93\x02\'\"\"/repository/v1/jobs/{job_id}:retry:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)arcana/repository/v1/job_repository.proto\x12\x14\x61rcana.repository.v1\x1a\x1d\x61rcana/common/v1/paging.proto\x1a&arcana/repository/v1/idempotency.proto\x1a\x1e\x61rcana/repository/v1/job.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa0\x01\n\x06NewJob\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07payload\x18\x03 \x01(\x0c\x12\x12\n\nunique_key\x18\x04 \x01(\t\x12,\n\x08\x64ue_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0cmax_attempts\x18\x06 \x01(\x05\x12\x13\n\x0btraceparent\x18\x07 \x01(\t\"R\n\x0b\x45nqueuedJob\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x08\x12&\n\x03job\x18\x03 \x01(\x0b\x32\x19.arcana.repository.v1.Job\"J\n\tJobFilter\x12/\n\x06status\x18\x01 \x01(\x0e\x32\x1f.arcana.repository.v1.JobStatus\x12\x0c\n\x04name\x18\x02 \x01(\t\"\x7f\n\x12\x45nqueueJobsRequest\x12*\n\x04jobs\x18\x01 \x03(\x0b\x32\x1c.arcana.repository.v1.NewJob\x12=\n\x0fidempotency_key\x18\x02 \x01(\x0b\x32$.arcana.repository.v1.IdempotencyKey\"X\n\x13\x45nqueueJobsResponse\x12/\n\x04jobs\x18\x01 \x03(\x0b\x32!.arcana.repository.v1.EnqueuedJob\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"\x1f\n\rGetJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"8\n\x0eGetJobResponse\x12&\n\x03job\x18\x01 \x01(\x0b\x32\x19.arcana.repository.v1.Job\"o\n\x0fListJobsRequest\x12/\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x1f.arcana.repository.v1.JobFilter\x12+\n\x04page\x18\x02 \x01(\x0b\x32\x1d.arcana.common.v1.PageRequest\"g\n\x10ListJobsResponse\x12\'\n\x04jobs\x18\x01 \x03(\x0b\x32\x19.arcana.repository.v1.Job\x12*\n\x04page\x18\x02 \x01(\x0b\x32\x1c.arcana.common.v1.PageResult\"f\n\x0fStartJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x10\n\x08lease_id\x18\x02 \x01(\t\x12\x31\n\x0elease_duration\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"t\n\x10StartJobResponse\x12&\n\x03job\x18\x01 \x01(\x0b\x32\x19.arcana.repository.v1.Job\x12\x0f\n\x07payload\x18\x02 \x01(\x0c\x12\x12\n\ncheckpoint\x18\x03 \x01(\x0c\x12\x13\n\x0btraceparent\x18\x04 \x01(\t\"\xb8\x01\n\x18ReportJobProgressRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x10\n\x08lease_id\x18\x02 \x01(\t\x12\x33\n\x08progress\x18\x03 \x01(\x0b\x32!.arcana.repository.v1.JobProgress\x12\x12\n\ncheckpoint\x18\x04 \x01(\x0c\x12\x31\n\x0elease_duration\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\"C\n\x19ReportJobProgressResponse\x12&\n\x03job\x18\x01 \x01(\x0b\x32\x19.arcana.repository.v1.Job\"\xa7\x01\n\x10\x46inishJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x10\n\x08lease_id\x18\x02 \x01(\t\x12\x42\n\x06result\x18\x03 \x03(\x0b\x32\x32.arcana.repository.v1.FinishJobRequest.ResultEntry\x1a-\n\x0bResultEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\";\n\x11\x46inishJobResponse\x12&\n\x03job\x18\x01 \x01(\x0b\x32\x19.arcana.repository.v1.Job\"t\n\x0e\x46\x61ilJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x10\n\x08lease_id\x18\x02 \x01(\t\x12-\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x1e.arcana.repository.v1.JobError\x12\x11\n\tpermanent\x18\x04 \x01(\x08\"9\n\x0f\x46\x61ilJobResponse\x12&\n\x03job\x18\x01 \x01(\x0b\x32\x19.arcana.repository.v1.Job\"!\n\x0fRetryJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\":\n\x10RetryJobResponse\x12&\n\x03job\x18\x01 \x01(\x0b\x32\x19.arcana.repository.v1.Job2\xea\x08\n\rJobRepository\x12\x8a\x01\n\x0b\x45nqueueJobs\x12(.arcana.repository.v1.EnqueueJobsRequest\x1a).arcana.repository.v1.EnqueueJobsResponse\"&\x82\xd3\xe4\x93\x02 \"\x1b/repository/v1/jobs:enqueue:\x01*\x12y\n\x06GetJob\x12#.arcana.repository.v1.GetJobRequest\x1a$.arcana.repository.v1.GetJobResponse\"$\x82\xd3\xe4\x93\x02\x1e\x12\x1c/repository/v1/jobs/{job_id}\x12v\n\x08ListJobs\x12%.arcana.repository.v1.ListJobsRequest\x1a&.arcana.repository.v1.ListJobsResponse\"\x1b\x82\xd3\xe4\x93\x02\x15\x12\x13/repository/v1/jobs\x12\x88\x01\n\x08StartJob\x12%.arcana.repository.v1.StartJobRequest\x1a&.arcana.repository.v1.StartJobResponse\"-\x82\xd3\xe4\x93\x02\'\"\"/repository/v1/jobs/{job_id}:start:\x01*\x12\xac\x01\n\x11ReportJobProgress\x12..arcana.repository.v1.ReportJobProgressRequest\x1a/.arcana.repository.v1.ReportJobProgressResponse\"6\x82\xd3\xe4\x93\x02\x30\"+/repository/v1/jobs/{job_id}:reportProgress:\x01*\x12\x8c\x01\n\tFinishJob\x12&.arcana.repository.v1.FinishJobRequest\x1a\'.arcana.repository.v1.FinishJobResponse\".\x82\xd3\xe4\x93\x02(\"#/repository/v1/jobs/{job_id}:finish:\x01*\x12\x84\x01\n\x07\x46\x61ilJob\x12$.arcana.repository.v1.FailJobRequest\x1a%.arcana.repository.v1.FailJobResponse\",\x82\xd3\xe4\x93\x02&\"!/repository/v1/jobs/{job_id}:fail:\x01*\x12\x88\x01\n\x08RetryJob\x12%.arcana.repository.v1.RetryJobRequest\x1a&.arcana.repository.v1.RetryJobResponse\"-\x82\xd3\xe4\x93\x02\'\"\"/repository/v1/jobs/{job_id}:retry:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -56,45 +56,45 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_JOBREPOSITORY'].methods_by_name['RetryJob']._loaded_options = None
   _globals['_JOBREPOSITORY'].methods_by_name['RetryJob']._serialized_options = b'\202\323\344\223\002\'\"\"/repository/v1/jobs/{job_id}:retry:\001*'
   _globals['_NEWJOB']._serialized_start=266
-  _globals['_NEWJOB']._serialized_end=405
-  _globals['_ENQUEUEDJOB']._serialized_start=407
-  _globals['_ENQUEUEDJOB']._serialized_end=489
-  _globals['_JOBFILTER']._serialized_start=491
-  _globals['_JOBFILTER']._serialized_end=565
-  _globals['_ENQUEUEJOBSREQUEST']._serialized_start=567
-  _globals['_ENQUEUEJOBSREQUEST']._serialized_end=694
-  _globals['_ENQUEUEJOBSRESPONSE']._serialized_start=696
-  _globals['_ENQUEUEJOBSRESPONSE']._serialized_end=784
-  _globals['_GETJOBREQUEST']._serialized_start=786
-  _globals['_GETJOBREQUEST']._serialized_end=817
-  _globals['_GETJOBRESPONSE']._serialized_start=819
-  _globals['_GETJOBRESPONSE']._serialized_end=875
-  _globals['_LISTJOBSREQUEST']._serialized_start=877
-  _globals['_LISTJOBSREQUEST']._serialized_end=988
-  _globals['_LISTJOBSRESPONSE']._serialized_start=990
-  _globals['_LISTJOBSRESPONSE']._serialized_end=1093
-  _globals['_STARTJOBREQUEST']._serialized_start=1095
-  _globals['_STARTJOBREQUEST']._serialized_end=1197
-  _globals['_STARTJOBRESPONSE']._serialized_start=1199
-  _globals['_STARTJOBRESPONSE']._serialized_end=1294
-  _globals['_REPORTJOBPROGRESSREQUEST']._serialized_start=1297
-  _globals['_REPORTJOBPROGRESSREQUEST']._serialized_end=1481
-  _globals['_REPORTJOBPROGRESSRESPONSE']._serialized_start=1483
-  _globals['_REPORTJOBPROGRESSRESPONSE']._serialized_end=1550
-  _globals['_FINISHJOBREQUEST']._serialized_start=1553
-  _globals['_FINISHJOBREQUEST']._serialized_end=1720
-  _globals['_FINISHJOBREQUEST_RESULTENTRY']._serialized_start=1675
-  _globals['_FINISHJOBREQUEST_RESULTENTRY']._serialized_end=1720
-  _globals['_FINISHJOBRESPONSE']._serialized_start=1722
-  _globals['_FINISHJOBRESPONSE']._serialized_end=1781
-  _globals['_FAILJOBREQUEST']._serialized_start=1783
-  _globals['_FAILJOBREQUEST']._serialized_end=1899
-  _globals['_FAILJOBRESPONSE']._serialized_start=1901
-  _globals['_FAILJOBRESPONSE']._serialized_end=1958
-  _globals['_RETRYJOBREQUEST']._serialized_start=1960
-  _globals['_RETRYJOBREQUEST']._serialized_end=1993
-  _globals['_RETRYJOBRESPONSE']._serialized_start=1995
-  _globals['_RETRYJOBRESPONSE']._serialized_end=2053
-  _globals['_JOBREPOSITORY']._serialized_start=2056
-  _globals['_JOBREPOSITORY']._serialized_end=3186
+  _globals['_NEWJOB']._serialized_end=426
+  _globals['_ENQUEUEDJOB']._serialized_start=428
+  _globals['_ENQUEUEDJOB']._serialized_end=510
+  _globals['_JOBFILTER']._serialized_start=512
+  _globals['_JOBFILTER']._serialized_end=586
+  _globals['_ENQUEUEJOBSREQUEST']._serialized_start=588
+  _globals['_ENQUEUEJOBSREQUEST']._serialized_end=715
+  _globals['_ENQUEUEJOBSRESPONSE']._serialized_start=717
+  _globals['_ENQUEUEJOBSRESPONSE']._serialized_end=805
+  _globals['_GETJOBREQUEST']._serialized_start=807
+  _globals['_GETJOBREQUEST']._serialized_end=838
+  _globals['_GETJOBRESPONSE']._serialized_start=840
+  _globals['_GETJOBRESPONSE']._serialized_end=896
+  _globals['_LISTJOBSREQUEST']._serialized_start=898
+  _globals['_LISTJOBSREQUEST']._serialized_end=1009
+  _globals['_LISTJOBSRESPONSE']._serialized_start=1011
+  _globals['_LISTJOBSRESPONSE']._serialized_end=1114
+  _globals['_STARTJOBREQUEST']._serialized_start=1116
+  _globals['_STARTJOBREQUEST']._serialized_end=1218
+  _globals['_STARTJOBRESPONSE']._serialized_start=1220
+  _globals['_STARTJOBRESPONSE']._serialized_end=1336
+  _globals['_REPORTJOBPROGRESSREQUEST']._serialized_start=1339
+  _globals['_REPORTJOBPROGRESSREQUEST']._serialized_end=1523
+  _globals['_REPORTJOBPROGRESSRESPONSE']._serialized_start=1525
+  _globals['_REPORTJOBPROGRESSRESPONSE']._serialized_end=1592
+  _globals['_FINISHJOBREQUEST']._serialized_start=1595
+  _globals['_FINISHJOBREQUEST']._serialized_end=1762
+  _globals['_FINISHJOBREQUEST_RESULTENTRY']._serialized_start=1717
+  _globals['_FINISHJOBREQUEST_RESULTENTRY']._serialized_end=1762
+  _globals['_FINISHJOBRESPONSE']._serialized_start=1764
+  _globals['_FINISHJOBRESPONSE']._serialized_end=1823
+  _globals['_FAILJOBREQUEST']._serialized_start=1825
+  _globals['_FAILJOBREQUEST']._serialized_end=1941
+  _globals['_FAILJOBRESPONSE']._serialized_start=1943
+  _globals['_FAILJOBRESPONSE']._serialized_end=2000
+  _globals['_RETRYJOBREQUEST']._serialized_start=2002
+  _globals['_RETRYJOBREQUEST']._serialized_end=2035
+  _globals['_RETRYJOBRESPONSE']._serialized_start=2037
+  _globals['_RETRYJOBRESPONSE']._serialized_end=2095
+  _globals['_JOBREPOSITORY']._serialized_start=2098
+  _globals['_JOBREPOSITORY']._serialized_end=3228
 # @@protoc_insertion_point(module_scope)

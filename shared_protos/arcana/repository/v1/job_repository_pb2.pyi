@@ -35,6 +35,7 @@ class NewJob(_message.Message):
     UNIQUE_KEY_FIELD_NUMBER: _builtins.int
     DUE_TIME_FIELD_NUMBER: _builtins.int
     MAX_ATTEMPTS_FIELD_NUMBER: _builtins.int
+    TRACEPARENT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Id of the job (UUIDv7), chosen by the caller. Required."""
     name: _builtins.str
@@ -49,6 +50,8 @@ class NewJob(_message.Message):
     """
     max_attempts: _builtins.int
     """How often it may be begun before it is given up: 1..100. 0 means 8."""
+    traceparent: _builtins.str
+    """The span, as a W3C traceparent, in whose trace it is to run. Empty: that of this call, if any."""
     @_builtins.property
     def due_time(self) -> _timestamp_pb2.Timestamp:
         """Not to be begun before. Absent: at once."""
@@ -62,10 +65,11 @@ class NewJob(_message.Message):
         unique_key: _builtins.str = ...,
         due_time: _timestamp_pb2.Timestamp | None = ...,
         max_attempts: _builtins.int = ...,
+        traceparent: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["due_time", b"due_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["due_time", b"due_time", "id", b"id", "max_attempts", b"max_attempts", "name", b"name", "payload", b"payload", "unique_key", b"unique_key"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["due_time", b"due_time", "id", b"id", "max_attempts", b"max_attempts", "name", b"name", "payload", b"payload", "traceparent", b"traceparent", "unique_key", b"unique_key"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -334,10 +338,13 @@ class StartJobResponse(_message.Message):
     JOB_FIELD_NUMBER: _builtins.int
     PAYLOAD_FIELD_NUMBER: _builtins.int
     CHECKPOINT_FIELD_NUMBER: _builtins.int
+    TRACEPARENT_FIELD_NUMBER: _builtins.int
     payload: _builtins.bytes
     """What it is to be done with, as it was given."""
     checkpoint: _builtins.bytes
     """Where an earlier attempt stopped, as it last reported. Empty: nowhere yet."""
+    traceparent: _builtins.str
+    """The span, as a W3C traceparent, in whose trace it is to run. Empty: in none."""
     @_builtins.property
     def job(self) -> _job_pb2.Job:
         """The job."""
@@ -348,10 +355,11 @@ class StartJobResponse(_message.Message):
         job: _job_pb2.Job | None = ...,
         payload: _builtins.bytes = ...,
         checkpoint: _builtins.bytes = ...,
+        traceparent: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint", "job", b"job", "payload", b"payload"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint", "job", b"job", "payload", b"payload", "traceparent", b"traceparent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
