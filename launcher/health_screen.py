@@ -118,6 +118,8 @@ def _events(report: Report) -> str:
     if events is None:
         return "not known"
     unpublished = _late(events.unpublished_count, events, "oldest_unpublished_age")
+    if not events.HasField("unsettled_count"):
+        return f"{unpublished} unpublished; what consumers are behind is not known"
     unsettled = _late(events.unsettled_count, events, "oldest_unsettled_age")
     return f"{unpublished} unpublished, {unsettled} unsettled, {events.dead_count} dead"
 
@@ -140,7 +142,7 @@ def _late(count: int, told: EventsStatus | JobsStatus, age: str) -> str:
 
 def _span(seconds: int) -> str:
     """Say a span of time in its two largest units, such as `3 h 12 min`."""
-    parts = []
+    parts: list[str] = []
     for name, length in _UNITS:
         amount, seconds = divmod(seconds, length)
         if amount or parts:
@@ -197,9 +199,9 @@ def _plain(told: EventsStatus | JobsStatus | None) -> dict[str, int | None] | No
     plain: dict[str, int | None] = {}
     for field in message.DESCRIPTOR.fields:
         value = getattr(message, field.name)
+        is_told = not field.has_presence or message.HasField(field.name)
         if field.message_type is None:
-            plain[field.name] = value
+            plain[field.name] = value if is_told else None
         else:
-            is_told = message.HasField(field.name)
             plain[f"{field.name}_seconds"] = value.seconds if is_told else None
     return plain

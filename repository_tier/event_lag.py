@@ -31,6 +31,14 @@ class EventLag:
 
     def read(self, deadline: Deadline) -> Lag:
         """Return it as it is now."""
+        count, age = self.unpublished(deadline)
+        return Lag(count, age, self.groups(deadline))
+
+    def unpublished(self, deadline: Deadline) -> tuple[int, float | None]:
+        """Return how many events are not published, and for how many seconds the oldest."""
         now = self._clock.now()
-        count, age = self._database.read(deadline, lambda reader: unpublished_lag(reader, now))
-        return Lag(count, age, self._log.lag(deadline))
+        return self._database.read(deadline, lambda reader: unpublished_lag(reader, now))
+
+    def groups(self, deadline: Deadline) -> Sequence[GroupLag]:
+        """Return how far each group is behind."""
+        return self._log.lag(deadline)

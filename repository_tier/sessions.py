@@ -114,7 +114,7 @@ class Sessions:
             if token["used_time"] is not None:
                 end_session(connection, session["id"], now)
                 # Returned, not raised: the end of the session must be committed.
-                return _revoked(user_id=session["user_id"], session_id=session["id"])
+                return _used_twice(session)
             if token["expire_time"] <= now:
                 raise AppError(Kind.UNAUTHENTICATED, "TOKEN_EXPIRED", "The token has expired.")
             user = find_user(connection, users.c.id == session["user_id"])
@@ -259,8 +259,18 @@ def _not_active() -> AppError:
     return AppError(Kind.FORBIDDEN, "ACCOUNT_NOT_ACTIVE", "The account is not active.")
 
 
-def _revoked(**told: str) -> AppError:
-    return AppError(Kind.UNAUTHENTICATED, "TOKEN_REVOKED", "The session has ended.", **told)
+def _revoked() -> AppError:
+    return AppError(Kind.UNAUTHENTICATED, "TOKEN_REVOKED", "The session has ended.")
+
+
+def _used_twice(session: RowMapping) -> AppError:
+    return AppError(
+        Kind.UNAUTHENTICATED,
+        "TOKEN_REVOKED",
+        "The session has ended.",
+        user_id=session["user_id"],
+        session_id=session["id"],
+    )
 
 
 def _exists() -> AppError:

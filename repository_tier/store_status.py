@@ -64,15 +64,18 @@ class StoreStatus:
         )
 
     def _add_events(self, status: pb.TierStatus, deadline: Deadline) -> None:
-        found = self._lag.read(deadline)
-        ages = [group.oldest_age for group in found.groups if group.oldest_age is not None]
+        count, age = self._lag.unpublished(deadline)
         status.events.CopyFrom(
+            pb.EventsStatus(unpublished_count=count, oldest_unpublished_age=duration_of(age))
+        )
+        # What waits in the outbox is told without the log, which may be what it waits for.
+        groups = self._lag.groups(deadline)
+        ages = [group.oldest_age for group in groups if group.oldest_age is not None]
+        status.events.MergeFrom(
             pb.EventsStatus(
-                unpublished_count=found.unpublished,
-                oldest_unpublished_age=duration_of(found.oldest_age),
-                unsettled_count=sum(group.unsettled for group in found.groups),
+                unsettled_count=sum(group.unsettled for group in groups),
                 oldest_unsettled_age=duration_of(max(ages, default=None)),
-                dead_count=sum(group.dead for group in found.groups),
+                dead_count=sum(group.dead for group in groups),
             )
         )
 

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import grpc
-from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from service_tier.auditing.rules import PACKAGE, RULES, AuditRule, When
@@ -162,7 +161,7 @@ def _answered(answer: Any, paths: tuple[str, ...]) -> Mapping[str, Fact]:
 
 def _fact(message: Message, name: str) -> Fact:
     """Return a field as it is told: of an enum its name, of a list its items."""
-    field: FieldDescriptor = message.DESCRIPTOR.fields_by_name[name]
+    field = message.DESCRIPTOR.fields_by_name[name]
     value = getattr(message, name)
     if field.enum_type is not None:
         known = field.enum_type.values_by_number.get(value)

@@ -15,6 +15,7 @@ from google.protobuf.descriptor import Descriptor, MethodDescriptor, ServiceDesc
 from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 from google.protobuf.message import Message
 
+from arcana.common.v1 import tier_status_pb2
 from arcana.repository.v1 import (
     cleanup_repository_pb2,
     event_repository_pb2,
@@ -79,12 +80,13 @@ REPOSITORY_FILES = (
     cleanup_repository_pb2,
     user_sync_repository_pb2,
 )
+COMMON_FILES = (tier_status_pb2,)
 # Words of google.rpc.Code that stand before an error code in a contract's comments.
 STATUS_AND_CODE = re.compile(r"\b([A-Z_]+)/([A-Z][A-Z_]+)\b")
 
 
 def _services() -> Iterator[ServiceDescriptor]:
-    for module in (*SERVICE_FILES, *REPOSITORY_FILES):
+    for module in (*SERVICE_FILES, *REPOSITORY_FILES, *COMMON_FILES):
         yield from module.DESCRIPTOR.services_by_name.values()
 
 

@@ -168,6 +168,10 @@ def _serves_and_takes_admin_commands(launcher: LauncherProcess) -> None:
     assert "Made the admin b@example.com" in made, made
     health = launcher.sister("health")
     assert "All is well." in health, health
+    # Also where it is no process of its own, and over whatever the tiers speak.
+    assert re.search(r"^repository +ok +[\d.]+ +\d+ (s|min)", health, re.MULTILINE), health
+    assert re.search(r"^database +ok +sqlite, revision \d+ \(needed", health, re.MULTILINE), health
+    assert "not known" not in health
 
 
 def _ends_and_takes_its_note_away(launcher: LauncherProcess, home: Path) -> None:

@@ -67,7 +67,13 @@ class FakeSessions(session_repository_pb2_grpc.SessionRepositoryServicer):
                 raise _revoked()
             if kept.living_sha256 != request.presented_sha256:
                 kept.ended = self._state.clock.now()
-                raise _revoked(user_id=kept.session.user_id, session_id=kept.session.id)
+                raise AppError(
+                    Kind.UNAUTHENTICATED,
+                    "TOKEN_REVOKED",
+                    "Ended.",
+                    user_id=kept.session.user_id,
+                    session_id=kept.session.id,
+                )
             if not self._state.lives(kept):
                 raise token_expired()
             account = self._state.account(kept.session.user_id)
@@ -216,8 +222,8 @@ class FakeSessions(session_repository_pb2_grpc.SessionRepositoryServicer):
         return kept
 
 
-def _revoked(**told: str) -> AppError:
-    return AppError(Kind.UNAUTHENTICATED, "TOKEN_REVOKED", "Ended.", **told)
+def _revoked() -> AppError:
+    return AppError(Kind.UNAUTHENTICATED, "TOKEN_REVOKED", "Ended.")
 
 
 def _not_found() -> AppError:

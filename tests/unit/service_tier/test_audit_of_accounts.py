@@ -74,9 +74,11 @@ def test_a_suspension_or_deletion_in_the_middle_of_a_sign_in_is_told_too(harness
     harness.channel.before["CreateSession"] = suspend
     assert refused(harness) == "ACCOUNT_NOT_ACTIVE"
     account.user.status = kept_user_pb2.USER_STATUS_ACTIVE
-    harness.channel.before["CreateSession"] = lambda _: harness.repository.state.accounts.pop(
-        user.id
-    )
+
+    def delete(_request: object) -> None:
+        del harness.repository.state.accounts[user.id]
+
+    harness.channel.before["CreateSession"] = delete
     assert refused(harness) == "INVALID_CREDENTIALS"
     reasons = [act.reason for act in harness.audit.of(LOGIN)]
     assert reasons == ["account_not_active", "unknown_account"]

@@ -119,10 +119,12 @@ def test_what_is_told_of_an_rpc_is_in_its_messages(name: str) -> None:
     rule, method = RULES[name], METHODS[name]
     assert set(rule.asked) <= set(method.input_type.fields_by_name)
     for path in rule.answered:
-        message = method.output_type
+        message: Descriptor | None = method.output_type
         *outer, last = path.split(".")
         for step in outer:
+            assert message is not None
             message = message.fields_by_name[step].message_type
+        assert message is not None
         assert last in message.fields_by_name
 
 
@@ -168,7 +170,7 @@ def test_what_the_worker_asks_for_is_not_recorded(harness: Harness) -> None:
 
 def test_an_rpc_without_a_rule_is_no_service_of_ours() -> None:
     def add(server: grpc.Server) -> None:
-        handler = grpc.unary_unary_rpc_method_handler(lambda _request, _context: None)
+        handler: Any = grpc.unary_unary_rpc_method_handler(lambda _request, _context: None)
         server.add_registered_method_handlers(f"{PACKAGE}.UserService", {"Befriend": handler})
 
     with pytest.raises(KeyError):
@@ -239,11 +241,11 @@ def test_an_empty_stream_is_recorded_too() -> None:
 
 
 def test_a_stream_that_nobody_waited_for_is_recorded_as_left() -> None:
-    def stream(_request: Any, _context: Any) -> Any:
+    def left(_request: Any, _context: Any) -> Any:
+        yield from ()
         raise grpc.RpcError
-        yield
 
-    channel, trail = _service("EventService/StreamEvents", stream)
+    channel, trail = _service("EventService/StreamEvents", left)
     request = event_service_pb2.StreamEventsRequest(types=["order.paid"])
     with pytest.raises(grpc.RpcError):
         list(channel.unary_stream(f"/{PACKAGE}.EventService/StreamEvents")(request))
@@ -256,7 +258,7 @@ def test_a_stream_that_nobody_waited_for_is_recorded_as_left() -> None:
 
 
 def test_an_rpc_that_streams_both_ways_would_need_a_way_of_its_own() -> None:
-    handler = grpc.stream_stream_rpc_method_handler(lambda _requests, _context: iter(()))
+    handler: Any = grpc.stream_stream_rpc_method_handler(lambda _requests, _context: iter(()))
 
     def add(server: grpc.Server) -> None:
         server.add_registered_method_handlers(f"{PACKAGE}.UserService", {"GetUser": handler})

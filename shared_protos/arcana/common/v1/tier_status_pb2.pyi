@@ -200,9 +200,11 @@ class EventsStatus(_message.Message):
     unpublished_count: _builtins.int
     """Events that wait in the outbox."""
     unsettled_count: _builtins.int
-    """Events that consumers have not settled, of all groups."""
+    """Events that consumers have not settled, of all groups. Not set where the log of events, which
+    may be in Redis, cannot be read.
+    """
     dead_count: _builtins.int
-    """Events that were given up, of all groups."""
+    """Events that were given up, of all groups. Not set where the log of events cannot be read."""
     @_builtins.property
     def oldest_unpublished_age(self) -> _duration_pb2.Duration:
         """How long the oldest of those has waited. Not set when none waits."""
@@ -216,15 +218,22 @@ class EventsStatus(_message.Message):
         *,
         unpublished_count: _builtins.int = ...,
         oldest_unpublished_age: _duration_pb2.Duration | None = ...,
-        unsettled_count: _builtins.int = ...,
+        unsettled_count: _builtins.int | None = ...,
         oldest_unsettled_age: _duration_pb2.Duration | None = ...,
-        dead_count: _builtins.int = ...,
+        dead_count: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["oldest_unpublished_age", b"oldest_unpublished_age", "oldest_unsettled_age", b"oldest_unsettled_age"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_dead_count", b"_dead_count", "_unsettled_count", b"_unsettled_count", "dead_count", b"dead_count", "oldest_unpublished_age", b"oldest_unpublished_age", "oldest_unsettled_age", b"oldest_unsettled_age", "unsettled_count", b"unsettled_count"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dead_count", b"dead_count", "oldest_unpublished_age", b"oldest_unpublished_age", "oldest_unsettled_age", b"oldest_unsettled_age", "unpublished_count", b"unpublished_count", "unsettled_count", b"unsettled_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_dead_count", b"_dead_count", "_unsettled_count", b"_unsettled_count", "dead_count", b"dead_count", "oldest_unpublished_age", b"oldest_unpublished_age", "oldest_unsettled_age", b"oldest_unsettled_age", "unpublished_count", b"unpublished_count", "unsettled_count", b"unsettled_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__dead_count: _TypeAlias = _typing.Literal["dead_count"]  # noqa: Y015
+    _WhichOneofArgType__dead_count: _TypeAlias = _typing.Literal["_dead_count", b"_dead_count"]  # noqa: Y015
+    _WhichOneofReturnType__unsettled_count: _TypeAlias = _typing.Literal["unsettled_count"]  # noqa: Y015
+    _WhichOneofArgType__unsettled_count: _TypeAlias = _typing.Literal["_unsettled_count", b"_unsettled_count"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__dead_count) -> _WhichOneofReturnType__dead_count | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__unsettled_count) -> _WhichOneofReturnType__unsettled_count | None: ...
 
 Global___EventsStatus: _TypeAlias = EventsStatus  # noqa: Y015
 
