@@ -159,6 +159,7 @@ def connect_services(
                         default_deadline_seconds=settings.request_timeout_seconds,
                         retried_methods=READ_METHODS,
                         breaker=breaker,
+                        tls=settings.tls_files(),
                     ),
                 )
             )

@@ -10,7 +10,8 @@ from pydantic import Field, SecretStr, field_validator
 
 from tier_runtime.addresses import Bind
 from tier_runtime.channel import TierUrl, require_tier_url
-from tier_runtime.settings import Rule, TierSettings
+from tier_runtime.settings import Rule
+from tier_runtime.tls.settings import TLS_FIELDS, TlsSettings
 
 # RFC 7518, section 3.2: a key at least as long as the hash. PyJWT would take five bytes.
 MIN_SECRET_BYTES = 32
@@ -25,7 +26,7 @@ DEFAULT_NEIGHBOUR = "service"
 _SERVICES = ("auth", "users", "rate_limits", "products", "orders", "jobs", "events", "files")
 
 
-class ControllerSettings(TierSettings):
+class ControllerSettings(TlsSettings):
     """The settings of the edge."""
 
     controller_bind: Bind = Field(
@@ -320,7 +321,15 @@ class ControllerSettings(TierSettings):
             return None
         return f"HS256 needs a secret of at least {MIN_SECRET_BYTES} bytes"
 
+    def _calls_in_plaintext(self) -> str | None:
+        return self.called_in_plaintext([self.service_url])
+
+    def _calls_some_in_plaintext(self) -> str | None:
+        return self.called_in_plaintext(_addresses(self.service_urls).values())
+
     rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(("service_url", *TLS_FIELDS), _calls_in_plaintext),
+        Rule(("service_urls", *TLS_FIELDS), _calls_some_in_plaintext),
         Rule(("public_grpc_max_streams", "public_grpc_threads"), _streams_take_all_threads),
         Rule(("event_streams", "web_threads"), _event_streams_take_all_threads),
         Rule(("jwt_secret", "jwt_algorithm"), _lacks_its_secret),

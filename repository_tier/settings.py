@@ -16,6 +16,7 @@ from tier_runtime.addresses import Bind
 from tier_runtime.server import GrpcServerSettings
 from tier_runtime.settings import Rule
 from tier_runtime.tier import ServedSettings, Serving
+from tier_runtime.tls.settings import TLS_FIELDS, everybody_fault
 
 _DATABASES = ("sqlite", "mysql+pymysql", "mariadb+pymysql", "mysql+mysqldb", "mariadb+mysqldb")
 # RPCs worked on at the same time, by default; why: "What was tried" in docs/benchmarks/README.md.
@@ -48,6 +49,16 @@ class RepositorySettings(ServedSettings):
 
     repository_bind: Bind = Field(
         default="127.0.0.1:50052", description="Where the repository tier listens, host:port."
+    )
+    repository_callers: tuple[str, ...] = Field(
+        default=("service", "launcher"),
+        min_length=1,
+        description="Who may call the tier under TLS: names in the certificates of its peers.",
+    )
+    repository_readers: tuple[str, ...] = Field(
+        default=(),
+        description="Who may under TLS call what only reads, and gives no secret: the RPCs whose "
+        "google.api.http is a GET or `:batch-get`.",
     )
     arcana_home: Path = Field(
         default=Path(".arcana"), description="The folder of everything the embedded default keeps."
@@ -273,7 +284,19 @@ class RepositorySettings(ServedSettings):
             "DATABASE_URL and a Redis by REDIS_URL"
         )
 
+    def _is_open(self) -> str | None:
+        return self.served_in_plaintext(self.repository_bind)
+
+    def _serves_everybody(self) -> str | None:
+        return everybody_fault(self.repository_callers)
+
+    def _is_read_by_everybody(self) -> str | None:
+        return everybody_fault(self.repository_readers)
+
     rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(("repository_bind", *TLS_FIELDS), _is_open),
+        Rule(("repository_callers",), _serves_everybody),
+        Rule(("repository_readers",), _is_read_by_everybody),
         Rule(
             ("database_pool_size", "repository_threads", "database_url", "arcana_home"),
             _pools_starve_threads,
@@ -326,6 +349,7 @@ class RepositorySettings(ServedSettings):
             max_open_streams=self.repository_max_streams,
             max_open_streams_of=streams,
             drain_seconds=self.repository_drain_seconds,
+            tls=self.server_tls(self.repository_callers, self.repository_readers),
             default_deadline_seconds=self.repository_default_deadline_seconds,
             reflection=self.grpc_reflection,
             # Every worker of the edge asks the first four times a second; the others come with

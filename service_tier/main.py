@@ -34,7 +34,10 @@ def main() -> int:
     configure_logging("service", settings.log_level, json=settings.log_json)
     return serve_tier(
         settings.serving(),
-        lambda: make_tier(settings, open_channel(settings.repository_url, channel_settings())),
+        lambda: make_tier(
+            settings,
+            open_channel(settings.repository_url, channel_settings(settings.tls_files())),
+        ),
     )
 
 

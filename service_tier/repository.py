@@ -25,6 +25,7 @@ from service_tier.order_reads import OrderReads
 from service_tier.product_reads import ProductReads
 from service_tier.user_reads import UserReads
 from tier_runtime.channel import ChannelSettings
+from tier_runtime.tls.files import TlsFiles
 
 _USERS = "arcana.repository.v1.UserRepository"
 _SESSIONS = "arcana.repository.v1.SessionRepository"
@@ -127,6 +128,6 @@ class Repository:
         )
 
 
-def channel_settings() -> ChannelSettings:
+def channel_settings(tls: TlsFiles | None = None) -> ChannelSettings:
     """Return how this tier calls the repository tier."""
-    return ChannelSettings(retried_methods=SAFE_TO_REPEAT)
+    return ChannelSettings(retried_methods=SAFE_TO_REPEAT, tls=tls)

@@ -20,6 +20,7 @@ from tier_runtime.server import GrpcServerSettings
 from tier_runtime.settings import Rule
 from tier_runtime.startup import StartupError
 from tier_runtime.tier import ServedSettings, Serving
+from tier_runtime.tls.settings import TLS_FIELDS, everybody_fault
 
 MIN_SECRET_BYTES = 32
 
@@ -44,6 +45,11 @@ class ServiceSettings(ServedSettings):
 
     service_bind: Bind = Field(
         default="127.0.0.1:50051", description="Where the tier listens, as host:port."
+    )
+    service_callers: tuple[str, ...] = Field(
+        default=("controller", "worker", "launcher"),
+        min_length=1,
+        description="Who may call the tier under TLS: names in the certificates of its peers.",
     )
     services: tuple[ServiceName, ...] = Field(
         default=(
@@ -298,7 +304,19 @@ class ServiceSettings(ServedSettings):
             return None
         return f"HS256 needs a secret of at least {MIN_SECRET_BYTES} bytes"
 
+    def _is_open(self) -> str | None:
+        return self.served_in_plaintext(self.service_bind)
+
+    def _calls_in_plaintext(self) -> str | None:
+        return self.called_in_plaintext([self.repository_url])
+
+    def _serves_everybody(self) -> str | None:
+        return everybody_fault(self.service_callers)
+
     rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(("service_bind", *TLS_FIELDS), _is_open),
+        Rule(("repository_url", *TLS_FIELDS), _calls_in_plaintext),
+        Rule(("service_callers",), _serves_everybody),
         Rule(("jwt_secret", "jwt_algorithm", "services"), _lacks_its_secret),
     )
 
@@ -341,6 +359,7 @@ class ServiceSettings(ServedSettings):
             # One RPC of the repository tier, and at most a hundred messages.
             short_streams=frozenset({"/arcana.service.v1.ProductService/SearchProducts"}),
             drain_seconds=self.service_drain_seconds,
+            tls=self.server_tls(self.service_callers),
             reflection=self.grpc_reflection,
             # Every worker of the edge asks it four times a second.
             quiet_methods=("/arcana.service.v1.AuthService/ListAccessChanges",),

@@ -135,6 +135,13 @@ _ENTRIES = (
         "The caller is known, and has neither the role nor the ownership that this needs.",
     ),
     ErrorCode(
+        "PEER_NOT_ALLOWED",
+        (Kind.FORBIDDEN,),
+        "Peer not allowed",
+        "A program called a tier that does not serve the names in its certificate. Between tiers "
+        "only: a deployment is wired wrong, or somebody tries.",
+    ),
+    ErrorCode(
         "NOT_FOUND",
         (Kind.MISSING,),
         "Not found",

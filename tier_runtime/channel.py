@@ -20,6 +20,7 @@ from tier_runtime.client_interceptors import CallClientInterceptor
 from tier_runtime.inproc import InprocChannel, LocalServer
 from tier_runtime.rest.channel import RestChannel
 from tier_runtime.startup import StartupError
+from tier_runtime.tls.swapping_channel import SwappingChannel
 
 
 def open_channel(
@@ -39,12 +40,16 @@ def open_channel(
     - `http://host:port[,host:port...]`: REST hops.
     - `inproc:name`: the server of that name in `in_process`.
 
+    With `settings.tls` all but the last are mutual TLS: a scheme names the transport, not what
+    protects it. The peer's certificate must be for the host in the URL, and for the first of
+    several.
+
     Nothing is connected until the first RPC. Never carry a channel across a fork; the caller
     closes it.
 
     Raises:
         StartupError: the URL's scheme is not known, or the URL has not its scheme's form; or
-            there is no server of that name in this process.
+            there is no server of that name in this process; or the files of TLS cannot be used.
     """
     settings = settings or ChannelSettings()
     transport, target = _read(url)
@@ -60,6 +65,7 @@ def open_channel(
 
 
 InProcess = Mapping[str, LocalServer]
+_Options = tuple[tuple[str, int | str], ...]
 
 _BALANCED: Mapping[str, Any] = MappingProxyType(
     {
@@ -72,13 +78,27 @@ _BALANCED: Mapping[str, Any] = MappingProxyType(
 def _open_grpc(target: str, settings: ChannelSettings, _in_process: InProcess) -> grpc.Channel:
     addresses = target.split(",")
     if len(addresses) == 1:
-        return grpc.insecure_channel(target, options=_options(settings, {}))
+        return _dial(target, settings, _options(settings, {}))
     scheme = "ipv6" if target.startswith("[") else "ipv4"
-    return grpc.insecure_channel(f"{scheme}:{target}", options=_options(settings, _BALANCED))
+    options = _options(settings, _BALANCED)
+    if settings.tls is not None:
+        # By default the whole list would have to stand in the certificate.
+        host = addresses[0].rpartition(":")[0].strip("[]")
+        options += (("grpc.ssl_target_name_override", host),)
+    return _dial(f"{scheme}:{target}", settings, options)
 
 
 def _open_dns(target: str, settings: ChannelSettings, _in_process: InProcess) -> grpc.Channel:
-    return grpc.insecure_channel(f"dns://{target}", options=_options(settings, _BALANCED))
+    return _dial(f"dns://{target}", settings, _options(settings, _BALANCED))
+
+
+def _dial(target: str, settings: ChannelSettings, options: _Options) -> grpc.Channel:
+    if settings.tls is None:
+        return grpc.insecure_channel(target, options=options)
+    return SwappingChannel(
+        settings.tls,
+        lambda credentials: grpc.secure_channel(target, credentials, options=options),
+    )
 
 
 def _open_http(target: str, settings: ChannelSettings, _in_process: InProcess) -> grpc.Channel:
@@ -202,9 +222,7 @@ def require_tier_url(url: str) -> str:
 TierUrl = Annotated[str, AfterValidator(require_tier_url)]
 
 
-def _options(
-    settings: ChannelSettings, service_config: Mapping[str, Any]
-) -> tuple[tuple[str, int | str], ...]:
+def _options(settings: ChannelSettings, service_config: Mapping[str, Any]) -> _Options:
     config = {**service_config, **_retries(settings)}
     return (
         # By default a channel takes seconds to see that a server is back.

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from tier_runtime.breaker import Breaker
 from tier_runtime.startup import StartupError
+from tier_runtime.tls.files import TlsFiles
 
 # How far the sender of a stream may be ahead of its reader, in both directions. By default gRPC
 # guesses it from round trips, which are long where the reader is busy: of all readers the one that
@@ -42,6 +43,8 @@ class ChannelSettings:
     max_connection_age_seconds: float = 20.0
     # Leaves the peer alone while it does not answer; None asks it always.
     breaker: Breaker | None = None
+    # The hop is mutual TLS then, and the peer's certificate must be for the host of the URL.
+    tls: TlsFiles | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.max_attempts <= MOST_ATTEMPTS:

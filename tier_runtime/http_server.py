@@ -21,6 +21,8 @@ from tier_runtime.addresses import Address
 from tier_runtime.http_worker import HttpWorker
 from tier_runtime.logs import get_logger
 from tier_runtime.startup import EXIT_NOT_STARTED, StartupError
+from tier_runtime.tls.admission import ServerTls
+from tier_runtime.tls.http_sockets import context_source
 
 BACKLOG = 2048
 # A worker whose main loop has not turned for so long is killed. No request takes part in that
@@ -45,6 +47,8 @@ class WebServerSettings:
     drain_seconds: int
     # Its `raw_answer` decides about answers to what never reaches the application.
     worker_class: type[HttpWorker] = HttpWorker
+    # Connections are mutual TLS then.
+    tls: ServerTls | None = None
     # As process lists show it.
     process_name: str = "arcana"
 
@@ -165,6 +169,19 @@ class _Arbiter(Arbiter):  # type: ignore[misc]  # its base has no types
         self.handle_term()
 
 
+def _tls_settings(settings: WebServerSettings) -> dict[str, Any]:
+    if settings.tls is None:
+        return {}
+    current = context_source(settings.tls, settings.client_timeout_seconds)
+    return {
+        # That there is one tells gunicorn that there is TLS; it asks for a context for each
+        # connection.
+        "certfile": str(settings.tls.files.certificate),
+        "keyfile": str(settings.tls.files.key),
+        "ssl_context": lambda _config, _default: current(),
+    }
+
+
 class _Gunicorn(BaseApplication):  # type: ignore[misc]  # its base has no types
     """Configures gunicorn from our settings only: no command line, no file, no environment."""
 
@@ -199,6 +216,7 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]  # its base has no types
             # X-Forwarded-* is the application's business, by TRUSTED_PROXIES.
             "forwarded_allow_ips": "",
             "secure_scheme_headers": {},
+            **_tls_settings(settings),
         }.items():
             self.cfg.set(name, value)
 

@@ -6,6 +6,7 @@ import errno
 import math
 import selectors
 import signal
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -237,7 +238,8 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]  # its base has no types
                 self._close(conn)
 
     def _keep(self, conn: Any) -> bool:
-        if conn.parser.unreader.buf.getvalue():
+        pending = getattr(conn.sock, "pending", None)
+        if conn.parser.unreader.buf.getvalue() or (pending is not None and pending()):
             # The next request has been read already, so the kernel has nothing to tell of it.
             self._put(conn)
             return True
@@ -311,6 +313,9 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]  # its base has no types
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Answer a request that could not be read, or that failed outside of the application."""
         del req, addr
+        if isinstance(exc, ssl.SSLError):
+            # There is nobody to answer, and a handshake that failed has been told.
+            return
         log = get_logger(__name__)
         ours = isinstance(exc, (InvalidResponseHeader, InvalidResponseHeaderName))
         if isinstance(exc, ParseException) and not ours:

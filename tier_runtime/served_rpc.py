@@ -70,6 +70,14 @@ class CallLimits:
 FindActor = Callable[[str, "_Metadata", Call], Actor]
 
 
+# Says whether a peer may call a method at all; raises AppError where it may not.
+Admit = Callable[[str, grpc.ServicerContext], None]
+
+
+def _anybody(_method: str, _context: grpc.ServicerContext) -> None:
+    pass
+
+
 def _peers_actor(_method: str, metadata: _Metadata, _call: Call) -> Actor:
     return actor_from(metadata)
 
@@ -86,6 +94,7 @@ class RpcDesk:
         *,
         quiet_methods: Collection[str] = (),
         find_actor: FindActor = _peers_actor,
+        admit: Admit = _anybody,
         awaits_requests: bool = False,
     ) -> None:
         self.limits = limits
@@ -97,6 +106,8 @@ class RpcDesk:
         self.awaits_requests = awaits_requests
         # By default a peer is believed whom it speaks for; a server for strangers has its own.
         self.find_actor = find_actor
+        # By default whoever reaches the server may call it.
+        self.admit = admit
         # Full names, as "/package.Service/Method", of what is polled: their successes are told
         # at debug level only.
         self.quiet_methods = frozenset(quiet_methods)
@@ -176,10 +187,12 @@ class ServedRpc:
         """Admit the RPC and return the context for its servicer.
 
         Raises:
-            AppError: the time left is not worth beginning, or is over before its turn comes, or the
-                actor cannot be read.
+            AppError: the peer may not call it, the time left is not worth beginning, or is over
+                before its turn comes, or the actor cannot be read.
             TooManyStreamsError: it is a stream and there are as many as there may be.
         """
+        # First of all: whom the peer speaks for is believed of those who are let in only.
+        self._desk.admit(self._method, self._inner)
         if self.call.deadline.remaining() < self._desk.limits.min_deadline_seconds:
             raise deadline_exceeded()
         actor = self._desk.find_actor(self._method, self._metadata, self.call)

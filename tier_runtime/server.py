@@ -26,6 +26,8 @@ from tier_runtime.ids import IdSource, Uuid7Source
 from tier_runtime.served_rpc import CallLimits, RpcDesk
 from tier_runtime.server_interceptors import CallServerInterceptor
 from tier_runtime.startup import StartupError
+from tier_runtime.tls.admission import ServerTls
+from tier_runtime.tls.credentials import server_credentials
 
 # No signal has these numbers.
 _ALL_ENDED = 0
@@ -80,6 +82,8 @@ class GrpcServerSettings:
     reflection: bool = True
     # Polled methods, as "/package.Service/Method": their successes are logged at debug level.
     quiet_methods: tuple[str, ...] = ()
+    # What is heard at `bind` is mutual TLS then, and served by its lists; calls in place are not.
+    tls: ServerTls | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.stream_limit < self.threads:
@@ -123,7 +127,7 @@ class TierServer:
         bind = self.settings.bind
         _refuse_unusable(_address(bind))
         try:
-            self._port = self._server.add_insecure_port(bind)
+            self._port = self._listen(bind)
         except RuntimeError as error:
             raise StartupError(f"Cannot listen on {bind}: gRPC refuses the address.") from error
         self._server.start()
@@ -132,6 +136,12 @@ class TierServer:
             self.health.set(name, serving=True)
         self.log.info("serving", address=self.address, services=list(self._services))
         return self._port
+
+    def _listen(self, bind: str) -> int:
+        tls = self.settings.tls
+        if tls is None:
+            return self._server.add_insecure_port(bind)
+        return self._server.add_secure_port(bind, server_credentials(tls.files))
 
     @property
     def address(self) -> str:
@@ -162,7 +172,7 @@ def build_server(
     ids: IdSource | None = None,
 ) -> TierServer:
     """Return a server of these services, of health and of reflection; it does not listen yet."""
-    desk = make_desk(settings, log, clock=clock, ids=ids)
+    desk = make_desk(settings, log, clock=clock, ids=ids, peers=settings.tls)
     server = grpc.server(
         futures.ThreadPoolExecutor(settings.threads, thread_name_prefix="rpc"),
         interceptors=[CallServerInterceptor(desk)],
@@ -198,8 +208,12 @@ def make_desk(
     *,
     clock: Clock | None = None,
     ids: IdSource | None = None,
+    peers: ServerTls | None = None,
 ) -> RpcDesk:
-    """Return what all RPCs of a server share, whatever carries them to it."""
+    """Return what all RPCs of a server share, whatever carries them to it.
+
+    With `peers` only those are served; without, whoever calls.
+    """
     limits = CallLimits(
         default_deadline_seconds=settings.default_deadline_seconds,
         min_deadline_seconds=settings.min_deadline_seconds,
@@ -214,6 +228,7 @@ def make_desk(
         ids or Uuid7Source(),
         log,
         quiet_methods=settings.quiet_methods,
+        **({} if peers is None else {"admit": peers.admit}),
     )
 
 

@@ -65,7 +65,8 @@ class TierSettings(BaseSettings):
     """What every tier can be told. Subclass it; give each field a description with its unit.
 
     Attributes:
-        rules: what must hold between fields; `load` asks each that looks at valid ones only.
+        rules: what must hold between fields; `load` asks each that looks at valid ones only, and
+            those of the classes that it is a subclass of.
     """
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid", validate_default=True)
@@ -159,7 +160,7 @@ def load(
         settings = _without(cls, bad, values)
     faults += [
         _line(rule.fields[0], broken)
-        for rule in cls.rules
+        for rule in _rules_of(cls)
         if bad.isdisjoint(rule.fields) and (broken := rule.fault(settings))
     ]
     if faults:
@@ -195,6 +196,11 @@ class _FaultError(Exception):
 
 def _present(layer: Mapping[str, str | None]) -> dict[str, str]:
     return {key: value for key, value in layer.items() if value}
+
+
+def _rules_of(cls: type[TierSettings]) -> list[Rule]:
+    own = [vars(each).get("rules", ()) for each in cls.__mro__ if issubclass(each, TierSettings)]
+    return list(dict.fromkeys(rule for rules in own for rule in rules))
 
 
 def _text_of(env_name: str, layers: Sequence[Mapping[str, str]], *, secret: bool) -> str | None:

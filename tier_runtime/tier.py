@@ -19,7 +19,7 @@ from tier_runtime.http_server import WebServerSettings, WorkerApp, serve_http
 from tier_runtime.logs import get_logger
 from tier_runtime.rest.app import RestApp
 from tier_runtime.server import GrpcServerSettings, build_server, make_desk, serve_until_signal
-from tier_runtime.settings import TierSettings
+from tier_runtime.tls.settings import TlsSettings
 from tier_runtime.workers import run_workers
 
 Protocol = Literal["grpc", "http"]
@@ -32,7 +32,7 @@ HTTP_KEEPALIVE_SECONDS = 75
 HTTP_SILENCE_SECONDS = 30
 
 
-class ServedSettings(TierSettings):
+class ServedSettings(TlsSettings):
     """What every inner tier can be told about how it is served."""
 
     communication_protocol: Protocol = Field(
@@ -182,12 +182,13 @@ def _web_settings(serving: Serving) -> WebServerSettings:
         client_timeout_seconds=HTTP_SILENCE_SECONDS,
         drain_seconds=math.ceil(serving.grpc.drain_seconds),
         process_name=f"arcana-{serving.name}",
+        tls=serving.grpc.tls,
     )
 
 
 def _worker_app(serving: Serving, tier: Tier, log: structlog.stdlib.BoundLogger) -> WorkerApp:
     settings = serving.grpc
-    handlers = guarded(collect(tier.services), make_desk(settings, log))
+    handlers = guarded(collect(tier.services), make_desk(settings, log, peers=settings.tls))
     app = RestApp(
         handlers,
         tier.health,

@@ -40,7 +40,10 @@ def main() -> int:
     is_stopping = threading.Event()
     app = celery_app(settings.broker())
     # A job that is handed over is handed over again by us, who know when to stop.
-    channel = open_channel(settings.service_url, ChannelSettings(retried_methods=(_SCHEDULE,)))
+    channel = open_channel(
+        settings.service_url,
+        ChannelSettings(retried_methods=(_SCHEDULE,), tls=settings.tls_files()),
+    )
     jobs = job_service_pb2_grpc.JobServiceStub(channel)
     hand_over = HandOver(
         jobs,

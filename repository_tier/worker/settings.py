@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import ClassVar
 
 from pydantic import Field, SecretStr
 
 from repository_tier.jobs.broker import BrokerAddress
 from tier_runtime.addresses import OptionalBind
 from tier_runtime.channel import TierUrl
-from tier_runtime.settings import TierSettings
+from tier_runtime.settings import Rule
+from tier_runtime.tls.settings import TLS_FIELDS, TlsSettings
 
 
-class WorkerSettings(TierSettings):
+class WorkerSettings(TlsSettings):
     """Settings of the worker. Times are in seconds."""
 
     service_url: TierUrl = Field(
@@ -44,6 +46,11 @@ class WorkerSettings(TierSettings):
         description="Where the worker tells its health, as host:port: grpc.health.v1 in "
         "plaintext. When not set, or `off`, nothing listens.",
     )
+
+    def _calls_in_plaintext(self) -> str | None:
+        return self.called_in_plaintext([self.service_url])
+
+    rules: ClassVar[tuple[Rule, ...]] = (Rule(("service_url", *TLS_FIELDS), _calls_in_plaintext),)
 
     def broker(self) -> BrokerAddress:
         """Return where the broker is."""

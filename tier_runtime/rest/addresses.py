@@ -95,6 +95,14 @@ class Addresses:
         with self._lock:
             return frozenset(self._known)
 
+    def name_of(self, address: tuple[str, int]) -> str:
+        """Return the host that a target names, and that stands for this address now."""
+        with self._lock:
+            for (host, _), found in self._found.items():
+                if address in found:
+                    return host
+        return address[0]
+
     def failed(self, address: tuple[str, int]) -> None:
         """Leave an address alone for a moment: it could not be reached."""
         with self._lock:

@@ -39,7 +39,8 @@ from tier_runtime.rest.wire import (
     metadata_from_environ,
     timeout_seconds,
 )
-from tier_runtime.wsgi_environ import WAITED_SECONDS
+from tier_runtime.tls.http_sockets import names_of
+from tier_runtime.wsgi_environ import SOCKET, WAITED_SECONDS
 
 _HEALTH_PATH = "/health"
 _HEALTH_WORDS = {None: "SERVICE_UNKNOWN", False: "NOT_SERVING", True: "SERVING"}
@@ -120,6 +121,7 @@ class RestApp:
             peer=f"ipv4:{environ.get('REMOTE_ADDR', '')}:{environ.get('REMOTE_PORT', '')}",
             is_caller_there=presence,
         )
+        context.peer_names = names_of(environ.get(SOCKET))
         _check_type(environ, route)
         given: Any
         if route.request_streaming:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import select
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import grpc
@@ -17,6 +17,7 @@ from tier_runtime.local_rpc import LocalContext, LocalRpcError
 from tier_runtime.rest.codec import JsonCodec, JsonError
 from tier_runtime.rest.limits import is_too_large, wire_bytes
 from tier_runtime.rest.statuses import http_fault
+from tier_runtime.tls.admission import PEER_NAMES
 from tier_runtime.wsgi_environ import SOCKET, TAKE_INPUT
 
 
@@ -33,6 +34,12 @@ class RestContext(LocalContext):
 
     # Set while the handler reads; it ends the RPC whatever the handler makes of it.
     fault: Status | None = None
+    # What the caller is called in its certificate.
+    peer_names: Sequence[bytes] = ()
+
+    def auth_context(self) -> Mapping[str, Any]:
+        """Return what TLS knows of the peer, as gRPC does."""
+        return {PEER_NAMES: self.peer_names} if self.peer_names else {}
 
 
 def read_body(environ: dict[str, Any], max_bytes: int) -> bytes:

@@ -39,7 +39,7 @@ class RestChannel(grpc.Channel):
     ) -> None:
         self._settings = settings
         self._connections = connections or PooledConnections(
-            targets, settings.max_connection_age_seconds
+            targets, settings.max_connection_age_seconds, tls=settings.tls
         )
         self._lock = threading.Lock()
         self._flights: set[Flight] = set()

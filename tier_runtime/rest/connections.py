@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+import ssl
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,12 +17,14 @@ from urllib3.exceptions import (
     NewConnectionError,
     ProtocolError,
     ReadTimeoutError,
+    SSLError,
 )
 
 from tier_runtime.local_rpc import LocalRpcError
 from tier_runtime.rest.addresses import Addresses, NoAddressError
 from tier_runtime.rest.flight import Flight, FlightCancelledError
-from tier_runtime.rest.pools import AddressPool
+from tier_runtime.rest.pools import AddressPool, TlsAddressPool, client_context
+from tier_runtime.tls.files import Reloaded, TlsFiles
 
 if TYPE_CHECKING:
     from urllib3.response import BaseHTTPResponse
@@ -96,14 +99,18 @@ class PooledConnections:
         targets: Sequence[str],
         max_age_seconds: float,
         addresses: Addresses | None = None,
+        tls: TlsFiles | None = None,
     ) -> None:
+        self._tls = None if tls is None else Reloaded(tls, client_context)
+        # What the pools were made with, None without TLS.
+        self._context: ssl.SSLContext | None = None
         self._max_age = max_age_seconds
         # At debug level it writes each request's path and query, which may hold anything.
         logging.getLogger("urllib3.connectionpool").setLevel(logging.INFO)
         self._addresses = addresses or Addresses(targets)
         self._targets = ", ".join(targets)
         self._lock = threading.Lock()
-        self._pools: dict[tuple[str, int], AddressPool] = {}
+        self._pools: dict[tuple[str, int], AddressPool | TlsAddressPool] = {}
         self._throttle = RetryThrottle()
 
     def send(self, request: Outgoing, flight: Flight, attempts: int) -> Incoming:
@@ -166,14 +173,24 @@ class PooledConnections:
             self._addresses.reached(address)
             return answer
 
-    def _pool(self, address: tuple[str, int]) -> AddressPool:
+    def _pool(self, address: tuple[str, int]) -> AddressPool | TlsAddressPool:
+        context = None if self._tls is None else self._tls.current()
         pool = self._pools.get(address)
-        if pool is not None:
+        if pool is not None and context is self._context:
             return pool
         known = self._addresses.known()
         with self._lock:
-            gone = [self._pools.pop(one) for one in list(self._pools) if one not in known]
-            pool = self._pools.setdefault(address, AddressPool(*address, self._max_age))
+            is_changed = context is not self._context
+            self._context = context
+            gone = [
+                self._pools.pop(one) for one in list(self._pools) if is_changed or one not in known
+            ]
+            if context is None:
+                pool = AddressPool(*address, self._max_age)
+            else:
+                name = self._addresses.name_of(address)
+                pool = TlsAddressPool(*address, self._max_age, context, name)
+            pool = self._pools.setdefault(address, pool)
         for old in gone:
             # Requests in flight keep their connections, which close when they come back.
             old.close()
@@ -286,6 +303,9 @@ def cancelled() -> LocalRpcError:
 def _failure_of(error: HTTPError) -> Exception:
     if isinstance(error, ReadTimeoutError):
         return late()
+    if isinstance(error, SSLError):
+        # Whichever of the two was refused, no request was handled.
+        return _NoAnswerError("TLS failed: the peer's certificate is refused here, or ours there.")
     if isinstance(error, ProtocolError):
         return _NoAnswerError("The connection was closed before an answer came.")
     return unavailable("The answer cannot be read.")

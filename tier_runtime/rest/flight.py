@@ -75,7 +75,8 @@ class Flight:
                     # after it has taken all that waits to be sent.
                     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
                     # Closing it here would not wake the other thread.
-                    connection.shutdown(socket.SHUT_RDWR)
+                    # Under TLS it must be the socket below: the other thread has the rest in use.
+                    socket.socket.shutdown(connection, socket.SHUT_RDWR)
         self._ended.set()
 
     def wait(self, seconds: float) -> None:

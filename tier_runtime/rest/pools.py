@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import random
 import socket
+import ssl
 import time
 from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from urllib3.connection import HTTPConnection
-from urllib3.connectionpool import HTTPConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import ConnectTimeoutError
 from urllib3.util.timeout import Timeout
 
 from tier_runtime.rest.flight import Flight
+from tier_runtime.tls.files import TlsFiles
 
 if TYPE_CHECKING:
     from urllib3.response import BaseHTTPResponse
@@ -34,13 +37,10 @@ KEPT_CONNECTIONS = 256
 _sending: ContextVar[Flight] = ContextVar("arcana_flight")
 
 
-class AddressPool(HTTPConnectionPool):
-    """The connections to one address, each used for so many seconds at most."""
+class _Pool(HTTPConnectionPool):
+    """What pools are with TLS and without."""
 
-    def __init__(self, host: str, port: int, max_age_seconds: float) -> None:
-        super().__init__(host, port, maxsize=KEPT_CONNECTIONS, block=False)
-        self.ConnectionCls = _Connection
-        self._max_age = max_age_seconds
+    _max_age: float
 
     def send(
         self,
@@ -93,6 +93,47 @@ class AddressPool(HTTPConnectionPool):
         super()._put_conn(conn)
 
 
+class AddressPool(_Pool):
+    """The connections to one address, each used for so many seconds at most."""
+
+    def __init__(self, host: str, port: int, max_age_seconds: float) -> None:
+        super().__init__(host, port, maxsize=KEPT_CONNECTIONS, block=False)
+        self.ConnectionCls = _Connection
+        self._max_age = max_age_seconds
+
+
+class TlsAddressPool(_Pool, HTTPSConnectionPool):
+    """The same with TLS; the peer's certificate must be for `name`."""
+
+    def __init__(
+        self, host: str, port: int, max_age_seconds: float, context: ssl.SSLContext, name: str
+    ) -> None:
+        super().__init__(
+            host,
+            port,
+            maxsize=KEPT_CONNECTIONS,
+            block=False,
+            ssl_context=context,
+            server_hostname=name,
+        )
+        self.ConnectionCls = _TlsConnection
+        self._max_age = max_age_seconds
+
+
+def client_context(files: TlsFiles) -> ssl.SSLContext:
+    """Return how connections of a pool are protected.
+
+    Raises:
+        TlsFilesError: the files cannot be used.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    files.load_into(context)
+    # The class of what it wraps; typeshed knows it by that of contexts only.
+    context.sslsocket_class = _TimedTlsSocket
+    return context
+
+
 class _Connection(HTTPConnection):
     """A connection that belongs to a flight while it is out of its pool."""
 
@@ -117,6 +158,8 @@ class _Connection(HTTPConnection):
 
     def connect(self) -> None:
         """Connect, within what a connection may take."""
+        # With TLS that happens before there is a request.
+        self._flight = _sending.get()
         super().connect()
         self._connected_at = time.monotonic()
         self._board()
@@ -151,7 +194,19 @@ class _Connection(HTTPConnection):
             flight.board(self.sock)
 
 
-class _TimedSocket(socket.socket):
+class _TlsConnection(_Connection, HTTPSConnection):
+    """The same with TLS."""
+
+    def connect(self) -> None:
+        """Connect and shake hands, each within what a connection may take."""
+        try:
+            super().connect()
+        except TimeoutError as error:
+            # To urllib3 it would be an answer that comes too late.
+            raise ConnectTimeoutError(self, "The peer does not shake hands.") from error
+
+
+class _Timed(socket.socket):
     """A socket whose timeout is for everything that is received after it was set."""
 
     _until: float | None = None
@@ -170,3 +225,11 @@ class _TimedSocket(socket.socket):
                 raise TimeoutError("timed out")
             super().settimeout(left)
         return super().recv_into(*arguments, **options)
+
+
+class _TimedSocket(_Timed):
+    """Without TLS."""
+
+
+class _TimedTlsSocket(_Timed, ssl.SSLSocket):
+    """With TLS."""

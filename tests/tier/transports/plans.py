@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
+from pathlib import Path
 from typing import Any, Literal
 
 from tier_runtime.inproc import LocalServer
 from tier_runtime.server import GrpcServerSettings
 from tier_runtime.tier import Protocol, Serving, Tier
+from tier_runtime.tls.admission import ServerTls
+from tier_runtime.tls.files import TlsFiles
 
 InProcess = Mapping[str, LocalServer]
 
@@ -41,6 +44,10 @@ class TierPlan:
     environ: dict[str, str] = field(default_factory=dict)
     # Where a process of its own tells its health in plaintext.
     health_bind: str = ""
+    # TLS_CERT_FILE, TLS_KEY_FILE and TLS_CA_FILE of that process, and who may call it.
+    tls_files: tuple[str, ...] = ()
+    callers: tuple[str, ...] = ()
+    readers: tuple[str, ...] = ()
 
     def grpc(self) -> GrpcServerSettings:
         """Return how it is served."""
@@ -50,7 +57,11 @@ class TierPlan:
             "notserving_wait_seconds": 0.0,
             "drain_seconds": 1.0,
         }
-        return GrpcServerSettings(**settings | self.settings)
+        tls = None
+        if self.tls_files:
+            files = TlsFiles(*map(Path, self.tls_files))
+            tls = ServerTls(files, frozenset(self.callers), frozenset(self.readers))
+        return GrpcServerSettings(**settings | self.settings, tls=tls)
 
     def serving(self) -> Serving:
         """Return how a process of its own serves it."""

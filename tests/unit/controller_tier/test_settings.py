@@ -88,7 +88,7 @@ def test_a_bad_value_is_refused_by_its_name(name: str, value: str) -> None:
 
 def test_services_may_have_addresses_of_their_own_and_those_may_be_several() -> None:
     text = "users=grpc://127.0.0.1:1,127.0.0.1:2, auth = grpc://c:3"
-    settings = load(ControllerSettings, {"SERVICE_URLS": text})
+    settings = load(ControllerSettings, {"SERVICE_URLS": text, "ALLOW_PLAINTEXT": "true"})
     assert settings.neighbour_of("users") == ("users", "grpc://127.0.0.1:1,127.0.0.1:2")
     assert settings.neighbour_of("auth") == ("auth", "grpc://c:3")
     assert settings.neighbour_of("rate_limits") == ("service", "grpc://127.0.0.1:50051")
