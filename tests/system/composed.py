@@ -130,6 +130,8 @@ class Composed:
             remove=True,
             read_only=True,
             cap_drop=["ALL"],
+            # As the compose file has it.
+            tmpfs={"/tmp": ""},  # noqa: S108 - inside the container.
             **({"network_mode": "none"} | options if "network" not in options else options),
         )
         return str(ran.decode())
