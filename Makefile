@@ -112,6 +112,56 @@ k8s-validate: environment-dev ## Check the Kubernetes manifests without a cluste
 k8s-policy: environment-dev ## Check them against checkov's policies too, which has an environment of its own
 	@$(PY) -m k8s.policies
 
+# What the images say of themselves. The time is the commit's, so that the same source is the same image.
+export ARCANA_VERSION ?= dev
+export ARCANA_REVISION ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+export ARCANA_CREATED ?= $(shell git log -1 --format=%cI 2>/dev/null || echo 1970-01-01T00:00:00Z)
+# layered, microservices or monolithic.
+LAYOUT ?= layered
+COMPOSE_FILES_layered := docker-compose.layered.yml
+COMPOSE_FILES_microservices := docker-compose.layered.yml:docker-compose.microservices.yml
+COMPOSE_FILES_monolithic := docker-compose.monolithic.yml
+COMPOSE := COMPOSE_FILE=$(COMPOSE_FILES_$(LAYOUT)) docker compose
+
+.PHONY: images
+images: ## Build the container images of all tiers (ARCANA_VERSION=dev)
+	@COMPOSE_FILE=docker-compose.layered.yml docker compose build $(ARGS)
+
+.PHONY: sbom
+sbom: ## Write what is in each image to build/sbom/, as CycloneDX JSON
+	@docker build --target sbom --output build/sbom .
+
+.PHONY: compose-up
+compose-up: ## Build and start everything in containers, and say how to log in (LAYOUT=…)
+	@$(COMPOSE) up --build --detach --wait $(ARGS)
+	@$(COMPOSE) run --rm --no-deps --quiet-pull --entrypoint python admin -c \
+	    "print('Up: http://$${ARCANA_HTTP:-127.0.0.1:5000}/docs'); \
+	    print('The first admin is $${ARCANA_ADMIN_EMAIL:-admin@arcana.local} with the password', \
+	        open('/secrets/admin/password').read())"
+
+.PHONY: compose-down
+compose-down: ## Stop and remove the containers; the data stays (ARGS=--volumes: it does not)
+	@$(COMPOSE) down --remove-orphans $(ARGS)
+
+.PHONY: compose-roll
+compose-roll: ## Replace the containers of a tier one by one: make compose-roll TIER=service
+	@COMPOSE_FILE=$(COMPOSE_FILES_$(LAYOUT)) sh containers/roll.sh $(TIER)
+
+# A system of its own, from nothing, and nothing of it is left.
+COMPOSE_TEST := COMPOSE_PROJECT_NAME=arcana-test \
+    COMPOSE_FILE=docker-compose.layered.yml:tests/containers/compose.tests.yml docker compose
+.PHONY: compose-test
+compose-test: environment-dev ## Start a system in containers, run the tests of the edge and of containers, remove it
+	@result=0; \
+	$(COMPOSE_TEST) down --volumes --remove-orphans --timeout 5 && \
+	$(COMPOSE_TEST) up --build --detach --wait || result=$$?; \
+	if [ $$result = 0 ]; then \
+	    ARCANA_TEST_WIRING=compose $(PY) -m pytest -n 0 $(COMPOSE_TESTS) $(ARGS) || result=1; \
+	else $(COMPOSE_TEST) logs --tail 30; fi; \
+	$(COMPOSE_TEST) down --volumes --remove-orphans --timeout 5; \
+	exit $$result
+COMPOSE_TESTS := $(patsubst %,tests/system/test_%.py,first_story edge_rows edge_errors) tests/containers
+
 .PHONY: lock
 lock: environment-dev ## Resolve the dependencies anew, keeping what still fits
 	$(PY) -m uv pip compile pyproject.toml $(LOCK_OPTIONS) --group build -o requirements/run.lock
@@ -121,8 +171,9 @@ lock: environment-dev ## Resolve the dependencies anew, keeping what still fits
 	    $(PY) -m uv pip compile pyproject.toml $(TIER_LOCK_OPTIONS) --extra $$tier --group build \
 	        -c requirements/run.lock -o requirements/$${tier%% *}.lock || exit 1; \
 	done
-TIER_LOCK_OPTIONS := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-    --no-header
+	echo cyclonedx-bom | $(PY) -m uv pip compile - $(HASHES) --python-version 3.14 -o requirements/sbom.lock
+HASHES := --quiet --universal --generate-hashes --no-emit-index-url --no-header
+TIER_LOCK_OPTIONS := $(HASHES) --python-version 3.11
 LOCK_OPTIONS := $(TIER_LOCK_OPTIONS) --all-extras
 
 .PHONY: clean

@@ -18,6 +18,7 @@ import docker
 from docker.models.containers import Container
 
 from tests.stores import Store
+from tests.stores.waiting import eventually
 from tests.system.credentials import Credentials
 from tests.system.log_lines import json_lines
 from tests.system.plan import Tier
@@ -129,9 +130,27 @@ class Composed:
             remove=True,
             read_only=True,
             cap_drop=["ALL"],
+            # As the compose file has it.
+            tmpfs={"/tmp": ""},  # noqa: S108 - inside the container.
             **({"network_mode": "none"} | options if "network" not in options else options),
         )
         return str(ran.decode())
+
+    @contextlib.contextmanager
+    def stranger(self) -> Iterator[str]:
+        """Run a container outside of the system that listens at port 8000, and give its address."""
+        container = self._docker.containers.run(
+            f"arcana-operator:{VERSION}",
+            ["-m", "http.server", "8000"],
+            entrypoint=["python"],
+            detach=True,
+        )
+        try:
+            eventually(lambda: "Serving HTTP" in container.logs().decode(), 20, "the stranger")
+            container.reload()
+            yield str(container.attrs["NetworkSettings"]["IPAddress"])
+        finally:
+            container.remove(force=True)
 
     def network(self, name: str) -> str:
         """Give what a network of the compose file is called."""

@@ -166,6 +166,7 @@ def _serves_and_takes_admin_commands(launcher: LauncherProcess) -> None:
     assert _first_admin(launcher)["roles"] == ["admin", "user"]
     made = launcher.sister("create-admin", "--email", "b@example.com")
     assert "Made the admin b@example.com" in made, made
+    assert "There is an admin already." in launcher.sister("create-admin", "--if-none")
     health = launcher.sister("health")
     assert "All is well." in health, health
     # Also where it is no process of its own, and over whatever the tiers speak.
