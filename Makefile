@@ -176,6 +176,10 @@ HASHES := --quiet --universal --generate-hashes --no-emit-index-url --no-header
 TIER_LOCK_OPTIONS := $(HASHES) --python-version 3.11
 LOCK_OPTIONS := $(TIER_LOCK_OPTIONS) --all-extras
 
+.PHONY: lock-checkov
+lock-checkov: environment-dev ## Resolve the dependencies of `make k8s-policy` anew
+	echo checkov | $(PY) -m uv pip compile - $(TIER_LOCK_OPTIONS) -o requirements/checkov.lock
+
 .PHONY: clean
 clean: ## Remove the environment and everything made; .arcana/ (your data) stays
 	rm -rf .venv build .mypy_cache .ruff_cache .import_linter_cache .hypothesis *.egg-info
@@ -183,4 +187,4 @@ clean: ## Remove the environment and everything made; .arcana/ (your data) stays
 
 .PHONY: help
 help: ## Name the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile

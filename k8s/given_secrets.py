@@ -1,6 +1,6 @@
 """The Secrets that the manifests refer to and never hold: whoever deploys makes them.
 
-docs/kubernetes.md says what goes into each; `python -m k8s.dev_secrets` makes those of the overlay
+docs/kubernetes.md says what goes into each; `python -m k8s.dev_secrets` writes those of the overlay
 `dev`.
 """
 
@@ -14,30 +14,34 @@ from types import MappingProxyType
 CERTIFICATE_KEYS = frozenset({"ca.crt", "tls.crt", "tls.key"})
 CERTIFICATE_NAMES = ("controller", "service", "repository", "worker", "launcher")
 
-# Name of the Secret, and its keys.
+# Name of the Secret, which is that of its reader, and its keys: the folders and files that
+# `arcana secrets` makes.
 GIVEN: Mapping[str, frozenset[str]] = MappingProxyType(
     {
-        "controller-keys": frozenset({"download-secret"}),
-        "service-keys": frozenset({"jwt-signing-key.pem", "token-secret"}),
-        "repository-stores": frozenset({"database-url", "redis-url"}),
-        "worker-stores": frozenset({"redis-url"}),
+        "controller": frozenset({"download_secret"}),
+        "service": frozenset({"token_secret"}),
+        # For who signs access tokens.
+        "auth": frozenset({"jwt_signing_key.pem"}),
+        "repository": frozenset({"database_url", "redis_url"}),
+        "worker": frozenset({"redis_url"}),
         # Of a user of the database who may change its tables; the tiers' own needs no such right.
-        "migrate-stores": frozenset({"database-url"}),
+        "migrate": frozenset({"database_url"}),
         "admin": frozenset({"password"}),
     }
 )
 GIVEN_IN_DEV: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         **GIVEN,
-        "mysql": frozenset({"password", "root-password"}),
+        "mysql": frozenset({"accounts.sql", "root_password"}),
+        "redis": frozenset({"users.acl"}),
         **{f"{name}-tls": CERTIFICATE_KEYS for name in CERTIFICATE_NAMES},
     }
 )
 GIVEN_IN_PRODUCTION: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         **GIVEN,
-        "repository-blobs": frozenset({"credentials"}),
-        "service-mail": frozenset({"smtp-url"}),
+        "blobs": frozenset({"credentials"}),
+        "mail": frozenset({"smtp_url"}),
     }
 )
 
