@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from benchmarks.worker import BenchmarkError
 
@@ -63,7 +64,7 @@ class Journal:
         ]
         return Calls(len(took), sum(took))
 
-    def _lines(self, name: str) -> Iterable[dict[str, object]]:
+    def _lines(self, name: str) -> Iterable[dict[str, Any]]:
         with self._logs[name].open("rb") as log:
             log.seek(self._read[name])
             for line in log:

@@ -17,6 +17,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import Engine, event
 from sqlalchemy.pool import Pool
 
+# How the threads of a tier's server are called.
+RPC_THREADS = "rpc"
 _FORMAT = struct.Struct("=4q")
 
 
@@ -24,7 +26,8 @@ class DatabaseUse(NamedTuple):
     """What was used from a tier's start to a moment, or between two moments.
 
     Attributes:
-        held_ns: for how long connections were taken, all of them together, in nanoseconds.
+        held_ns: for how long calls had connections, all of them together, in nanoseconds. What
+            runs besides calls, such as the relay, has one connection at a time and is left out.
     """
 
     statements: int
@@ -65,7 +68,8 @@ class DatabaseMeter:
         self._add(1, 1)
 
     def _taken(self, _connection: Any, entry: Any, _proxy: Any) -> None:
-        entry.info["taken_at_ns"] = time.perf_counter_ns()
+        if threading.current_thread().name.startswith(RPC_THREADS):
+            entry.info["taken_at_ns"] = time.perf_counter_ns()
         self._add(2, 1)
 
     def _given_back(self, _connection: Any, entry: Any) -> None:

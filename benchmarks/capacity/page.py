@@ -70,7 +70,8 @@ def _lines(costs: Costs, mix: str) -> Iterator[str]:
     )
     yield ""
     yield "How long one request by itself keeps a thread of each tier, a place of the worker and a"
-    yield "connection to the database, in milliseconds, jobs and events included:"
+    yield "connection to the database, in milliseconds, jobs and events included, in the"
+    yield "quickest of some rounds. Whatever else the machine does lengthens these, and only these:"
     yield ""
     held = (CONTROLLER, SERVICE, REPOSITORY, WORKER, CONNECTION)
     yield from _table(
@@ -96,7 +97,8 @@ def _lines(costs: Costs, mix: str) -> Iterator[str]:
     yield ""
     shares = ", ".join(f"{name} {share:.1%}" for name, share in check.mix.items())
     yield f"A mixture ({shares}), as fast as it went for {check.seconds:g} s, with the load"
-    yield f"generator on the same cores, of which {check.free_cores:g} were free:"
+    yield f"generator on the same cores, of which {check.free_cores:g} were free, and"
+    yield f"{check.used_cores:g} were used:"
     yield f"{check.measured_rps:g} requests/s measured, {check.predicted_rps:g} predicted from the"
     yield f"costs above. Predicted over measured: **{check.ratio:.2f}**. The jobs were done"
     yield f"{check.drain_seconds:g} s after the last answer."

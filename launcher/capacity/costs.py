@@ -56,12 +56,14 @@ class Check:
     Attributes:
         mix: shares of the operations, which add up to 1.
         free_cores: that nobody else used at the time.
+        used_cores: that the tiers, the stores and whoever asked used.
         drain_seconds: how long jobs and events still took after the last answer.
     """
 
     mix: Mapping[str, float]
     seconds: float
     free_cores: float
+    used_cores: float
     drain_seconds: float
     predicted_rps: float
     measured_rps: float

@@ -23,6 +23,7 @@ from tests.counting import uncounted
 from tests.stores import Store
 from tests.stores.waiting import eventually
 from tests.system.credentials import Credentials
+from tests.system.forked_programs import ForkedProgram, forked_programs
 from tests.system.log_lines import json_lines
 from tests.system.plan import Part, Tier, make_plan
 from tests.system.wiring import Wiring, default_wiring
@@ -93,7 +94,7 @@ class ArcanaProcesses:
         plan = make_plan(self.wiring, workers, 1 if store.kind == "embedded" else workers)
         self._home = home
         self._parts = plan.parts
-        self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._running: dict[str, ForkedProgram] = {}
         self._spawned: Counter[Tier] = Counter()
         self._admin: Credentials | None = None
         self.edge_url = plan.edge_url
@@ -181,19 +182,9 @@ class ArcanaProcesses:
         assert not self.running(tier), f"the {tier} tier runs already"
         self._spawned[tier] += 1
         for part in self._of(tier):
-            with self._log(part).open("ab") as log:
-                self._running[part.name] = subprocess.Popen(
-                    [sys.executable, "-m", "launcher.cli", tier],
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    cwd=self._home,
-                    env={
-                        **self.environ,
-                        **part.settings,
-                        "ARCANA_PARENT_PID": str(os.getpid()),
-                    },
-                )
+            self._running[part.name] = forked_programs().start(
+                [tier], {**self.environ, **part.settings}, self._home, self._log(part)
+            )
 
     def restart(self, tier: Tier) -> None:
         """Start a tier that has ended again, and wait for its health."""

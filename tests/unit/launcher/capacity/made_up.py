@@ -56,7 +56,7 @@ COSTS = Costs(
     edge_process_cores={SERVICE: 0.01, REPOSITORY: 0.01, DATABASE: 0.005, CACHE: 0.0},
     redis_connections={REPOSITORY: 6, WORKER: 4},
     operations={"read": READ, "write": WRITE},
-    check=Check({"read": 1.0}, 10.0, 2.0, 0.0, 240.0, 200.0),
+    check=Check({"read": 1.0}, 10.0, 2.0, 1.9, 0.0, 240.0, 200.0),
 )
 SIZES = Sizes(
     utilisation=0.5,
