@@ -56,6 +56,12 @@ lint: environment-dev ## Check format, style, the table of imports, the contract
 types: environment-dev ## Check types (mypy, strict)
 	$(PY) -m mypy
 
+.PHONY: k8s-validate k8s-policy
+k8s-validate: environment-dev ## Check the Kubernetes manifests without a cluster
+	@$(PY) -m k8s.checks
+k8s-policy: environment-dev ## Check them against checkov's policies too, which has an environment of its own
+	@$(PY) -m k8s.policies
+
 .PHONY: fmt
 fmt: environment-dev ## Format the code and mend what can be mended by itself
 	$(PY) -m ruff format .
@@ -101,12 +107,6 @@ bench-scale: environment-dev ## A shop of 100,000 rows over one of 1,000 (ARGS=-
 .PHONY: bench-events
 bench-events: environment-dev ## How long after its commit an event reaches its handler, at 200 a second
 	@$(PY) -m benchmarks.event_lag $(ARGS)
-
-.PHONY: k8s-validate k8s-policy
-k8s-validate: environment-dev ## Check the Kubernetes manifests without a cluster
-	@$(PY) -m k8s.checks
-k8s-policy: environment-dev ## Check them against checkov's policies too, which has an environment of its own
-	@$(PY) -m k8s.policies
 
 .PHONY: lock
 lock: environment-dev ## Resolve the dependencies anew, keeping what still fits

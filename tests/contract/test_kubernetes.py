@@ -6,15 +6,22 @@ import json
 import math
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from typer.main import get_group
 
+from controller_tier.settings import ControllerSettings
 from k8s.checks import faults_of
 from k8s.given_secrets import CERTIFICATE_NAMES, given_in
 from k8s.network import COMPONENT, hops, open_to_namespaces, reached_outside
@@ -25,11 +32,12 @@ from launcher.cli import app as commands
 from launcher.settings import SERVICES, read_urls
 from launcher.tiers import _NEEDED_BY
 from repository_tier.settings import RepositorySettings
+from repository_tier.worker.settings import WorkerSettings
 from service_tier.keys import new_signing_pem
 from service_tier.settings import ServiceSettings
 from tests.contract.manifests import AWAITED, OVERLAYS, Program, program, programs, rendered
 from tier_runtime.addresses import Address
-from tier_runtime.server import _CANCELLED_SECONDS, GrpcServerSettings
+from tier_runtime.server import _CANCELLED_SECONDS
 from tier_runtime.settings import describe, load
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -398,16 +406,18 @@ def certificate_of(found: Program) -> str:
 
 def seconds_to_end(found: Program, folder: Path) -> int:
     """Return how long its program takes to end at most, from SIGTERM on."""
-    settings: Any = load(found.reads, environ_on_disk(found, folder), None)
-    match found.workload.labels[COMPONENT]:
-        case "controller":
-            return int(settings.drain_seconds)
-        case "worker":
+    settings = load(found.reads, environ_on_disk(found, folder), None)
+    match settings:
+        case ControllerSettings():
+            return settings.drain_seconds
+        case WorkerSettings():
             return math.ceil(settings.worker_time_limit_seconds)
-        case "service":
-            served: GrpcServerSettings = settings.server()
-        case _:
+        case ServiceSettings():
+            served = settings.server()
+        case RepositorySettings():
             served = settings.grpc()
+        case _:
+            raise AssertionError(f"{found} serves nobody")
     waits = served.notserving_wait_seconds + served.drain_seconds + _CANCELLED_SECONDS
     return math.ceil(waits)
 
@@ -436,7 +446,26 @@ def files_of(found: Program, environ: dict[str, str], folder: Path) -> Iterator[
         yield variable, str(file)
 
 
-CONTENTS = {
+@cache
+def own_certificate() -> tuple[bytes, bytes]:
+    """Return a key and a certificate that it has signed itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "anybody")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .sign(key, hashes.SHA256())
+    )
+    form = (Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return key.private_bytes(*form), made.public_bytes(Encoding.PEM)
+
+
+CONTENTS: Mapping[str, Callable[[], bytes]] = {
+    "ca.crt": lambda: own_certificate()[1],
+    "tls.crt": lambda: own_certificate()[1],
+    "tls.key": lambda: own_certificate()[0],
     "download_secret": lambda: b"x" * 48,
     "token_secret": lambda: b"x" * 48,
     "jwt_signing_key.pem": new_signing_pem,
