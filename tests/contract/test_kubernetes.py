@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -22,6 +23,7 @@ from cryptography.x509.oid import NameOID
 from typer.main import get_group
 
 from controller_tier.settings import ControllerSettings
+from k8s.alert_rules import RULES, rules_text
 from k8s.checks import faults_of
 from k8s.given_secrets import CERTIFICATE_NAMES, given_in
 from k8s.network import COMPONENT, hops, open_to_namespaces, reached_outside
@@ -35,7 +37,15 @@ from repository_tier.settings import RepositorySettings
 from repository_tier.worker.settings import WorkerSettings
 from service_tier.keys import new_signing_pem
 from service_tier.settings import ServiceSettings
-from tests.contract.manifests import AWAITED, OVERLAYS, Program, program, programs, rendered
+from tests.contract.manifests import (
+    AWAITED,
+    AWAITED_SERIES,
+    OVERLAYS,
+    Program,
+    program,
+    programs,
+    rendered,
+)
 from tier_runtime.addresses import Address
 from tier_runtime.server import _CANCELLED_SECONDS
 from tier_runtime.settings import describe, load
@@ -279,6 +289,38 @@ def test_every_deployment_scales_is_spread_and_is_not_drained_all_at_once(name: 
         assert each.pod is not None
         spread = {at["topologyKey"] for at in each.pod.spec["topologySpreadConstraints"]}
         assert spread == {"kubernetes.io/hostname", "topology.kubernetes.io/zone"}
+
+
+@pytest.mark.parametrize("name", ["production", "microservices"])
+def test_autoscalers_go_by_series_that_their_tiers_have(name: str) -> None:
+    page = ROOT / "docs" / "metrics.md"
+    known = (
+        set(re.findall(r"`(arcana_\w+)`", page.read_text())) if page.exists() else AWAITED_SERIES
+    )
+    asked = {
+        each.spec["scaleTargetRef"]["name"]: metric["pods"]["metric"]["name"]
+        for each in rendered(name).of("HorizontalPodAutoscaler")
+        for metric in each.spec["metrics"]
+        if metric["type"] == "Pods"
+    }
+    assert set(asked.values()) <= known
+    assert asked.pop("controller") == "arcana_http_requests_in_flight"
+    # A worker waits for the service tier, whose calls in flight scale that.
+    assert len(asked) == len(WORKLOADS[name]) - len(("controller", "worker", *ONE_SHOTS))
+
+
+def test_the_alert_rules_are_those_that_the_code_makes() -> None:
+    assert RULES.read_text() == rules_text(), "Run `make k8s-rules` and commit."
+    [rule] = rendered("production").of("PrometheusRule")
+    assert rule.spec["groups"] == yaml.safe_load(rules_text())["spec"]["groups"]
+
+
+def test_the_alert_rules_hold_all_groups_of_what_prometheus_reads(tmp_path: Path) -> None:
+    alerts = tmp_path / "alerts.yml"
+    groups = [{"name": "edge", "rules": [{"alert": "Down", "expr": "up == 0", "for": "2m"}]}]
+    alerts.write_text(yaml.safe_dump({"groups": groups}))
+    assert yaml.safe_load(rules_text(alerts))["spec"] == {"groups": groups}
+    assert yaml.safe_load(rules_text(tmp_path / "none.yml"))["spec"] == {"groups": []}
 
 
 def test_the_database_of_dev_takes_the_connections_of_all_repository_pods(tmp_path: Path) -> None:
