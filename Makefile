@@ -56,6 +56,14 @@ lint: environment-dev ## Check format, style, the table of imports, the contract
 types: environment-dev ## Check types (mypy, strict)
 	$(PY) -m mypy
 
+.PHONY: k8s-validate k8s-policy k8s-rules
+k8s-validate: environment-dev ## Check the Kubernetes manifests without a cluster
+	@$(PY) -m k8s.checks
+k8s-policy: environment-dev ## Check them against checkov's policies too, which has an environment of its own
+	@$(PY) -m k8s.policies
+k8s-rules: environment-dev ## Write the alert rules of Kubernetes from monitoring/prometheus/alerts.yml
+	@$(PY) -m k8s.alert_rules
+
 .PHONY: fmt
 fmt: environment-dev ## Format the code and mend what can be mended by itself
 	$(PY) -m ruff format .
@@ -105,12 +113,6 @@ bench-capacity: environment-dev ## What a request costs each tier (ARGS=--docs: 
 .PHONY: bench-events
 bench-events: environment-dev ## How long after its commit an event reaches its handler, at 200 a second
 	@$(PY) -m benchmarks.event_lag $(ARGS)
-
-.PHONY: k8s-validate k8s-policy
-k8s-validate: environment-dev ## Check the Kubernetes manifests without a cluster
-	@$(PY) -m k8s.checks
-k8s-policy: environment-dev ## Check them against checkov's policies too, which has an environment of its own
-	@$(PY) -m k8s.policies
 
 # What the images say of themselves. The time is the commit's, so that the same source is the same image.
 export ARCANA_VERSION ?= dev

@@ -27,9 +27,9 @@ def environment() -> Path:
         sys.stdout.write("Making an environment for checkov; this takes a minute.\n")
         sys.stdout.flush()
         venv.create(made, with_pip=True, clear=True)
-        command = [made / "bin" / "python", "-m", "pip", "install", "--quiet", "--no-input"]
+        command = [str(made / "bin" / "python"), "-m", "pip", "install", "--quiet", "--no-input"]
         command += ["--no-deps", "--require-hashes", "--disable-pip-version-check"]
-        subprocess.run([*command, "--requirement", LOCK], check=True)
+        subprocess.run([*command, "--requirement", str(LOCK)], check=True)
         done.touch()
     return made
 
@@ -41,7 +41,7 @@ def main() -> int:
     for name in OVERLAYS:
         with tempfile.TemporaryDirectory() as folder:
             (Path(folder) / f"{name}.yaml").write_text(rendered_text(overlay(name)))
-            command = [checkov, "--framework", "kubernetes", "--compact", "--quiet"]
+            command = [str(checkov), "--framework", "kubernetes", "--compact", "--quiet"]
             # It would ask its makers' servers for how severe its findings are.
             command += ["--skip-download", "--directory", folder]
             done = subprocess.run(command, check=False)

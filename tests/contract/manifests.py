@@ -31,6 +31,9 @@ AWAITED = frozenset(
     }
 )
 
+# Series that autoscalers go by. Once docs/metrics.md lists all that there are, that page is asked.
+AWAITED_SERIES = frozenset({"arcana_http_requests_in_flight", "arcana_rpc_server_in_flight"})
+
 # What reads the environment of each command.
 _READERS: Mapping[tuple[str, ...], type[TierSettings]] = {
     ("python", "-m", "controller_tier.main"): ControllerSettings,

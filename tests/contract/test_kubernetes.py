@@ -6,15 +6,24 @@ import json
 import math
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import pytest
+import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from typer.main import get_group
 
+from controller_tier.settings import ControllerSettings
+from k8s.alert_rules import RULES, rules_text
 from k8s.checks import faults_of
 from k8s.given_secrets import CERTIFICATE_NAMES, given_in
 from k8s.network import COMPONENT, hops, open_to_namespaces, reached_outside
@@ -25,11 +34,20 @@ from launcher.cli import app as commands
 from launcher.settings import SERVICES, read_urls
 from launcher.tiers import _NEEDED_BY
 from repository_tier.settings import RepositorySettings
+from repository_tier.worker.settings import WorkerSettings
 from service_tier.keys import new_signing_pem
 from service_tier.settings import ServiceSettings
-from tests.contract.manifests import AWAITED, OVERLAYS, Program, program, programs, rendered
+from tests.contract.manifests import (
+    AWAITED,
+    AWAITED_SERIES,
+    OVERLAYS,
+    Program,
+    program,
+    programs,
+    rendered,
+)
 from tier_runtime.addresses import Address
-from tier_runtime.server import _CANCELLED_SECONDS, GrpcServerSettings
+from tier_runtime.server import _CANCELLED_SECONDS
 from tier_runtime.settings import describe, load
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -273,6 +291,38 @@ def test_every_deployment_scales_is_spread_and_is_not_drained_all_at_once(name: 
         assert spread == {"kubernetes.io/hostname", "topology.kubernetes.io/zone"}
 
 
+@pytest.mark.parametrize("name", ["production", "microservices"])
+def test_autoscalers_go_by_series_that_their_tiers_have(name: str) -> None:
+    page = ROOT / "docs" / "metrics.md"
+    known = (
+        set(re.findall(r"`(arcana_\w+)`", page.read_text())) if page.exists() else AWAITED_SERIES
+    )
+    asked = {
+        each.spec["scaleTargetRef"]["name"]: metric["pods"]["metric"]["name"]
+        for each in rendered(name).of("HorizontalPodAutoscaler")
+        for metric in each.spec["metrics"]
+        if metric["type"] == "Pods"
+    }
+    assert set(asked.values()) <= known
+    assert asked.pop("controller") == "arcana_http_requests_in_flight"
+    # A worker waits for the service tier, whose calls in flight scale that.
+    assert len(asked) == len(WORKLOADS[name]) - len(("controller", "worker", *ONE_SHOTS))
+
+
+def test_the_alert_rules_are_those_that_the_code_makes() -> None:
+    assert RULES.read_text() == rules_text(), "Run `make k8s-rules` and commit."
+    [rule] = rendered("production").of("PrometheusRule")
+    assert rule.spec["groups"] == yaml.safe_load(rules_text())["spec"]["groups"]
+
+
+def test_the_alert_rules_hold_all_groups_of_what_prometheus_reads(tmp_path: Path) -> None:
+    alerts = tmp_path / "alerts.yml"
+    groups = [{"name": "edge", "rules": [{"alert": "Down", "expr": "up == 0", "for": "2m"}]}]
+    alerts.write_text(yaml.safe_dump({"groups": groups}))
+    assert yaml.safe_load(rules_text(alerts))["spec"] == {"groups": groups}
+    assert yaml.safe_load(rules_text(tmp_path / "none.yml"))["spec"] == {"groups": []}
+
+
 def test_the_database_of_dev_takes_the_connections_of_all_repository_pods(tmp_path: Path) -> None:
     found = program("dev", "repository")
     settings = load(RepositorySettings, environ_on_disk(found, tmp_path), None)
@@ -398,16 +448,18 @@ def certificate_of(found: Program) -> str:
 
 def seconds_to_end(found: Program, folder: Path) -> int:
     """Return how long its program takes to end at most, from SIGTERM on."""
-    settings: Any = load(found.reads, environ_on_disk(found, folder), None)
-    match found.workload.labels[COMPONENT]:
-        case "controller":
-            return int(settings.drain_seconds)
-        case "worker":
+    settings = load(found.reads, environ_on_disk(found, folder), None)
+    match settings:
+        case ControllerSettings():
+            return settings.drain_seconds
+        case WorkerSettings():
             return math.ceil(settings.worker_time_limit_seconds)
-        case "service":
-            served: GrpcServerSettings = settings.server()
-        case _:
+        case ServiceSettings():
+            served = settings.server()
+        case RepositorySettings():
             served = settings.grpc()
+        case _:
+            raise AssertionError(f"{found} serves nobody")
     waits = served.notserving_wait_seconds + served.drain_seconds + _CANCELLED_SECONDS
     return math.ceil(waits)
 
@@ -436,7 +488,26 @@ def files_of(found: Program, environ: dict[str, str], folder: Path) -> Iterator[
         yield variable, str(file)
 
 
-CONTENTS = {
+@cache
+def own_certificate() -> tuple[bytes, bytes]:
+    """Return a key and a certificate that it has signed itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "anybody")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .sign(key, hashes.SHA256())
+    )
+    form = (Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return key.private_bytes(*form), made.public_bytes(Encoding.PEM)
+
+
+CONTENTS: Mapping[str, Callable[[], bytes]] = {
+    "ca.crt": lambda: own_certificate()[1],
+    "tls.crt": lambda: own_certificate()[1],
+    "tls.key": lambda: own_certificate()[0],
     "download_secret": lambda: b"x" * 48,
     "token_secret": lambda: b"x" * 48,
     "jwt_signing_key.pem": new_signing_pem,
