@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from arcana.common.v1 import paging_pb2
 from arcana.service.v1 import user_pb2, user_service_pb2, user_service_pb2_grpc
 from tier_runtime.call import Actor, Call, call_scope
-from tier_runtime.channel import open_channel
+from tier_runtime.channel import ChannelSettings, open_channel
 from tier_runtime.deadline import Deadline
 from tier_runtime.errors import AppError, Kind
 from tier_runtime.ids import Uuid7Source
 from tier_runtime.startup import StartupError
+from tier_runtime.tls.files import TlsFiles
 
 CALL_SECONDS = 10.0
 PASSWORD_LETTERS = 20
@@ -144,13 +145,13 @@ class Accounts:
 
 
 @contextmanager
-def accounts_at(service_url: str) -> Iterator[Accounts]:
+def accounts_at(service_url: str, tls: TlsFiles | None = None) -> Iterator[Accounts]:
     """Give the accounts of the service tier at a URL.
 
     Raises:
         StartupError: in one line, when that tier refuses or does not answer.
     """
-    with open_channel(service_url) as channel:
+    with open_channel(service_url, ChannelSettings(tls=tls)) as channel:
         try:
             yield Accounts(user_service_pb2_grpc.UserServiceStub(channel))
         except AppError as error:

@@ -33,6 +33,8 @@ CA_KEY_FILE = "ca.key"
 _CA_DAYS = 3650
 # Clocks of two machines may differ by so much.
 _BACKDATED = timedelta(minutes=5)
+# So long before its end `arcana up --tls` makes a certificate anew.
+_RENEWED_BEFORE = timedelta(days=30)
 # Whoever starts everything on one machine calls every peer by these.
 _THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 
@@ -93,6 +95,19 @@ def make_certificates(
     except OSError as error:
         raise StartupError(f"Cannot keep certificates in {folder}: {error.strerror}.") from error
     return made
+
+
+def need_renewal(folder: Path, now: datetime | None = None) -> bool:
+    """True when a peer's certificate is missing, or ends within a month."""
+    soon = (now or datetime.now(UTC)) + _RENEWED_BEFORE
+    for peer in PEERS:
+        try:
+            content = (folder / peer / CERTIFICATE_FILE).read_bytes()
+            if x509.load_pem_x509_certificate(content).not_valid_after_utc < soon:
+                return True
+        except (OSError, ValueError):
+            return True
+    return False
 
 
 def read_also(words: Iterable[str]) -> dict[str, list[str]]:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 
-from launcher.accounts import DEMO_PASSWORD, accounts_at
+from launcher.accounts import DEMO_PASSWORD, Accounts, accounts_at
 from launcher.console import Console
 from launcher.health import print_health
 from launcher.note import wiring_noted
 from launcher.parent import follow_parent
-from launcher.peers import DEFAULT_CERTIFICATE_DAYS, MAX_CERTIFICATE_DAYS
+from launcher.peers import DEFAULT_CERTIFICATE_DAYS, MAX_CERTIFICATE_DAYS, tls_variables
 from launcher.programs import program_of
 from launcher.secret_files import DATABASE, REDIS, Stores, make_secrets
 from launcher.seeding import Amounts
@@ -57,15 +58,36 @@ def up(
         Protocol | None,
         typer.Option(help="What they speak to each other (COMMUNICATION_PROTOCOL)."),
     ] = None,
+    tls: Annotated[
+        bool | None,
+        typer.Option("--tls", help="Mutual TLS between them, by certificates made for it."),
+    ] = None,
 ) -> None:
     """Run all tiers on this machine; Ctrl-C stops them."""
 
     def start() -> int:
-        environ = _environ({"DEPLOYMENT_MODE": mode, "COMMUNICATION_PROTOCOL": protocol})
+        environ = _environ(
+            {
+                "DEPLOYMENT_MODE": mode,
+                "COMMUNICATION_PROTOCOL": protocol,
+                "ARCANA_TLS": "true" if tls else None,
+            }
+        )
         # How many workers each tier is given is decided later: the embedded database allows one.
-        of_tiers = dict.fromkeys(map(settings_class, PROGRAMS), environ | {"WORKERS": "1"})
+        known = environ | {"WORKERS": "1"}
+        of_tiers = dict.fromkeys(map(settings_class, PROGRAMS), known)
         try:
-            ready = Up(load(LauncherSettings, environ, ENV_FILE), environ, Console())
+            settings = load(LauncherSettings, environ, ENV_FILE)
+            if settings.arcana_tls:
+                if settings.tls_files() is not None:
+                    raise StartupError(
+                        "ARCANA_TLS: makes certificates for each process; unset it, or "
+                        "TLS_CERT_FILE, TLS_KEY_FILE and TLS_CA_FILE."
+                    )
+                _make_certificates(settings)
+                own = tls_variables(settings.tls_folder, "launcher")
+                of_tiers = dict.fromkeys(of_tiers, known | own)
+            ready = Up(settings, environ, Console())
         except StartupError as error:
             check_settings(of_tiers, str(error).splitlines())
             raise
@@ -138,7 +160,7 @@ def seed(
         return 0
 
     def make() -> int:
-        with accounts_at(_settings().service_target()) as accounts:
+        with _accounts(_settings()) as accounts:
             made, found = accounts.seed()
         Console().plain(
             f"Demo users: {made} made, {found} there already. Their password is {DEMO_PASSWORD}."
@@ -160,7 +182,7 @@ def create_admin(
     def make() -> int:
         settings = _settings({"ARCANA_ADMIN_EMAIL": email})
         password = settings.arcana_admin_password
-        with accounts_at(settings.service_target()) as accounts:
+        with _accounts(settings) as accounts:
             create = accounts.ensure_admin if if_none else accounts.create_admin
             admin = create(
                 settings.arcana_admin_email, password.get_secret_value() if password else ""
@@ -257,6 +279,18 @@ def _settings(given: Mapping[str, str] | None = None) -> LauncherSettings:
     noted = wiring_noted(settings.arcana_home)
     left_open = {name for name in noted if name.lower() not in settings.model_fields_set}
     return load(LauncherSettings, environ | {name: noted[name] for name in left_open}, ENV_FILE)
+
+
+def _accounts(settings: LauncherSettings) -> AbstractContextManager[Accounts]:
+    return accounts_at(settings.service_target(), settings.own_tls())
+
+
+def _make_certificates(settings: LauncherSettings) -> None:
+    """Make certificates where there are none, or where one does not last much longer."""
+    from launcher.certificates import make_certificates, need_renewal  # noqa: PLC0415 - as above.
+
+    if need_renewal(settings.tls_folder):
+        make_certificates(settings.tls_folder)
 
 
 def _finish(work: Callable[[], int]) -> NoReturn:

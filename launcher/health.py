@@ -17,9 +17,10 @@ from grpc_health.v1 import (  # type: ignore[import-untyped]  # ships no types
 from launcher.console import Console
 from launcher.layout import Part
 from launcher.settings import SERVICES, LauncherSettings, split_url
-from tier_runtime.channel import open_channel
+from tier_runtime.channel import ChannelSettings, open_channel
 from tier_runtime.errors import AppError
 from tier_runtime.health import THIS_TIER
+from tier_runtime.tls.files import TlsFiles
 
 ASK_SECONDS = 2.0
 # A proxy that the environment names is not for tiers that are asked by their addresses.
@@ -43,9 +44,11 @@ class Condition:
         return not self.detail
 
 
-def inner_tier_is_well(name: str, url: str, service: str = "") -> Condition:
+def inner_tier_is_well(
+    name: str, url: str, service: str = "", tls: TlsFiles | None = None
+) -> Condition:
     """Ask grpc.health.v1 at `url` about a service; the empty one is the tier itself."""
-    with open_channel(url) as channel:
+    with open_channel(url, ChannelSettings(tls=tls)) as channel:
         stub = health_pb2_grpc.HealthStub(channel)
         try:
             answer = stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=ASK_SECONDS)
@@ -74,11 +77,11 @@ def edge_is_well(url: str) -> Condition:
         return Condition("controller", url, f"does not answer ({_in_words(reason)})")
 
 
-def condition_of(part: Part, url: str) -> Condition:
+def condition_of(part: Part, url: str, tls: TlsFiles | None = None) -> Condition:
     """Ask a process of a layout at one of its URLs."""
     if part.command == "controller":
         return edge_is_well(url)
-    return inner_tier_is_well(part.name, url)
+    return inner_tier_is_well(part.name, url, tls=tls)
 
 
 def conditions(settings: LauncherSettings) -> list[Condition]:
@@ -86,29 +89,30 @@ def conditions(settings: LauncherSettings) -> list[Condition]:
 
     Every worker is asked: each has connections of its own to what is behind it.
     """
-    edge = edge_is_well(settings.bind("controller").url("http"))
+    edge, tls = edge_is_well(settings.bind("controller").url("http")), settings.own_tls()
     if settings.deployment_mode == "monolithic":
         # Nothing of it listens but the edge and the service tier, which knows of the others.
         service = settings.service_target()
         behind = _BEHIND_SERVICE.items()
         return [
             edge,
-            inner_tier_is_well("service", service),
-            *(inner_tier_is_well(name, service, asked) for name, asked in behind),
+            inner_tier_is_well("service", service, tls=tls),
+            *(inner_tier_is_well(name, service, asked, tls) for name, asked in behind),
         ]
     asked = [
         *((name, url, THIS_TIER) for name, url in _services(settings)),
         *(("repository", url, THIS_TIER) for url in _repositories(settings)),
         *((name, url, store) for name, store in _STORES.items() for url in _repositories(settings)),
     ]
-    return [edge, *(inner_tier_is_well(*each) for each in asked)]
+    return [edge, *(inner_tier_is_well(*each, tls) for each in asked)]
 
 
 def cache_is_well(settings: LauncherSettings) -> bool:
     """Ask every process of the repository tier whether it reaches its cache."""
     is_one_process = settings.deployment_mode == "monolithic"
     urls = [settings.service_target()] if is_one_process else _repositories(settings)
-    return all(inner_tier_is_well("cache", url, _STORES["cache"]).is_well for url in urls)
+    tls = settings.own_tls()
+    return all(inner_tier_is_well("cache", url, _STORES["cache"], tls).is_well for url in urls)
 
 
 def _services(settings: LauncherSettings) -> list[tuple[str, str]]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
+from launcher.peers import tls_variables
 from launcher.settings import (
     JOBS_SERVICE,
     SERVICES,
@@ -18,6 +20,15 @@ from tier_runtime.addresses import Address
 from tier_runtime.startup import StartupError
 
 MONOLITH = "monolith"
+
+
+# Who a program is to the others, by its certificate. The monolith serves as the service tier does.
+_PEERS: Mapping[ProgramName, str] = {
+    "controller": "controller",
+    "service": "service",
+    "repository": "repository",
+    "worker": "worker",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +69,8 @@ def parts_of(settings: LauncherSettings) -> tuple[Part, ...]:
         parts = [_repository(settings), *_services(settings), _controller(settings)]
     if settings.arcana_worker:
         parts.append(_worker(settings))
+    if settings.arcana_tls:
+        parts = [_with_certificate(part, settings.tls_folder) for part in parts]
     _require_different_addresses(parts)
     return tuple(parts)
 
@@ -99,6 +112,11 @@ def require_free_addresses(parts: Sequence[Part]) -> None:
     ]
     if taken:
         raise StartupError("\n".join(taken))
+
+
+def _with_certificate(part: Part, folder: Path) -> Part:
+    peer = "service" if part.name == MONOLITH else _PEERS[part.command]
+    return replace(part, settings={**part.settings, **tls_variables(folder, peer)})
 
 
 def _repository(settings: LauncherSettings) -> Part:

@@ -17,7 +17,7 @@ from tier_runtime.secrets import make_private_folder
 
 _NAME = "up.json"
 # What `up` has options for, by the variables that say the same.
-_NOTED = ("DEPLOYMENT_MODE", "COMMUNICATION_PROTOCOL")
+_NOTED = ("DEPLOYMENT_MODE", "COMMUNICATION_PROTOCOL", "ARCANA_TLS")
 
 
 @contextmanager

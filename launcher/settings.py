@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, SecretStr, field_validator
 
+from launcher.peers import tls_variables
 from tier_runtime.addresses import Address, Bind
 from tier_runtime.channel import require_tier_url
-from tier_runtime.settings import TierSettings
+from tier_runtime.settings import Rule
+from tier_runtime.tls.files import TlsFiles
+from tier_runtime.tls.settings import TLS_FIELDS, TlsSettings
 
 # How the tiers are laid out, and what they speak to each other.
 Mode = Literal["monolithic", "layered", "microservices"]
@@ -33,7 +36,7 @@ SERVICE_URLS_FORM = ",".join(f"{name}=URL" for name in SERVICES)
 _LATER_SERVICES = ", ".join(f"`{name}`" for name in SERVICES[1:])
 
 
-class WiringSettings(TierSettings):
+class WiringSettings(TlsSettings):
     """What decides which program a command runs, and what it calls next."""
 
     deployment_mode: Mode = Field(
@@ -43,6 +46,11 @@ class WiringSettings(TierSettings):
     )
     communication_protocol: Protocol = Field(
         default="grpc", description="What the tiers speak to each other: gRPC or REST."
+    )
+    arcana_tls: bool = Field(
+        default=False,
+        description="Whether `up` has the tiers speak mutual TLS, by certificates that it makes "
+        "under ARCANA_HOME/tls where there are none.",
     )
     service_bind: Bind = Field(
         default="127.0.0.1:50051",
@@ -65,6 +73,20 @@ class WiringSettings(TierSettings):
         default="",
         description="Where the repository tier is; derived from REPOSITORY_BIND when unset.",
     )
+
+    def _calls_in_plaintext(self) -> str | None:
+        return None if self.arcana_tls else self.called_in_plaintext(self._given_urls())
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            ("service_url", "service_urls", "repository_url", "arcana_tls", *TLS_FIELDS),
+            _calls_in_plaintext,
+        ),
+    )
+
+    def _given_urls(self) -> list[str]:
+        urls = (self.service_url, self.repository_url, *read_urls(self.service_urls).values())
+        return [url for url in urls if url]
 
     @field_validator("service_urls")
     @classmethod
@@ -161,6 +183,18 @@ class LauncherSettings(WiringSettings):
         if Address.parse(bind).port == 0:
             raise ValueError(f"{bind!r} must name its port")
         return bind
+
+    @property
+    def tls_folder(self) -> Path:
+        """Where the certificates are that `up` makes."""
+        return self.arcana_home / "tls"
+
+    def own_tls(self) -> TlsFiles | None:
+        """Return what this program calls the tiers by, None where it is no TLS."""
+        given = self.tls_files()
+        if given is not None or not self.arcana_tls:
+            return given
+        return TlsFiles(*map(Path, tls_variables(self.tls_folder, "launcher").values()))
 
     @property
     def repository_workers(self) -> int:

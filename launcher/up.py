@@ -15,6 +15,7 @@ from launcher.console import Console
 from launcher.health import cache_is_well, condition_of
 from launcher.layout import Part, description_of, parts_of, require_free_addresses
 from launcher.note import noted
+from launcher.peers import tls_variables
 from launcher.processes import ChildProcess, how_it_ended
 from launcher.settings import LauncherSettings
 from launcher.tiers import environ_of
@@ -62,6 +63,7 @@ class Up:
         self._events: SimpleQueue[ChildProcess | signal.Signals] = SimpleQueue()
         self._running: dict[str, ChildProcess] = {}
         self._stop_seconds = settings.arcana_stop_seconds
+        self._tls = settings.own_tls()
 
     def run(self) -> int:
         """Start everything, wait, and stop everything.
@@ -107,6 +109,9 @@ class Up:
     def _migrate(self) -> None:
         self._console.say("Bringing the database up to date.")
         known = environ_of(self._environ, {"repository"})
+        if self._settings.arcana_tls:
+            # It serves nothing, but reads the settings of the tier that does.
+            known |= tls_variables(self._settings.tls_folder, "repository")
         child = self._spawn("migrate", "migrate", known)
         ended = self._next_end(self._settings.arcana_start_seconds)
         if ended is None:
@@ -131,7 +136,7 @@ class Up:
         child.release()
 
     def _wait_until_well(self, part: Part, url: str, ends: float) -> None:
-        while not (condition := condition_of(part, url)).is_well:
+        while not (condition := condition_of(part, url, self._tls)).is_well:
             self._wait_a_moment()
             if time.monotonic() > ends:
                 raise StartupError(
@@ -151,7 +156,7 @@ class Up:
 
     def _ensure_admin(self) -> NewAdmin | None:
         password = self._settings.arcana_admin_password
-        with accounts_at(self._settings.service_target()) as accounts:
+        with accounts_at(self._settings.service_target(), self._tls) as accounts:
             return accounts.ensure_admin(
                 self._settings.arcana_admin_email, password.get_secret_value() if password else ""
             )

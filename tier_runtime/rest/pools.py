@@ -6,6 +6,7 @@ for all of a request: connecting, sending, waiting and reading.
 
 from __future__ import annotations
 
+import errno
 import random
 import socket
 import ssl
@@ -233,3 +234,15 @@ class _TimedSocket(_Timed):
 
 class _TimedTlsSocket(_Timed, ssl.SSLSocket):
     """With TLS."""
+
+    def sendall(self, data: Any, flags: int = 0) -> None:
+        """Send all of it.
+
+        Raises:
+            BrokenPipeError: the peer has closed its side. By that urllib3 knows that there may be
+                an answer already, which refuses what was being sent.
+        """
+        try:
+            super().sendall(data, flags)
+        except ssl.SSLEOFError as error:
+            raise BrokenPipeError(errno.EPIPE, "The peer takes no more.") from error

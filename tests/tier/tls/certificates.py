@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ def files_of(folder: Path, name: str) -> TlsFiles:
 class TlsPeer(Peer):
     """A tier that is served by mutual TLS; channels to it are those of a caller it knows."""
 
-    files: TlsFiles = TlsFiles(Path(), Path(), Path())
+    files: TlsFiles = field(kw_only=True)
 
     def channel(self, **settings: Any) -> grpc.Channel:
         return open_channel(self.url, ChannelSettings(tls=self.files, **settings))
