@@ -74,7 +74,7 @@ def test_files_that_do_not_belong_together_are_told_by_a_check_of_the_settings(
     tls: dict[str, str],
 ) -> None:
     other = tls["TLS_KEY_FILE"].replace("/service/", "/worker/")
-    with pytest.raises(SettingsError, match="TLS_CERT_FILE: .* is not the unencrypted key"):
+    with pytest.raises(SettingsError, match=r"TLS_CERT_FILE: .* is not the unencrypted key"):
         load(ServiceSettings, tls | {"TLS_KEY_FILE": other})
     with pytest.raises(SettingsError, match="TLS_CERT_FILE: cannot read"):
         load(ServiceSettings, tls | {"TLS_CA_FILE": "/nowhere/ca.crt"})
