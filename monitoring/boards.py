@@ -124,9 +124,14 @@ TIERS = Dashboard(
         _panel(
             "Deadline left on arrival, p5",
             "s",
-            "Falls towards zero where requests have waited before.",
+            "Falls towards zero where requests have waited before. Jobs and events have minutes.",
             (
-                quantile(0.05, "arcana_rpc_server_deadline_left_seconds", "rpc_service"),
+                quantile(
+                    0.05,
+                    "arcana_rpc_server_deadline_left_seconds",
+                    "rpc_service",
+                    'rpc_service!~".*(Event|Job).*"',
+                ),
                 "{{rpc_service}}",
             ),
         ),

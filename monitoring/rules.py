@@ -31,8 +31,8 @@ def runbook() -> str:
         "# Alerts",
         "",
         "What [the rules](../monitoring/prometheus/alerts.yml) wake somebody for (critical) or",
-        "have looked at within the day (warning), why their thresholds are what they are, and what to",
-        "do. Whatever you change, change it in `monitoring/alerts.py`.",
+        "have looked at within the day (warning), why their thresholds are what they are, and what",
+        "to do. Whatever you change, change it in `monitoring/alerts.py`.",
     ]
     for alert in ALERTS:
         lines += [
