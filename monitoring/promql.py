@@ -80,7 +80,7 @@ def _until(
     words: list[tuple[str, str]], place: int, end: str, expression: str
 ) -> tuple[list[str], int]:
     """Return the names up to a closing sign, and the place after it."""
-    found = []
+    found: list[str] = []
     while place < len(words):
         kind, word = words[place]
         place += 1
