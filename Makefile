@@ -81,6 +81,10 @@ openapi: environment-dev ## Write the OpenAPI document from the code
 docs: environment-dev ## Write the generated pages of docs/
 	$(PY) docs/generate.py
 
+.PHONY: monitoring
+monitoring: environment-dev ## Write the dashboards, the alert rules and their runbook from the code
+	$(PY) -m monitoring.generate
+
 .PHONY: docs-queries
 docs-queries: environment-dev ## Write docs/queries.md: each query's plan in a full shop (--rows N; 100,000 take long)
 	$(PY) docs/queries.py $(ARGS)

@@ -16,15 +16,15 @@ LOGINS = counter(
     "arcana_logins_total", "Attempts to sign in with a password, by how they ended.", ("outcome",)
 )
 JOB_ATTEMPTS = counter(
-    "arcana_job_attempts_total", "Attempts at jobs, by how they ended.", ("job", "outcome")
+    "arcana_job_attempts_total", "Attempts at jobs, by how they ended.", ("name", "outcome")
 )
 JOB_SECONDS = histogram(
     "arcana_job_duration_seconds",
     "How long attempts at jobs took.",
-    ("job",),
+    ("name",),
     buckets=(0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0),
 )
-JOBS_IN_PROGRESS = gauge("arcana_jobs_in_progress", "Jobs that are being worked on.", ("job",))
+JOBS_IN_PROGRESS = gauge("arcana_jobs_in_progress", "Jobs that are being worked on.", ("name",))
 EVENTS = counter(
     "arcana_event_reactions_total",
     "Events that were reacted to, by how that ended: `returned` is tried again and does not count.",

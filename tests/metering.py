@@ -45,7 +45,7 @@ class Scraped:
     def names(self) -> set[str]:
         return {name for name, _, _ in self.samples}
 
-    def total(self, name: str, **labels: str) -> float:
+    def total(self, name: str, /, **labels: str) -> float:
         """Return the sum of the samples with these labels, among others."""
         return sum(value for _, value in self._found(name, labels))
 

@@ -99,7 +99,7 @@ def test_no_request_of_two_workers_is_lost_on_any_hop(
     with ThreadPoolExecutor(8) as threads:
         assert set(threads.map(read, range(READS))) == {200}
 
-    def moved(process: str, name: str, **labels: str) -> float:
+    def moved(process: str, name: str, /, **labels: str) -> float:
         return running.told(process).total(name, **labels) - before[process].total(name, **labels)
 
     assert moved("controller", edge_series.REQUESTS.name, status="200") == READS
@@ -115,7 +115,7 @@ def test_no_request_of_two_workers_is_lost_on_any_hop(
         ("service", series.CALLED.name, "arcana.repository.v1.UserRepository"),
         ("repository", series.SERVED.name, "arcana.repository.v1.UserRepository"),
     ):
-        assert moved(process, name, service=service, code="OK") == sent, process
+        assert moved(process, name, rpc_service=service, code="OK") == sent, process
     assert moved("repository", store_series.CACHE.name, kind="user", outcome="hit") > 0
     assert moved("controller", edge_series.IN_FLIGHT.name) == 0
 
@@ -167,17 +167,17 @@ def test_orders_are_seen_in_pools_events_and_jobs(running: Running, admin: dict[
         items = [{"product_id": product["id"], "quantity": 1}]
         expect(running.edge.post("/orders", {"items": items}, headers=admin), 201)
 
-    def moved(process: str, name: str, **labels: str) -> float:
+    def moved(process: str, name: str, /, **labels: str) -> float:
         return running.told(process).total(name, **labels) - before[process].total(name, **labels)
 
     for process in ("service", "repository"):
-        assert moved(process, series.SERVED.name, method="PlaceOrder", code="OK") == ORDERS
+        assert moved(process, series.SERVED.name, rpc_method="PlaceOrder", code="OK") == ORDERS
     assert moved("repository", f"{store_series.POOL_WAIT.name}_count", pool="write") >= ORDERS
     # Each order is mailed about: by an event, a job, and a worker.
     eventually(lambda: moved("service", rule_series.EVENTS.name, outcome="done") >= ORDERS)
     eventually(
         lambda: (
-            moved("service", rule_series.JOB_ATTEMPTS.name, job="send-email", outcome="succeeded")
+            moved("service", rule_series.JOB_ATTEMPTS.name, name="send-email", outcome="succeeded")
             >= ORDERS
         )
     )

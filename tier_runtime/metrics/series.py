@@ -29,7 +29,8 @@ PROCESS_START = gauge(
     "arcana_process_start_time_seconds", "When the process began, since 1970.", _PROCESS
 )
 
-_METHOD = ("service", "method")
+# Not `service`: by that name Kubernetes knows something else.
+_METHOD = ("rpc_service", "rpc_method")
 SERVED = counter(
     "arcana_rpc_server_handled_total",
     "RPCs that this process has answered, by how they ended.",
@@ -44,7 +45,7 @@ SERVED_IN_FLIGHT = gauge("arcana_rpc_server_in_flight", "RPCs that are being han
 SERVED_DEADLINE_LEFT = histogram(
     "arcana_rpc_server_deadline_left_seconds",
     "What an RPC that came with a deadline had left of it when its turn came.",
-    ("service",),
+    ("rpc_service",),
     buckets=(0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 4.0, 4.9, 5.0, 10.0, 30.0, 300.0),
 )
 SERVED_ARRIVED = counter(

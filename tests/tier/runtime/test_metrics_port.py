@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import grpc
 import pytest
@@ -132,7 +133,7 @@ def test_an_unknown_method_is_counted_and_makes_no_label() -> None:
     try:
         with grpc.insecure_channel(server.address) as channel:
             for number in range(50):
-                call = channel.unary_unary(f"/made.up.Service{number}/Method{number}")
+                call: Any = channel.unary_unary(f"/made.up.Service{number}/Method{number}")
                 with pytest.raises(grpc.RpcError):
                     call(b"")
             AritiesStub(channel).unary_unary("a")

@@ -11,7 +11,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from arcana.repository.v1.user_pb2 import User
 from repository_tier import metrics
-from repository_tier.cache.entry import CacheError
+from repository_tier.cache.entry import CacheError, Entry
 from repository_tier.cache.memory_store import MemoryStore
 from repository_tier.cache.message_cache import CacheTimes, MessageCache
 from repository_tier.database import Database
@@ -22,7 +22,9 @@ from tier_runtime.breaker import Breaker
 from tier_runtime.deadline import Deadline
 from tier_runtime.errors import AppError
 
-SOON = Deadline.after(30)
+
+def soon() -> Deadline:
+    return Deadline.after(30)
 
 
 class _Store(MemoryStore):
@@ -30,7 +32,7 @@ class _Store(MemoryStore):
 
     is_lost = False
 
-    def get(self, key: str) -> object:  # type: ignore[override]  # as loose as a test needs
+    def get(self, key: str) -> Entry | None:
         if self.is_lost:
             raise CacheError
         return super().get(key)
@@ -51,11 +53,11 @@ def test_the_cache_s_keys_are_hits_misses_or_errors() -> None:
     def load(_ids: object) -> list[User]:
         return [User(id="a", version=1)]
 
-    cache.get("a", load, SOON)
-    cache.get("a", load, SOON)
+    cache.get("a", load, soon())
+    cache.get("a", load, soon())
     cache.known(["a", "b", "c"])
     store.is_lost = True
-    cache.get("a", load, SOON)
+    cache.get("a", load, soon())
 
     outcomes = {
         outcome: counted.value(metrics.CACHE, "user", outcome)
@@ -82,8 +84,8 @@ def test_connections_in_use_and_the_wait_for_them_are_counted(
     counted: Counted, tmp_path: Path
 ) -> None:
     database = _database(counted, tmp_path)
-    seen = database.read(SOON, lambda _connection: counted.value(metrics.POOL_IN_USE, "read"))
-    database.write(SOON, lambda connection: connection.execute(text("SELECT 1")).all())
+    seen = database.read(soon(), lambda _connection: counted.value(metrics.POOL_IN_USE, "read"))
+    database.write(soon(), lambda connection: connection.execute(text("SELECT 1")).all())
 
     assert seen == 1
     assert counted.value(metrics.POOL_IN_USE, "read") == 0
@@ -102,7 +104,7 @@ def test_work_that_the_database_fails_is_counted_by_its_code(
         raise PoolTimeoutError
 
     with pytest.raises(AppError):
-        database.read(SOON, fail)
+        database.read(soon(), fail)
 
     assert counted.value(metrics.DATABASE_FAILED, "SERVICE_UNAVAILABLE") == 1
     assert counted.value(metrics.DATABASE_REPEATED) == 0

@@ -60,7 +60,7 @@ def test_an_attempt_at_a_job_is_counted_with_its_time() -> None:
     assert counted.value(metrics.JOBS_IN_PROGRESS, "daily-report") == 0
     assert counted.value(metrics.JOB_ATTEMPTS, "daily-report", "succeeded") == 1
     total = counted.registry.get_sample_value(
-        f"{metrics.JOB_SECONDS.name}_sum", {"job": "daily-report"}
+        f"{metrics.JOB_SECONDS.name}_sum", {"name": "daily-report"}
     )
     assert total == 7.0
 
