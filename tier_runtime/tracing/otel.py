@@ -57,6 +57,8 @@ class OtelTracing:
 
     def edge(self, verb: str, route: str, carried: Carried) -> EdgeSpan:
         """Begin the span of an HTTP request, in the trace that it came with or in a new one."""
+        if _is_unrecorded(carried):
+            return NO_SPAN
         known = verb if verb in _VERBS else _OTHER_VERB
         attributes: dict[str, str | int] = {http_attributes.HTTP_REQUEST_METHOD: known}
         if route:
@@ -68,7 +70,7 @@ class OtelTracing:
         self, method: str, transport: str, carried: Carried, *, begins: bool = False
     ) -> RpcSpan:
         """Begin the span of an RPC that came in; without a trace only if it begins them."""
-        if not begins and not carried.traceparent:
+        if _is_unrecorded(carried) or not (begins or carried.traceparent):
             return NO_SPAN
         name = method.removeprefix("/")
         attributes = {
@@ -95,6 +97,8 @@ class OtelTracing:
 
     def work(self, name: str, carried: Carried, links: Sequence[str] = ()) -> WorkSpan:
         """Begin the span of something else, in the trace that is carried or in a new one."""
+        if _is_unrecorded(carried):
+            return NO_SPAN
         return _WorkSpan(self._begin(name, SpanKind.INTERNAL, {}, carried, links))
 
     def asked(self, query: Query, carried: Carried) -> WorkSpan:
@@ -190,6 +194,11 @@ class _EdgeSpan(_OtelSpan):
 
     def end(self) -> None:
         self._span.end()
+
+
+def _is_unrecorded(carried: Carried) -> bool:
+    """True where it was decided that nobody records: what came is passed on as it is."""
+    return bool(carried.traceparent) and not is_recorded(carried.traceparent)
 
 
 def _context_of(traceparent: str, tracestate: str = "") -> SpanContext:
