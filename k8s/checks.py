@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 from k8s.given_secrets import given_in
 from k8s.kubectl import OVERLAYS, KubectlError, overlay, render
@@ -26,24 +27,26 @@ def faults_of(rendering: Rendering, name: str) -> list[str]:
     ]
 
 
+def report(name: str, folder: Path) -> bool:
+    """Say what is wrong with an overlay, and return True when nothing is."""
+    try:
+        rendering = Rendering(render(folder))
+    except KubectlError as error:
+        sys.stderr.write(f"{error}\n")
+        return False
+    faults = faults_of(rendering, name)
+    for fault in faults:
+        sys.stderr.write(f"{name}: {fault}\n")
+    said = f"{len(faults)} faults" if faults else "nothing is wrong"
+    count, shown = len(rendering.resources), ", ".join(versions())
+    sys.stdout.write(f"{name}: {count} resources, Kubernetes {shown}: {said}\n")
+    return not faults
+
+
 def main() -> int:
     """Check all overlays, say what is wrong, and return the exit code."""
-    shown = ", ".join(versions())
-    failed = False
-    for name in OVERLAYS:
-        try:
-            rendering = Rendering(render(overlay(name)))
-        except KubectlError as error:
-            sys.stderr.write(f"{error}\n")
-            return 1
-        faults = faults_of(rendering, name)
-        failed = failed or bool(faults)
-        for fault in faults:
-            sys.stderr.write(f"{name}: {fault}\n")
-        said = f"{len(faults)} faults" if faults else "nothing is wrong"
-        count = len(rendering.resources)
-        sys.stdout.write(f"{name}: {count} resources, Kubernetes {shown}: {said}\n")
-    return int(failed)
+    well = [report(name, overlay(name)) for name in OVERLAYS]
+    return 0 if all(well) else 1
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from k8s.checks import main as check
+from k8s.checks import report
 from k8s.dev_secrets import NAMESPACE, MissingSecretsError, secret_list
 from k8s.dev_secrets import main as write_secrets
 from k8s.given_secrets import GIVEN_IN_DEV
@@ -37,6 +38,27 @@ def test_all_overlays_are_checked_by_one_command(capsys: pytest.CaptureFixture[s
     lines = capsys.readouterr().out.splitlines()
     assert [line.partition(":")[0] for line in lines] == list(OVERLAYS)
     assert all(line.endswith("nothing is wrong") for line in lines)
+
+
+def test_an_overlay_with_faults_is_told_of_and_is_not_well(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "pod.yaml").write_text(
+        "{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {containers: [{name: c, image: i}]}}"
+    )
+    (tmp_path / "kustomization.yaml").write_text("resources: [pod.yaml]\n")
+    assert not report("dev", tmp_path)
+    said = capsys.readouterr()
+    assert "dev: Pod/p: c: runAsNonRoot must be true\n" in said.err
+    assert said.out.startswith("dev: 1 resources")
+    assert said.out.endswith(" faults\n")
+
+
+def test_an_overlay_that_cannot_be_rendered_is_not_well(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert not report("dev", tmp_path)
+    assert "kubectl kustomize" in capsys.readouterr().err
 
 
 def test_what_renders_is_a_kubectl_with_a_kustomize_of_our_form() -> None:
