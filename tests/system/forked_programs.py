@@ -13,11 +13,22 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from tests.counting import uncounted
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 60.0
+
+
+class Program(Protocol):
+    """What is asked of a process: a part of what `subprocess.Popen` has."""
+
+    @property
+    def pid(self) -> int: ...
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+    def send_signal(self, number: signal.Signals, /) -> None: ...
 
 
 class ForkedProgram:
@@ -111,6 +122,11 @@ class ForkedPrograms:
                     self._running[pid] = program
         return program
 
+    @property
+    def server_pid(self) -> int:
+        """The process id of the fork server."""
+        return self._server.pid
+
     def close(self) -> None:
         """End the fork server, and with it whatever it has started that still runs."""
         self._connection.shutdown(socket.SHUT_RDWR)
@@ -140,9 +156,29 @@ class ForkedPrograms:
             self._answered.notify_all()
 
 
+class ExecutedPrograms:
+    """Starts each by itself, where a fork server cannot wait for its children (os.pidfd_open)."""
+
+    def start(
+        self, words: Sequence[str], environ: Mapping[str, str], folder: Path, log: Path
+    ) -> Program:
+        """Run `arcana` with these words; what it writes is added to the log."""
+        with log.open("ab") as opened:
+            return subprocess.Popen(
+                [sys.executable, "-m", "launcher.cli", *words],
+                stdin=subprocess.DEVNULL,
+                stdout=opened,
+                stderr=opened,
+                cwd=folder,
+                env={**environ, "ARCANA_PARENT_PID": str(os.getpid())},
+            )
+
+
 @functools.cache
-def forked_programs() -> ForkedPrograms:
+def forked_programs() -> ForkedPrograms | ExecutedPrograms:
     """Give the one of this process; it ends with it."""
+    if not hasattr(os, "pidfd_open"):
+        return ExecutedPrograms()
     programs = ForkedPrograms()
     atexit.register(programs.close)
     return programs

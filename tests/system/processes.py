@@ -23,7 +23,7 @@ from tests.counting import uncounted
 from tests.stores import Store
 from tests.stores.waiting import eventually
 from tests.system.credentials import Credentials
-from tests.system.forked_programs import ForkedProgram, forked_programs
+from tests.system.forked_programs import Program, forked_programs
 from tests.system.log_lines import json_lines
 from tests.system.plan import Part, Tier, make_plan
 from tests.system.wiring import Wiring, default_wiring
@@ -94,7 +94,7 @@ class ArcanaProcesses:
         plan = make_plan(self.wiring, workers, 1 if store.kind == "embedded" else workers)
         self._home = home
         self._parts = plan.parts
-        self._running: dict[str, ForkedProgram] = {}
+        self._running: dict[str, Program] = {}
         self._spawned: Counter[Tier] = Counter()
         self._admin: Credentials | None = None
         self.edge_url = plan.edge_url
@@ -319,9 +319,22 @@ class ArcanaProcesses:
         trace: TracebackType | None,
     ) -> None:
         try:
-            self.stop()
+            self._end()
         finally:
             self._kill_all()
+
+    def _end(self) -> None:
+        """Have all tiers end at once: nobody asks them for anything any more.
+
+        Raises:
+            AssertionError: one has not ended in time.
+        """
+        running = [tier for tier in ("worker", *reversed(self.tiers)) if self.running(tier)]
+        for tier in running:
+            for part in self._of(tier):
+                self._running[part.name].send_signal(signal.SIGTERM)
+        for tier in running:
+            self.terminate(tier)
 
     def _kill_all(self) -> None:
         for tier in (*self.tiers, "worker"):
