@@ -122,7 +122,7 @@ ENV CONTROLLER_BIND=0.0.0.0:5000 \
     PUBLIC_GRPC_BIND=0.0.0.0:50050
 EXPOSE 5000 50050 9464
 ENTRYPOINT ["python", "-m", "controller_tier.main"]
-HEALTHCHECK --interval=5s --timeout=5s --start-period=60s --retries=4 \
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
     CMD ["python", "-m", "tier_runtime.probe", "http://127.0.0.1:5000/health/ready"]
 ARG VERSION=0.0.0
 ARG REVISION=unknown
@@ -140,7 +140,7 @@ ENV SERVICE_BIND=0.0.0.0:50051 \
     HEALTH_BIND=0.0.0.0:50061
 EXPOSE 50051 50061 9464
 ENTRYPOINT ["python", "-m", "service_tier.main"]
-HEALTHCHECK --interval=5s --timeout=5s --start-period=60s --retries=4 \
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
     CMD ["python", "-m", "tier_runtime.probe", "grpc://127.0.0.1:50061"]
 ARG VERSION=0.0.0
 ARG REVISION=unknown
@@ -159,7 +159,7 @@ ENV REPOSITORY_BIND=0.0.0.0:50052 \
 EXPOSE 50052 50061 9464
 # The worker: `python -m repository_tier.worker.main`.
 ENTRYPOINT ["python", "-m", "repository_tier.main"]
-HEALTHCHECK --interval=5s --timeout=5s --start-period=60s --retries=4 \
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
     CMD ["python", "-m", "tier_runtime.probe", "grpc://127.0.0.1:50061"]
 ARG VERSION=0.0.0
 ARG REVISION=unknown

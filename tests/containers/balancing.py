@@ -14,6 +14,8 @@ from tests.system.composed import Composed, address_of
 from tests.system.load import Load, Question, Record
 
 LOOK_SECONDS = 0.25
+# Between two requests of a thread: what else runs on this machine starts containers meanwhile.
+PACE_SECONDS = 0.03
 # RFC 9110, section 9.2.2: what may be sent again when a connection ends before any answer.
 IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
 
@@ -80,6 +82,7 @@ class BalancedLoad(Load):
         return None
 
     def _ask(self, connection: http.client.HTTPConnection, question: Question) -> Record:
+        self._stop.wait(PACE_SECONDS)
         record = super()._ask(connection, question)
         if not _had_no_answer(record) or question.method not in IDEMPOTENT:
             return record

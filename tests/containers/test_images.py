@@ -170,6 +170,7 @@ def test_a_container_that_cannot_reach_what_its_settings_name_says_so_and_ends(
             "repository",
             environment={
                 "DATABASE_URL": "mysql+pymysql://a:b@127.0.0.1:1/arcana",
+                "REPOSITORY_BIND": "127.0.0.1:50052",
                 "ARCANA_HOME": "/tmp/arcana",  # noqa: S108 - inside the container.
             },
         )

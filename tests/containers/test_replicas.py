@@ -14,9 +14,11 @@ from tests.system.load import Question, Record
 from tests.system.plan import Tier
 
 # Containers start one after the other, and each is awaited.
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
-THREADS = 6
+THREADS = 4
+# Of a machine that starts containers meanwhile.
+SECONDS_TO_ANSWER = 60.0
 REPLICAS: dict[Tier, int] = {"repository": 2, "service": 2, "controller": 2}
 # A connection lives for 20 s, and then its channel sees who has come.
 SECONDS_TO_SPREAD = 60.0
@@ -88,7 +90,7 @@ def test_calls_are_spread_over_all_replicas_while_tiers_grow_and_shrink(
 
         eventually(all_serve, SECONDS_TO_SPREAD, "calls at every replica", interval=1.0)
         scale(service=1, repository=1)
-        load.wait_for(100)
+        load.wait_for(100, SECONDS_TO_ANSWER)
         records = load.end()
     assert _failed(records) == []
     print(f"{len(records)} requests, {load.sent_again} sent again")
@@ -101,13 +103,13 @@ def test_a_rolling_restart_of_a_tier_with_two_replicas_loses_no_request(
     scale(**REPLICAS)
     before = {each.id for each in system.containers(tier)}
     with Rotation(system) as rotation, BalancedLoad(rotation, questions, THREADS) as load:
-        load.wait_for(100)
+        load.wait_for(100, SECONDS_TO_ANSWER)
         system.roll(tier)
-        load.wait_for(100)
+        load.wait_for(100, SECONDS_TO_ANSWER)
         records = load.end()
     after = {each.id for each in system.containers(tier)}
     assert len(after) == REPLICAS[tier]
     assert before.isdisjoint(after)
     assert _failed(records) == []
-    assert len(records) > 500
+    assert len(records) > 300
     print(f"{tier}: {len(records)} requests, {load.sent_again} sent again")
