@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from arcana.repository.v1 import user_repository_pb2, user_repository_pb2_grpc
+from launcher.certificates import make_certificates
 from launcher.health import inner_tier_is_well
 from launcher.peers import tls_variables
 from tests.stores.waiting import eventually
@@ -75,8 +76,7 @@ def test_the_monolith_protects_the_port_for_admin_commands(tmp_path: Path) -> No
 
 def test_certificates_of_ones_own_and_made_ones_exclude_each_other(tmp_path: Path) -> None:
     settings = {**SETTINGS, **tls_variables(tmp_path / ".arcana" / "tls", "service")}
-    with LauncherProcess(tmp_path, ("certs", ".arcana/tls"), {}) as certs:
-        assert certs.wait() == 0
+    make_certificates(tmp_path / ".arcana" / "tls")
     with LauncherProcess(tmp_path, ("up", "--tls"), settings) as launcher:
         assert launcher.wait() == 2
         assert "ARCANA_TLS: makes certificates for each process" in launcher.log

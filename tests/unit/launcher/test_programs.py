@@ -25,7 +25,11 @@ def test_a_single_tier_calls_the_next_over_the_protocol_that_is_set(
 
 
 def test_a_url_that_is_given_stays() -> None:
-    environ = {"COMMUNICATION_PROTOCOL": "http", "SERVICE_URL": "http://far:1"}
+    environ = {
+        "COMMUNICATION_PROTOCOL": "http",
+        "SERVICE_URL": "http://far:1",
+        "ALLOW_PLAINTEXT": "true",
+    }
 
     assert program_of("controller", environ).told == {"SERVICE_URL": "http://far:1"}
 
