@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import cast
+
 import grpc
 
 from tier_runtime.tls.files import Reloaded, TlsFiles
@@ -26,7 +29,9 @@ def server_credentials(files: TlsFiles) -> grpc.ServerCredentials:
         served = current
         return current
 
-    return grpc.dynamic_ssl_server_credentials(served, changed, require_client_authentication=True)
+    # Nothing has changed where it gives None, which its stubs do not know.
+    fetch = cast(Callable[[], grpc.ServerCertificateConfiguration], changed)
+    return grpc.dynamic_ssl_server_credentials(served, fetch, require_client_authentication=True)
 
 
 def channel_credentials(files: TlsFiles) -> grpc.ChannelCredentials:

@@ -22,4 +22,4 @@ def only_reads(method: str) -> bool:
         rule = service.methods_by_name[name].GetOptions().Extensions[annotations_pb2.http]
     except KeyError:
         return False
-    return rule.WhichOneof("pattern") == "get" or rule.post.endswith(_BATCH)
+    return bool(rule.WhichOneof("pattern") == "get" or rule.post.endswith(_BATCH))
