@@ -44,7 +44,8 @@ def test_an_overlay_with_faults_is_told_of_and_is_not_well(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "pod.yaml").write_text(
-        "{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {containers: [{name: c, image: i}]}}"
+        "{apiVersion: v1, kind: Pod, metadata: {name: p},"
+        " spec: {containers: [{name: c, image: i}]}}"
     )
     (tmp_path / "kustomization.yaml").write_text("resources: [pod.yaml]\n")
     assert not report("dev", tmp_path)
