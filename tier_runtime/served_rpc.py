@@ -82,8 +82,8 @@ FindActor = Callable[[str, "_Metadata", Call], Actor]
 Admit = Callable[[str, grpc.ServicerContext], None]
 
 
-def anybody(_method: str, _context: grpc.ServicerContext) -> None:
-    """Let every peer in."""
+def _anybody(_method: str, _context: grpc.ServicerContext) -> None:
+    pass
 
 
 def _peers_actor(_method: str, metadata: _Metadata, _call: Call) -> Actor:
@@ -102,7 +102,7 @@ class RpcDesk:
         *,
         quiet_methods: Collection[str] = (),
         find_actor: FindActor = _peers_actor,
-        admit: Admit = anybody,
+        admit: Admit | None = None,
         awaits_requests: bool = False,
         meter: ServedMeter | None = None,
         tracing: Tracing = NO_TRACING,
@@ -126,7 +126,7 @@ class RpcDesk:
         # By default a peer is believed whom it speaks for; a server for strangers has its own.
         self.find_actor = find_actor
         # By default whoever reaches the server may call it.
-        self.admit = admit
+        self.admit = admit or _anybody
         # Full names, as "/package.Service/Method", of what is polled: their successes are told
         # at debug level only.
         self.quiet_methods = frozenset(quiet_methods)

@@ -27,7 +27,7 @@ from tier_runtime.health import HEALTH_SERVICE, THIS_TIER, HealthBoard
 from tier_runtime.ids import IdSource, Uuid7Source
 from tier_runtime.metrics.parts import peer_meter
 from tier_runtime.metrics.rpcs import ServedMeter
-from tier_runtime.served_rpc import CallLimits, RpcDesk, anybody
+from tier_runtime.served_rpc import CallLimits, RpcDesk
 from tier_runtime.server_interceptors import CallServerInterceptor
 from tier_runtime.startup import StartupError
 from tier_runtime.tls.admission import ServerTls
@@ -261,7 +261,7 @@ def make_desk(
         meter=None if meters is None else ServedMeter(meters),
         tracing=tracing,
         transport=transport,
-        admit=anybody if peers is None else peers.admit,
+        admit=None if peers is None else peers.admit,
     )
 
 

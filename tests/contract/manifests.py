@@ -17,23 +17,6 @@ from repository_tier.worker.settings import WorkerSettings
 from service_tier.settings import ServiceSettings
 from tier_runtime.settings import TierSettings
 
-# Settings that the manifests name already and the code does not know yet. Empty this when it does.
-AWAITED = frozenset(
-    {
-        "HEALTH_BIND",
-        "METRICS_BIND",
-        "OTEL_EXPORTER_OTLP_ENDPOINT",
-        "REPOSITORY_CALLERS",
-        "SERVICE_CALLERS",
-        "TLS_CA_FILE",
-        "TLS_CERT_FILE",
-        "TLS_KEY_FILE",
-    }
-)
-
-# Series that autoscalers go by. Once docs/metrics.md lists all that there are, that page is asked.
-AWAITED_SERIES = frozenset({"arcana_http_requests_in_flight", "arcana_rpc_server_in_flight"})
-
 # What reads the environment of each command.
 _READERS: Mapping[tuple[str, ...], type[TierSettings]] = {
     ("python", "-m", "controller_tier.main"): ControllerSettings,

@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.manifests import AWAITED
-
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")])
 WRITTEN_PAGES = [
@@ -62,4 +60,4 @@ def test_every_setting_in_capitals_in_a_hand_written_page_exists(page: Path) -> 
     named = set(re.findall(r"`([A-Z]+(?:_[A-Z]+)+)`", page.read_text()))
     known |= {name.removesuffix("_FILE") for name in known}
     unknown = {name for name in named if name.removesuffix("_FILE") not in known}
-    assert unknown <= NOT_SETTINGS | AWAITED
+    assert unknown <= NOT_SETTINGS

@@ -38,8 +38,6 @@ from repository_tier.worker.settings import WorkerSettings
 from service_tier.keys import new_signing_pem
 from service_tier.settings import ServiceSettings
 from tests.contract.manifests import (
-    AWAITED,
-    AWAITED_SERIES,
     OVERLAYS,
     Program,
     program,
@@ -99,7 +97,7 @@ def test_every_variable_is_a_setting_of_the_program_that_is_given_it(
     docs = describe(found.reads)
     known = {doc.env_name for doc in docs}
     known |= {f"{doc.env_name}_FILE" for doc in docs if doc.secret}
-    assert set(found.environ) - known <= AWAITED | NAMES_OF_OTHERS
+    assert set(found.environ) - known <= NAMES_OF_OTHERS
 
 
 @pytest.mark.parametrize(("name", "workload"), PROGRAMS)
@@ -293,10 +291,7 @@ def test_every_deployment_scales_is_spread_and_is_not_drained_all_at_once(name: 
 
 @pytest.mark.parametrize("name", ["production", "microservices"])
 def test_autoscalers_go_by_series_that_their_tiers_have(name: str) -> None:
-    page = ROOT / "docs" / "metrics.md"
-    known = (
-        set(re.findall(r"`(arcana_\w+)`", page.read_text())) if page.exists() else AWAITED_SERIES
-    )
+    known = set(re.findall(r"`(arcana_\w+)`", (ROOT / "docs" / "metrics.md").read_text()))
     asked = {
         each.spec["scaleTargetRef"]["name"]: metric["pods"]["metric"]["name"]
         for each in rendered(name).of("HorizontalPodAutoscaler")
@@ -465,12 +460,11 @@ def seconds_to_end(found: Program, folder: Path) -> int:
 
 
 def environ_on_disk(found: Program, folder: Path) -> dict[str, str]:
-    """Return a program's environment with files of this machine, and without what is awaited."""
-    known = {doc.env_name for doc in describe(found.reads)}
+    """Return a program's environment with files of this machine."""
     environ = {
         variable: value
         for variable, value in found.environ.items()
-        if variable not in NAMES_OF_OTHERS and variable not in AWAITED - known
+        if variable not in NAMES_OF_OTHERS
     }
     environ |= dict(files_of(found, environ, folder))
     return environ

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import cast
 
 import grpc
 
@@ -58,6 +58,6 @@ class ServerTls:
 
 def peer_names(context: grpc.ServicerContext) -> frozenset[str]:
     """Return the DNS names of the peer's certificate; none without TLS."""
-    # Its stubs say one value for each name; there are several.
-    known: Mapping[str, Any] = context.auth_context()
+    # gRPC's types say that each property has one value.
+    known = cast("Mapping[str, Iterable[bytes]]", context.auth_context())
     return frozenset(name.decode("utf-8", "replace") for name in known.get(PEER_NAMES, ()))

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import cast
-
 import grpc
 
 from tier_runtime.tls.files import Reloaded, TlsFiles
@@ -29,9 +26,11 @@ def server_credentials(files: TlsFiles) -> grpc.ServerCredentials:
         served = current
         return current
 
-    # Nothing has changed where it gives None, which its stubs do not know.
-    fetch = cast(Callable[[], grpc.ServerCertificateConfiguration], changed)
-    return grpc.dynamic_ssl_server_credentials(served, fetch, require_client_authentication=True)
+    return grpc.dynamic_ssl_server_credentials(
+        served,
+        changed,  # type: ignore[arg-type]  # its types lack None, by which nothing has changed
+        require_client_authentication=True,
+    )
 
 
 def channel_credentials(files: TlsFiles) -> grpc.ChannelCredentials:

@@ -70,7 +70,7 @@ def test_the_controller_of_microservices_must_be_told_where_they_are() -> None:
         "SERVICE_URLS",
         "WEB_WORKERS",
     ]
-    urls = ",".join(f"{name}=grpc://{name}:1" for name in SERVICES)
+    urls = ",".join(f"{name}=grpc://127.0.0.1:{number}" for number, name in enumerate(SERVICES, 1))
     assert program_of("controller", environ | {"SERVICE_URLS": urls}).told == {}
 
 
