@@ -29,6 +29,7 @@ from tier_runtime.metrics.meters import Reading
 from tier_runtime.metrics.port import metrics_port
 from tier_runtime.server import GrpcServerSettings, build_server
 from tier_runtime.startup import StartupError
+from tier_runtime.telemetry import Telemetry
 
 CALLS = 200
 
@@ -127,7 +128,7 @@ def test_an_unknown_method_is_counted_and_makes_no_label() -> None:
         [Arities().registration()],
         HealthBoard(),
         get_logger("test"),
-        meters=counted.meters,
+        telemetry=Telemetry(counted.meters),
     )
     server.start()
     try:
