@@ -15,7 +15,7 @@ from controller_tier.problems import (
 )
 from controller_tier.request_scope import current_exchange
 from tier_runtime.clock import Clock
-from tier_runtime.errors import AppError
+from tier_runtime.errors import PEER_NOT_ALLOWED, AppError
 from tier_runtime.logs import get_logger
 
 
@@ -34,6 +34,8 @@ class ErrorAnswers:
         app.register_error_handler(Exception, self._of_nobody)
 
     def _of_ours(self, error: AppError) -> Response:
+        if error.code == PEER_NOT_ALLOWED:
+            self._log.error("not_let_in", exc_info=error)
         return self._answer(problem_from(error))
 
     def _of_the_framework(self, error: HTTPException) -> Response:

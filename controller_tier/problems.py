@@ -14,7 +14,7 @@ import orjson
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from tier_runtime.catalogue import CATALOGUE
-from tier_runtime.errors import AppError, Kind
+from tier_runtime.errors import PEER_NOT_ALLOWED, AppError, Kind
 
 PROBLEM_TYPE = "application/problem+json"
 REALM = "arcana"
@@ -45,6 +45,8 @@ KIND_STATUS: Mapping[Kind, int] = MappingProxyType(
 # Where HTTP is finer than the kinds.
 CODE_STATUS: Mapping[str, int] = MappingProxyType(
     {
+        # Said of this program by the next tier.
+        PEER_NOT_ALLOWED: 500,
         "METHOD_NOT_ALLOWED": 405,
         "NOT_ACCEPTABLE": 406,
         "BODY_TOO_LARGE": 413,
@@ -165,11 +167,12 @@ class Problem:
 
 def problem_from(error: AppError) -> Problem:
     """Return the problem that an error of ours is to an API consumer."""
-    if error.kind is Kind.INTERNAL:
+    status = CODE_STATUS.get(error.code, KIND_STATUS[error.kind])
+    if status == KIND_STATUS[Kind.INTERNAL]:
         return internal_problem()
     name_of = _cut if isinstance(error, FieldsError) else edge_field_name
     return Problem(
-        status=CODE_STATUS.get(error.code, KIND_STATUS[error.kind]),
+        status=status,
         code=error.code,
         detail=error.message,
         field_errors={

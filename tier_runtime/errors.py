@@ -13,6 +13,10 @@ from collections.abc import Mapping, Sequence
 from tier_runtime.catalogue import CATALOGUE
 from tier_runtime.kinds import Kind as Kind  # noqa: PLC0414 - raised with every AppError, so it is offered here too.
 
+# A program called one that does not serve it. That is a fault of how a deployment is wired, and
+# none of whoever asked the program for something.
+PEER_NOT_ALLOWED = "PEER_NOT_ALLOWED"
+
 
 class AppError(Exception):
     """An error that may be shown to the caller.

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Never
+from typing import TYPE_CHECKING, Any, Never, TypeGuard
 
 import grpc
 import structlog
@@ -16,7 +16,7 @@ from tier_runtime.clock import Clock
 from tier_runtime.context import RpcContext
 from tier_runtime.cutoffs import Cutoff, Cutoffs, Patience
 from tier_runtime.deadline import Deadline, deadline_exceeded
-from tier_runtime.errors import AppError, Kind
+from tier_runtime.errors import PEER_NOT_ALLOWED, AppError, Kind
 from tier_runtime.ids import IdSource
 from tier_runtime.metadata import (
     actor_from,
@@ -182,6 +182,7 @@ class ServedRpc:
         self._began = desk.clock.monotonic()
         self._holds_slot = False
         self._holds_turn = False
+        self._is_let_in = False
         self._cutoff: Cutoff | None = None
         self._patience: Patience | None = None
         self._code = ""
@@ -221,6 +222,7 @@ class ServedRpc:
         """
         # First of all: whom the peer speaks for is believed of those who are let in only.
         self._desk.admit(self._method, self._inner)
+        self._is_let_in = True
         if self.call.deadline.remaining() < self._desk.limits.min_deadline_seconds:
             self._refused("late")
             raise deadline_exceeded()
@@ -340,7 +342,7 @@ class ServedRpc:
             # How gRPC tells a handler that reads requests that its caller has gone.
             self._code = self._code_of_the_gone()
             raise error
-        shown = error if isinstance(error, AppError) else internal_error()
+        shown = error if self._is_the_callers(error) else internal_error()
         if shown.kind is Kind.INTERNAL:
             self._fields["exc_info"] = error
         self._code = STATUS_CODES[shown.kind].name
@@ -350,6 +352,13 @@ class ServedRpc:
         if shown.kind is Kind.UNAVAILABLE:
             trailing += _DO_NOT_RETRY
         self._inner.abort_with_status(_Ending(STATUS_CODES[shown.kind], status.message, trailing))
+
+    def _is_the_callers(self, error: Exception) -> TypeGuard[AppError]:
+        """True for an error that says something to whoever called."""
+        if not isinstance(error, AppError):
+            return False
+        # A tier that does not let this process in has nothing to do with who is let in here.
+        return not (self._is_let_in and error.code == PEER_NOT_ALLOWED)
 
     def close(self) -> None:
         """Give back what the RPC holds and write its line."""

@@ -8,7 +8,7 @@ from typing import cast
 
 import grpc
 
-from tier_runtime.errors import AppError, Kind
+from tier_runtime.errors import PEER_NOT_ALLOWED, AppError, Kind
 from tier_runtime.logs import get_logger
 from tier_runtime.tls.files import TlsFiles
 from tier_runtime.tls.reading import only_reads
@@ -53,7 +53,7 @@ class ServerTls:
         get_logger(__name__).warning(
             "peer_refused", reason=reason, peer=sorted(names), method=method, address=context.peer()
         )
-        raise AppError(Kind.FORBIDDEN, "PEER_NOT_ALLOWED", "This peer may not call this method.")
+        raise AppError(Kind.FORBIDDEN, PEER_NOT_ALLOWED, "This peer may not call this method.")
 
 
 def peer_names(context: grpc.ServicerContext) -> frozenset[str]:

@@ -12,7 +12,7 @@ from tests.tier.runtime.arities import METHODS, SERVICE, Arities, AritiesStub
 from tests.tier.runtime.conftest import Connect, Serve
 from tier_runtime.catalogue import GENERAL_CODES
 from tier_runtime.context import RpcContext
-from tier_runtime.errors import AppError, Kind
+from tier_runtime.errors import PEER_NOT_ALLOWED, AppError, Kind
 from tier_runtime.status import STATUS_CODES
 
 
@@ -49,6 +49,18 @@ def test_every_kind_of_error_crosses_every_arity_whole(
     assert error.field_errors == {"name": ("Missing.",)}
     assert error.retry_after == 2.0
     assert error.metadata == {"available": "3"}
+
+
+def test_that_a_tier_below_lets_nobody_in_is_no_fault_of_the_caller(
+    serve: Serve, stub_of: Connect, log_lines: list[Any]
+) -> None:
+    def turned_away(_text: str, _context: RpcContext) -> str:
+        raise AppError(Kind.FORBIDDEN, PEER_NOT_ALLOWED, "Not you.")
+
+    error = raised_by(stub_of(serve(Arities(turned_away))), "UnaryUnary", "x")
+    assert (error.kind, error.code) == (Kind.INTERNAL, "INTERNAL_ERROR")
+    told = [line for line in log_lines if line["event"] == "rpc"]
+    assert [line["log_level"] for line in told] == ["error"]
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -17,7 +17,7 @@ from controller_tier.problems import (
 )
 from tests.unit.controller_tier.edge import Answer, Edge, problem_of
 from tier_runtime.catalogue import CATALOGUE
-from tier_runtime.errors import AppError, Kind
+from tier_runtime.errors import PEER_NOT_ALLOWED, AppError, Kind
 from tier_runtime.logs import configure_logging
 from tier_runtime.wsgi_environ import WAITED_SECONDS
 
@@ -114,6 +114,13 @@ def test_unavailable_says_when_to_come_again(edge: Edge, wait: float | None, tol
     answer = edge.call("POST", "auth/login", {"email": "a@example.org", "password": "x"})
     problem_of(answer, 503, "SERVICE_UNAVAILABLE")
     assert answer.headers["Retry-After"] == told
+
+
+def test_that_the_edge_is_not_let_in_is_no_fault_of_its_client(edge: Edge) -> None:
+    edge.tier.failures["Login"] = AppError(Kind.FORBIDDEN, PEER_NOT_ALLOWED, "Not you.")
+    answer = edge.call("POST", "auth/login", {"email": "a@example.org", "password": "x"})
+    problem = problem_of(answer, 500, "INTERNAL_ERROR")
+    assert "Not you" not in str(problem)
 
 
 def test_every_code_of_the_catalogue_has_a_status_that_is_an_error() -> None:
