@@ -74,19 +74,23 @@ class WiringSettings(TlsSettings):
         description="Where the repository tier is; derived from REPOSITORY_BIND when unset.",
     )
 
-    def _calls_in_plaintext(self) -> str | None:
-        return None if self.arcana_tls else self.called_in_plaintext(self._given_urls())
+    def _calls_service_in_plaintext(self) -> str | None:
+        return self._called(self.service_url)
+
+    def _calls_services_in_plaintext(self) -> str | None:
+        return self._called(*read_urls(self.service_urls).values())
+
+    def _calls_repository_in_plaintext(self) -> str | None:
+        return self._called(self.repository_url)
+
+    def _called(self, *urls: str) -> str | None:
+        return None if self.arcana_tls else self.called_in_plaintext(filter(None, urls))
 
     rules: ClassVar[tuple[Rule, ...]] = (
-        Rule(
-            ("service_url", "service_urls", "repository_url", "arcana_tls", *TLS_FIELDS),
-            _calls_in_plaintext,
-        ),
+        Rule(("service_url", "arcana_tls", *TLS_FIELDS), _calls_service_in_plaintext),
+        Rule(("service_urls", "arcana_tls", *TLS_FIELDS), _calls_services_in_plaintext),
+        Rule(("repository_url", "arcana_tls", *TLS_FIELDS), _calls_repository_in_plaintext),
     )
-
-    def _given_urls(self) -> list[str]:
-        urls = (self.service_url, self.repository_url, *read_urls(self.service_urls).values())
-        return [url for url in urls if url]
 
     @field_validator("service_urls")
     @classmethod

@@ -227,7 +227,9 @@ def _options(settings: ChannelSettings, service_config: Mapping[str, Any]) -> _O
     return (
         # By default a channel takes seconds to see that a server is back.
         ("grpc.initial_reconnect_backoff_ms", 100),
-        ("grpc.min_reconnect_backoff_ms", 100),
+        # The name of it is another, but so long may an attempt to connect take: a handshake on a
+        # machine that is busy takes its time.
+        ("grpc.min_reconnect_backoff_ms", 100 if settings.tls is None else 2000),
         ("grpc.max_reconnect_backoff_ms", 1000),
         # A server ends its connections now and then, and the name is looked up again then. The
         # default would wait for 30 s before a name is looked up a second time.

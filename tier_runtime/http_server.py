@@ -79,6 +79,9 @@ def serve_http(settings: WebServerSettings, make: Callable[[], WorkerApp]) -> in
     Raises:
         StartupError: the address cannot be listened on.
     """
+    if settings.tls is not None:
+        # Said here, it is one line: gunicorn would show where in the code.
+        settings.tls.files.require_usable()
     listener = listen(settings.address, settings.client_timeout_seconds)
     host, port = listener.getsockname()[:2]
     get_logger(__name__).info("serving", address=str(Address(host, port)))
@@ -141,7 +144,8 @@ class StructuredLogger(Logger):  # type: ignore[misc]  # its base has no types
 
     def exception(self, msg: str, *args: Any, **options: Any) -> None:
         """Log an error with its traceback; that a client fell silent is none."""
-        if isinstance(sys.exc_info()[1], BlockingIOError):
+        # The second is what Python makes of it under TLS.
+        if isinstance(sys.exc_info()[1], (BlockingIOError, TimeoutError)):
             get_logger(__name__).info("client_fell_silent")
         else:
             super().exception(msg, *args, **options)

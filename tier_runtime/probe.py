@@ -56,7 +56,7 @@ def _grpc_fault(target: str) -> str | None:
     # No proxy that the environment names lies between a container and itself.
     options = (("grpc.enable_http_proxy", 0),)
     with grpc.insecure_channel(target, options) as channel:
-        check = channel.unary_unary(_CHECK)
+        check: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(_CHECK)
         try:
             # An empty HealthCheckRequest asks about the whole process.
             answer = check(b"", timeout=LIMIT_SECONDS)

@@ -94,7 +94,7 @@ class RpcDesk:
         *,
         quiet_methods: Collection[str] = (),
         find_actor: FindActor = _peers_actor,
-        admit: Admit = _anybody,
+        admit: Admit | None = None,
         awaits_requests: bool = False,
     ) -> None:
         self.limits = limits
@@ -107,7 +107,7 @@ class RpcDesk:
         # By default a peer is believed whom it speaks for; a server for strangers has its own.
         self.find_actor = find_actor
         # By default whoever reaches the server may call it.
-        self.admit = admit
+        self.admit = admit or _anybody
         # Full names, as "/package.Service/Method", of what is polled: their successes are told
         # at debug level only.
         self.quiet_methods = frozenset(quiet_methods)

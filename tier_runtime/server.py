@@ -228,7 +228,7 @@ def make_desk(
         ids or Uuid7Source(),
         log,
         quiet_methods=settings.quiet_methods,
-        **({} if peers is None else {"admit": peers.admit}),
+        admit=None if peers is None else peers.admit,
     )
 
 

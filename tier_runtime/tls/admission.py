@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import cast
 
 import grpc
 
@@ -57,5 +58,6 @@ class ServerTls:
 
 def peer_names(context: grpc.ServicerContext) -> frozenset[str]:
     """Return the DNS names of the peer's certificate; none without TLS."""
-    known: Mapping[str, Iterable[bytes]] = context.auth_context()
+    # gRPC's types say that each property has one value.
+    known = cast("Mapping[str, Iterable[bytes]]", context.auth_context())
     return frozenset(name.decode("utf-8", "replace") for name in known.get(PEER_NAMES, ()))

@@ -26,7 +26,11 @@ def server_credentials(files: TlsFiles) -> grpc.ServerCredentials:
         served = current
         return current
 
-    return grpc.dynamic_ssl_server_credentials(served, changed, require_client_authentication=True)
+    return grpc.dynamic_ssl_server_credentials(
+        served,
+        changed,  # type: ignore[arg-type]  # its types lack None, by which nothing has changed
+        require_client_authentication=True,
+    )
 
 
 def channel_credentials(files: TlsFiles) -> grpc.ChannelCredentials:

@@ -22,4 +22,5 @@ def only_reads(method: str) -> bool:
         rule = service.methods_by_name[name].GetOptions().Extensions[annotations_pb2.http]
     except KeyError:
         return False
-    return rule.WhichOneof("pattern") == "get" or rule.post.endswith(_BATCH)
+    path: str = rule.post
+    return rule.WhichOneof("pattern") == "get" or path.endswith(_BATCH)

@@ -82,7 +82,7 @@ class SwappingChannel(grpc.Channel):
         try_to_connect: bool | None = None,
     ) -> None:
         """Have `callback` told of the connectivity of the channel of the moment."""
-        self._current.channel.subscribe(callback, try_to_connect)
+        self._current.channel.subscribe(callback, bool(try_to_connect))
 
     def unsubscribe(self, callback: Callable[[grpc.ChannelConnectivity], None]) -> None:
         """End what `subscribe` began."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -66,14 +65,6 @@ def served_by_tls(wire: Wire, plan: TierPlan, folder: Path) -> Iterator[tuple[Tl
     finally:
         code = process.stop()
     assert code == 0, process.text()[-3000:]
-
-
-def replace_files(source: Path, target: Path) -> None:
-    """Replace what is in one folder by what is in another, file by file, each at once."""
-    for name in ("ca.crt", "tls.key", "tls.crt"):
-        draft = target / f".{name}.new"
-        shutil.copy(source / name, draft)
-        draft.replace(target / name)
 
 
 def make(folder: Path) -> Path:

@@ -118,9 +118,9 @@ def test_two_processes_at_one_port_are_refused(environ: dict[str, str], variable
 @pytest.mark.parametrize(
     ("name", "environ"),
     [
-        ("SERVICE_URL", {"COMMUNICATION_PROTOCOL": "http", "SERVICE_URL": "grpc://h:1"}),
-        ("REPOSITORY_URL", {"REPOSITORY_URL": "http://h:1"}),
-        ("SERVICE_URLS, auth", {"SERVICE_URLS": "auth=http://h:1"}),
+        ("SERVICE_URL", {"COMMUNICATION_PROTOCOL": "http", "SERVICE_URL": "grpc://127.0.0.1:1"}),
+        ("REPOSITORY_URL", {"REPOSITORY_URL": "http://127.0.0.1:1"}),
+        ("SERVICE_URLS, auth", {"SERVICE_URLS": "auth=http://127.0.0.1:1"}),
     ],
 )
 def test_a_url_of_the_other_protocol_is_refused(name: str, environ: dict[str, str]) -> None:
@@ -130,7 +130,7 @@ def test_a_url_of_the_other_protocol_is_refused(name: str, environ: dict[str, st
 
 def test_one_url_for_all_services_is_refused_in_microservices() -> None:
     with pytest.raises(StartupError, match=r"SERVICE_URL: .*name each service in SERVICE_URLS"):
-        _parts(DEPLOYMENT_MODE="microservices", SERVICE_URL="grpc://h:1")
+        _parts(DEPLOYMENT_MODE="microservices", SERVICE_URL="grpc://127.0.0.1:1")
 
 
 def test_without_a_worker_nothing_listens_to_the_broker() -> None:

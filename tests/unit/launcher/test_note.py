@@ -12,7 +12,11 @@ from launcher.note import noted, wiring_noted
 from launcher.settings import WiringSettings
 from tier_runtime.settings import load
 
-MONOLITH = {"DEPLOYMENT_MODE": "monolithic", "COMMUNICATION_PROTOCOL": "http"}
+MONOLITH = {
+    "DEPLOYMENT_MODE": "monolithic",
+    "COMMUNICATION_PROTOCOL": "http",
+    "ARCANA_TLS": "True",
+}
 
 
 def test_the_note_is_there_for_as_long_as_the_launcher_runs(tmp_path: Path) -> None:

@@ -25,7 +25,11 @@ def test_a_single_tier_calls_the_next_over_the_protocol_that_is_set(
 
 
 def test_a_url_that_is_given_stays() -> None:
-    environ = {"COMMUNICATION_PROTOCOL": "http", "SERVICE_URL": "http://far:1"}
+    environ = {
+        "COMMUNICATION_PROTOCOL": "http",
+        "SERVICE_URL": "http://far:1",
+        "ALLOW_PLAINTEXT": "true",
+    }
 
     assert program_of("controller", environ).told == {"SERVICE_URL": "http://far:1"}
 
@@ -66,7 +70,7 @@ def test_the_controller_of_microservices_must_be_told_where_they_are() -> None:
         "SERVICE_URLS",
         "WEB_WORKERS",
     ]
-    urls = ",".join(f"{name}=grpc://{name}:1" for name in SERVICES)
+    urls = ",".join(f"{name}=grpc://127.0.0.1:{number}" for number, name in enumerate(SERVICES, 1))
     assert program_of("controller", environ | {"SERVICE_URLS": urls}).told == {}
 
 

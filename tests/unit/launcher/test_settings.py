@@ -23,7 +23,9 @@ def test_the_urls_speak_the_protocol_that_is_set() -> None:
 
 
 def test_a_url_that_is_given_goes_before_the_bind() -> None:
-    settings = load(LauncherSettings, {"SERVICE_URL": "dns:///service:50051"})
+    settings = load(
+        LauncherSettings, {"SERVICE_URL": "dns:///service:50051", "ALLOW_PLAINTEXT": "true"}
+    )
 
     assert settings.service_target() == "dns:///service:50051"
 
@@ -61,7 +63,11 @@ def test_in_microservices_each_service_has_a_port_of_its_own() -> None:
 
 
 def test_a_service_whose_url_is_given_is_called_there() -> None:
-    given = {"DEPLOYMENT_MODE": "microservices", "SERVICE_URLS": "users=grpc://far:1"}
+    given = {
+        "DEPLOYMENT_MODE": "microservices",
+        "SERVICE_URLS": "users=grpc://far:1",
+        "ALLOW_PLAINTEXT": "true",
+    }
     settings = load(LauncherSettings, given)
 
     assert settings.service_target("users") == "grpc://far:1"
