@@ -83,7 +83,7 @@ def _locked(image: str) -> dict[str, str]:
         "implementation_name": "cpython",
         "os_name": "posix",
     }
-    found = {}
+    found: dict[str, str] = {}
     for several in read_lock(part_of(text, "run")).values():
         for each in several:
             wanted = Requirement(each.text.splitlines()[0].removesuffix("\\").strip())
@@ -97,7 +97,7 @@ def test_an_image_has_the_packages_of_its_lock_and_nothing_else(
     system: Composed, image: str
 ) -> None:
     installed = _ask(system, image, PACKAGES)
-    found = {canonicalize_name(name): version for name, version in installed.items()}
+    found = {str(canonicalize_name(name)): version for name, version in installed.items()}
     found.pop("arcana")
     assert found == _locked(image)
 
