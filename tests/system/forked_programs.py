@@ -176,6 +176,14 @@ class ExecutedPrograms:
             )
 
 
+def programs_for(settings: Mapping[str, str]) -> ForkedPrograms | ExecutedPrograms:
+    """Give what starts programs with these settings of a test's own."""
+    # These are read by an interpreter that starts, and a fork does not.
+    if any(name.startswith("PYTHON") for name in settings):
+        return ExecutedPrograms()
+    return forked_programs()
+
+
 @functools.cache
 def forked_programs() -> ForkedPrograms | ExecutedPrograms:
     """Give the one of this process; it ends with it."""

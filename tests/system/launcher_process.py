@@ -24,7 +24,7 @@ OFFSETS = [
     for worker in range(2)
 ]
 UP_LINE = "Ctrl-C stops all of it."
-UP_SECONDS = 40.0
+UP_SECONDS = 80.0
 END_SECONDS = 40.0
 
 

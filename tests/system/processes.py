@@ -23,7 +23,7 @@ from tests.counting import uncounted
 from tests.stores import Store
 from tests.stores.waiting import eventually
 from tests.system.credentials import Credentials
-from tests.system.forked_programs import Program, forked_programs
+from tests.system.forked_programs import Program, programs_for
 from tests.system.log_lines import json_lines
 from tests.system.plan import Part, Tier, make_plan
 from tests.system.wiring import Wiring, default_wiring
@@ -94,6 +94,7 @@ class ArcanaProcesses:
         plan = make_plan(self.wiring, workers, 1 if store.kind == "embedded" else workers)
         self._home = home
         self._parts = plan.parts
+        self._programs = programs_for(settings)
         self._running: dict[str, Program] = {}
         self._spawned: Counter[Tier] = Counter()
         self._admin: Credentials | None = None
@@ -182,7 +183,7 @@ class ArcanaProcesses:
         assert not self.running(tier), f"the {tier} tier runs already"
         self._spawned[tier] += 1
         for part in self._of(tier):
-            self._running[part.name] = forked_programs().start(
+            self._running[part.name] = self._programs.start(
                 [tier], {**self.environ, **part.settings}, self._home, self._log(part)
             )
 
