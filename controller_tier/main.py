@@ -31,11 +31,10 @@ from tier_runtime.metrics.port import MetricsPort, metrics_port
 from tier_runtime.secrets import given_or_kept_secret
 from tier_runtime.settings import load
 from tier_runtime.startup import run_main
-from tier_runtime.tracing.opening import open_tracing
-from tier_runtime.tracing.spans import Tracing
+from tier_runtime.telemetry import Telemetry, open_telemetry
 
 # Makes the channels of one worker; called after the fork, which no channel survives.
-Connect = Callable[[Tracing], ServiceChannels]
+Connect = Callable[[Telemetry], ServiceChannels]
 
 
 def main() -> int:
@@ -47,15 +46,13 @@ def main() -> int:
     settings = load(ControllerSettings)
     configure_logging("controller", settings.log_level, json=settings.log_json)
     with metrics_port(settings.metrics_bind, "controller", forks=True) as metrics:
-        return serve(settings, partial(connect_watched, settings, metrics), metrics)
+        return serve(settings, partial(connect_watched, settings), metrics)
 
 
-def connect_watched(
-    settings: ControllerSettings, metrics: MetricsPort, tracing: Tracing
-) -> ServiceChannels:
+def connect_watched(settings: ControllerSettings, telemetry: Telemetry) -> ServiceChannels:
     """Return a channel, whose RPCs are counted and traced, for each address of the settings."""
     return connect_services(
-        settings, partial(open_channel, tracing=tracing), meters=metrics.meters()
+        settings, partial(open_channel, tracing=telemetry.tracing), meters=telemetry.meters
     )
 
 
@@ -109,12 +106,12 @@ def make_worker_app(
             audit log not be written.
     """
     clock, ids = SystemClock(), Uuid7Source()
-    meters = None if metrics is None else metrics.meters()
+    telemetry = open_telemetry(metrics, settings.tracing(name))
+    meters = telemetry.meters
     meter = None if meters is None else HttpMeter(meters)
     with ExitStack() as closing:
-        tracing = open_tracing(settings.tracing(name))
-        closing.callback(tracing.close)
-        channels = connect(tracing)
+        closing.callback(telemetry.close)
+        channels = connect(telemetry)
         closing.callback(channels.close)
         most = settings.coalesce_max_batch
         service = replace(
@@ -142,7 +139,7 @@ def make_worker_app(
             clock=clock,
             ids=ids,
             meter=meter,
-            tracing=tracing,
+            tracing=telemetry.tracing,
         )
         refused = no_meter if meter is None else meter.refused
         feed.start()
@@ -158,8 +155,7 @@ def make_worker_app(
             entrance,
             clock=clock,
             ids=ids,
-            meters=meters,
-            tracing=tracing,
+            telemetry=telemetry,
         )
         server.start()
         closing.callback(server.close)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from functools import partial
 
 from controller_tier.main import serve
 from controller_tier.service_channels import ServiceChannels
@@ -27,10 +27,7 @@ from tier_runtime.metrics.rpcs import CalledMeter
 from tier_runtime.server import build_server
 from tier_runtime.settings import load
 from tier_runtime.startup import StartupError
-from tier_runtime.tracing.spans import NO_TRACING, Tracing
-
-if TYPE_CHECKING:
-    from tier_runtime.metrics.meters import Meters
+from tier_runtime.telemetry import NO_TELEMETRY, Telemetry
 
 REPOSITORY, SERVICE = "repository", "service"
 
@@ -53,7 +50,7 @@ def main() -> int:
     with metrics_port(controller.metrics_bind, "monolith", forks=True) as metrics:
         return serve(
             controller,
-            lambda tracing: connect(repository, service, controller, metrics.meters(), tracing),
+            partial(connect, repository, service, controller),
             metrics,
             "monolith",
         )
@@ -63,8 +60,7 @@ def connect(
     repository: RepositorySettings,
     service: ServiceSettings,
     controller: ControllerSettings,
-    meters: Meters | None = None,
-    tracing: Tracing = NO_TRACING,
+    telemetry: Telemetry = NO_TELEMETRY,
 ) -> ServiceChannels:
     """Build the inner tiers in this process, and return the edge's channels to them.
 
@@ -74,9 +70,10 @@ def connect(
     Raises:
         StartupError: a tier cannot be built, or its address cannot be listened on.
     """
+    meters = telemetry.meters
     with ExitStack() as ending:
         store = LocalServer(
-            make_repository_tier(repository, meters, tracing),
+            make_repository_tier(repository, telemetry),
             repository.serving().grpc,
             get_logger("repository_tier"),
         )
@@ -87,12 +84,12 @@ def connect(
             f"inproc:{REPOSITORY}",
             channel_settings(meters),
             in_process={REPOSITORY: store},
-            tracing=tracing,
+            tracing=telemetry.tracing,
         )
         # The tier closes its channel when it stops; until it is built, that is for us to do.
         with ExitStack() as unbuilt:
             unbuilt.callback(to_store.close)
-            tier = make_service_tier(service, to_store, meters, tracing)
+            tier = make_service_tier(service, to_store, telemetry)
             unbuilt.pop_all()
         served = service.serving().grpc
         rules = LocalServer(tier, served, get_logger("service_tier"))
@@ -103,8 +100,7 @@ def connect(
             tier.services,
             tier.health,
             get_logger("service_tier"),
-            meters=meters,
-            tracing=tracing,
+            telemetry=telemetry,
         )
         ending.callback(server.stop, service.service_drain_seconds)
         server.start()
@@ -118,6 +114,6 @@ def connect(
                 meter=None if meters is None else CalledMeter(meters),
             ),
             in_process={SERVICE: rules},
-            tracing=tracing,
+            tracing=telemetry.tracing,
         )
         return ServiceChannels.single(channel, [ending.pop_all().close])

@@ -109,14 +109,13 @@ from tier_runtime.health import HealthBoard
 from tier_runtime.ids import IdSource, Uuid7Source
 from tier_runtime.logs import configure_logging, get_logger
 from tier_runtime.metrics.parts import breaker_meter
-from tier_runtime.metrics.port import metrics_port
+from tier_runtime.metrics.port import MetricsPort, metrics_port
 from tier_runtime.server import Registration
 from tier_runtime.settings import load
 from tier_runtime.startup import StartupError, run_main
+from tier_runtime.telemetry import NO_TELEMETRY, Telemetry, open_telemetry
 from tier_runtime.tier import Tier, serve_tier
 from tier_runtime.tier_status_servicer import with_status
-from tier_runtime.tracing.opening import open_tracing
-from tier_runtime.tracing.spans import NO_TRACING, Tracing
 
 if TYPE_CHECKING:
     from tier_runtime.metrics.meters import Meters
@@ -135,31 +134,27 @@ def main() -> int:
     configure_logging("repository", settings.log_level, json=settings.log_json)
     serving = settings.serving()
     with metrics_port(settings.metrics_bind, "repository", forks=serving.forks) as metrics:
-        return serve_tier(serving, lambda: make_traced_tier(settings, metrics.meters()))
+        return serve_tier(serving, lambda: make_watched_tier(settings, metrics))
 
 
-def make_traced_tier(settings: RepositorySettings, meters: Meters | None = None) -> Tier:
-    """Build the tier with its tracing.
+def make_watched_tier(settings: RepositorySettings, metrics: MetricsPort) -> Tier:
+    """Build the tier with its telemetry.
 
     Raises:
         StartupError: as `make_tier` does.
     """
-    tracing = open_tracing(settings.tracing("repository"))
-    tier = make_tier(settings, meters, tracing)
-    return replace(tier, on_stop=[*tier.on_stop, tracing.close])
+    telemetry = open_telemetry(metrics, settings.tracing("repository"))
+    tier = make_tier(settings, telemetry)
+    return replace(tier, on_stop=[*tier.on_stop, telemetry.close])
 
 
-def make_tier(
-    settings: RepositorySettings, meters: Meters | None = None, tracing: Tracing = NO_TRACING
-) -> Tier:
+def make_tier(settings: RepositorySettings, telemetry: Telemetry = NO_TELEMETRY) -> Tier:
     """Build the tier, as the one owner of an embedded database's file.
 
     Raises:
         StartupError: the database cannot be used, or another process serves its file.
     """
-    tier = assemble(
-        settings, SystemClock(), SystemRandom(), Uuid7Source(), meters=meters, tracing=tracing
-    )
+    tier = assemble(settings, SystemClock(), SystemRandom(), Uuid7Source(), telemetry)
     file = sqlite_file(settings.database())
     if file is None:
         return tier
@@ -177,16 +172,14 @@ def assemble(
     clock: Clock,
     random: Random,
     ids: IdSource,
-    *,
-    meters: Meters | None = None,
-    tracing: Tracing = NO_TRACING,
+    telemetry: Telemetry = NO_TELEMETRY,
 ) -> Tier:
     """Build the tier out of its settings.
 
     Raises:
         StartupError: the database does not answer, or is not at the revision needed.
     """
-    log = get_logger("repository_tier")
+    log, meters = get_logger("repository_tier"), telemetry.meters
     pool = PoolSettings(
         size=settings.database_pool_size,
         wait_seconds=settings.database_pool_timeout_seconds,
@@ -194,7 +187,7 @@ def assemble(
         io_seconds=settings.database_io_timeout_seconds,
     )
     blobs = open_blobs(settings)
-    engines = make_engines(settings.database(), pool, tracing)
+    engines = make_engines(settings.database(), pool, telemetry.tracing)
     require_revision(engines.readers, settings.database())
     database = Database(engines, clock, random, _database_meter(meters, engines))
 
@@ -205,7 +198,10 @@ def assemble(
     store: CacheStore
     if settings.redis():
         client = connect_redis(
-            settings.redis(), settings.cache_timeout_seconds, settings.threads() * 2, tracing
+            settings.redis(),
+            settings.cache_timeout_seconds,
+            settings.threads() * 2,
+            telemetry.tracing,
         )
         store, counters = RedisStore(client), redis_counters(settings.redis(), client)
     else:
@@ -370,8 +366,7 @@ def assemble(
             database.close,
         ],
         [publisher.start, relay.start],
-        meters,
-        tracing,
+        telemetry,
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import grpc
 
@@ -23,16 +22,12 @@ from tier_runtime.clock import SystemClock
 from tier_runtime.health import HealthBoard
 from tier_runtime.ids import Uuid7Source
 from tier_runtime.logs import configure_logging
-from tier_runtime.metrics.port import metrics_port
+from tier_runtime.metrics.port import MetricsPort, metrics_port
 from tier_runtime.settings import load
 from tier_runtime.startup import run_main
+from tier_runtime.telemetry import NO_TELEMETRY, Telemetry, open_telemetry
 from tier_runtime.tier import Tier, serve_tier
 from tier_runtime.tier_status_servicer import add_status_behind, with_status
-from tier_runtime.tracing.opening import open_tracing
-from tier_runtime.tracing.spans import NO_TRACING, Tracing
-
-if TYPE_CHECKING:
-    from tier_runtime.metrics.meters import Meters
 
 
 def main() -> int:
@@ -45,35 +40,34 @@ def main() -> int:
     configure_logging("service", settings.log_level, json=settings.log_json)
     serving = settings.serving()
     with metrics_port(settings.metrics_bind, "service", forks=serving.forks) as metrics:
-        return serve_tier(serving, lambda: make_connected_tier(settings, metrics.meters()))
+        return serve_tier(serving, lambda: make_connected_tier(settings, metrics))
 
 
-def make_connected_tier(settings: ServiceSettings, meters: Meters | None = None) -> Tier:
-    """Build the tier with its channel to the repository tier, and its tracing.
+def make_connected_tier(settings: ServiceSettings, metrics: MetricsPort) -> Tier:
+    """Build the tier with its channel to the repository tier, and its telemetry.
 
     Raises:
         StartupError: keys or secrets cannot be read or made.
     """
-    tracing = open_tracing(settings.tracing("service"))
+    telemetry = open_telemetry(metrics, settings.tracing("service"))
     channel = open_channel(
-        settings.repository_url, channel_settings(meters, settings.tls_files()), tracing=tracing
+        settings.repository_url,
+        channel_settings(telemetry.meters, settings.tls_files()),
+        tracing=telemetry.tracing,
     )
-    tier = make_tier(settings, channel, meters, tracing)
-    return replace(tier, on_stop=[*tier.on_stop, tracing.close])
+    tier = make_tier(settings, channel, telemetry)
+    return replace(tier, on_stop=[*tier.on_stop, telemetry.close])
 
 
 def make_tier(
-    settings: ServiceSettings,
-    channel: grpc.Channel,
-    meters: Meters | None = None,
-    tracing: Tracing = NO_TRACING,
+    settings: ServiceSettings, channel: grpc.Channel, telemetry: Telemetry = NO_TELEMETRY
 ) -> Tier:
     """Build the tier over a channel to the repository tier, which becomes the tier's to close.
 
     Raises:
         StartupError: keys or secrets cannot be read or made, or the audit log not be written.
     """
-    clock, ids = SystemClock(), Uuid7Source()
+    clock, ids, meters = SystemClock(), Uuid7Source(), telemetry.meters
     audit = open_trail(settings.audit_log_file, "service", clock)
     health = HealthBoard()
     repository = Repository.over(channel, max_batch=settings.coalesce_max_batch, meters=meters)
@@ -85,22 +79,20 @@ def make_tier(
         ids,
         audit=audit,
         is_draining=lambda: health.is_draining,
-        meters=meters,
-        tracing=tracing,
+        telemetry=telemetry,
     )
     services = with_status("service", services, clock, add_status_behind(channel))
     add_repository_probes(health, channel, settings.health_probe_interval)
     if "events" not in settings.services:
-        return Tier(services, health, [channel.close, audit.close], meters=meters, tracing=tracing)
+        return Tier(services, health, [channel.close, audit.close], telemetry=telemetry)
     reactions = EventMails(repository, MailJobs(ids), clock).reactions()
-    consumer = EventConsumer(repository, reactions, event_meter(meters), tracing)
+    consumer = EventConsumer(repository, reactions, event_meter(meters), telemetry.tracing)
     return Tier(
         services,
         health,
         [consumer.stop, channel.close, audit.close],
         [consumer.start],
-        meters=meters,
-        tracing=tracing,
+        telemetry=telemetry,
     )
 
 

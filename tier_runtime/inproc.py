@@ -52,8 +52,7 @@ class LocalServer:
             log,
             clock=clock,
             ids=ids,
-            meters=tier.meters,
-            tracing=tier.tracing,
+            telemetry=tier.telemetry,
             transport=PEER,
         )
         health = Registration(HEALTH_SERVICE, tier.health.add_to)

@@ -12,7 +12,6 @@ from concurrent import futures
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from types import FrameType
-from typing import TYPE_CHECKING
 
 import grpc
 import structlog
@@ -30,12 +29,9 @@ from tier_runtime.metrics.rpcs import ServedMeter
 from tier_runtime.served_rpc import CallLimits, RpcDesk
 from tier_runtime.server_interceptors import CallServerInterceptor
 from tier_runtime.startup import StartupError
+from tier_runtime.telemetry import NO_TELEMETRY, Telemetry
 from tier_runtime.tls.admission import ServerTls
 from tier_runtime.tls.credentials import server_credentials
-from tier_runtime.tracing.spans import NO_TRACING, Tracing
-
-if TYPE_CHECKING:
-    from tier_runtime.metrics.meters import Meters
 
 # No signal has these numbers.
 _ALL_ENDED = 0
@@ -180,8 +176,7 @@ def build_server(
     *,
     clock: Clock | None = None,
     ids: IdSource | None = None,
-    meters: Meters | None = None,
-    tracing: Tracing = NO_TRACING,
+    telemetry: Telemetry = NO_TELEMETRY,
 ) -> TierServer:
     """Return a server of these services, of health and of reflection; it does not listen yet."""
     desk = make_desk(
@@ -190,8 +185,7 @@ def build_server(
         clock=clock,
         ids=ids,
         peers=settings.tls,
-        meters=meters,
-        tracing=tracing,
+        telemetry=telemetry,
     )
     server = grpc.server(
         futures.ThreadPoolExecutor(settings.threads, thread_name_prefix="rpc"),
@@ -232,8 +226,7 @@ def make_desk(
     *,
     clock: Clock | None = None,
     ids: IdSource | None = None,
-    meters: Meters | None = None,
-    tracing: Tracing = NO_TRACING,
+    telemetry: Telemetry = NO_TELEMETRY,
     transport: str = "grpc",
     peers: ServerTls | None = None,
 ) -> RpcDesk:
@@ -241,6 +234,7 @@ def make_desk(
 
     With `peers` only those are served; without, whoever calls.
     """
+    meters = telemetry.meters
     if peers is not None and meters is not None:
         count = peer_meter(meters)
         peers.refusals.tell(lambda reason, _method: count(reason))
@@ -259,7 +253,7 @@ def make_desk(
         log,
         quiet_methods=settings.quiet_methods,
         meter=None if meters is None else ServedMeter(meters),
-        tracing=tracing,
+        tracing=telemetry.tracing,
         transport=transport,
         admit=None if peers is None else peers.admit,
     )

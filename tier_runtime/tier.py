@@ -6,7 +6,7 @@ import math
 import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import structlog
 from pydantic import Field
@@ -20,13 +20,10 @@ from tier_runtime.logs import get_logger
 from tier_runtime.metrics.parts import no_meter
 from tier_runtime.rest.app import RestApp
 from tier_runtime.server import GrpcServerSettings, build_server, make_desk, serve_until_signal
+from tier_runtime.telemetry import NO_TELEMETRY, Telemetry
 from tier_runtime.tls.settings import TlsSettings
 from tier_runtime.tracing.settings import TracedSettings
-from tier_runtime.tracing.spans import NO_TRACING, Tracing
 from tier_runtime.workers import run_workers
-
-if TYPE_CHECKING:
-    from tier_runtime.metrics.meters import Meters
 
 Protocol = Literal["grpc", "http"]
 
@@ -76,10 +73,8 @@ class Tier:
     health: HealthBoard
     on_stop: Sequence[Callable[[], None]] = ()
     on_start: Sequence[Callable[[], None]] = ()
-    # What its process counts in; None counts nothing.
-    meters: Meters | None = None
     # Of this process; whoever opened it closes it.
-    tracing: Tracing = NO_TRACING
+    telemetry: Telemetry = NO_TELEMETRY
 
     def open(self) -> None:
         """Begin to poll the probes, say that the tier serves, and begin what it does besides."""
@@ -148,8 +143,7 @@ def serve_tier(serving: Serving, make: Callable[[], Tier]) -> int:
         tier.services,
         tier.health,
         log,
-        meters=tier.meters,
-        tracing=tier.tracing,
+        telemetry=tier.telemetry,
     )
     listener = serving.health_listener(tier.health)
 
@@ -183,9 +177,7 @@ def _serve_worker(
     settings = replace(serving.grpc, bind=worker_bind(serving.grpc.bind, number))
     log = get_logger(f"{serving.name}_tier").bind(worker=number)
     tier = make()
-    server = build_server(
-        settings, tier.services, tier.health, log, meters=tier.meters, tracing=tier.tracing
-    )
+    server = build_server(settings, tier.services, tier.health, log, telemetry=tier.telemetry)
     listener = serving.health_listener(tier.health, number)
 
     def begin() -> None:
@@ -221,8 +213,7 @@ def _worker_app(serving: Serving, tier: Tier, log: structlog.stdlib.BoundLogger)
         settings,
         log,
         peers=settings.tls,
-        meters=tier.meters,
-        tracing=tier.tracing,
+        telemetry=tier.telemetry,
         transport="http",
     )
     refused = no_meter if desk.meter is None else desk.meter.refused

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks.capacity.meter import DatabaseMeter
 from launcher.parent import follow_parent
-from repository_tier import main as repository
+from launcher.tiers import program_main
 from tier_runtime.startup import run_main
 
 
@@ -16,7 +16,7 @@ def main() -> int:
     """Serve until a signal, and return the exit code."""
     follow_parent(os.environ)
     DatabaseMeter(Path(sys.argv[1])).install()
-    return repository.main()
+    return program_main("repository")()
 
 
 if __name__ == "__main__":

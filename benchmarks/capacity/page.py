@@ -71,7 +71,7 @@ def _lines(costs: Costs, mix: str) -> Iterator[str]:
     yield ""
     yield "How long one request by itself keeps a thread of each tier, a place of the worker and a"
     yield "connection to the database, in milliseconds, jobs and events included, in the"
-    yield "quickest of some rounds. Whatever else the machine does lengthens these, and only these:"
+    yield "quickest of some rounds. Whatever else the machine does lengthens these most:"
     yield ""
     held = (CONTROLLER, SERVICE, REPOSITORY, WORKER, CONNECTION)
     yield from _table(

@@ -39,7 +39,7 @@ from launcher.capacity.costs import (
 )
 from launcher.capacity.mix import parse_mix
 from launcher.health import Condition
-from service_tier.settings import ServiceSettings
+from launcher.tiers import settings_class
 
 Say = Callable[[str], None]
 # The load generator, which shares the machine with what it loads.
@@ -311,7 +311,7 @@ class _Running:
 
 def _usual_settings() -> dict[str, str]:
     """Return what differs from the other benchmarks: here a password costs what it costs."""
-    hashing = ServiceSettings.model_fields["password_hash_method"].default
+    hashing = settings_class("service").model_fields["password_hash_method"].default
     return {
         "PASSWORD_HASH_METHOD": str(hashing),
         "RATE_LIMIT_REGISTER_IP": "100000/60",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from concurrent import futures
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import grpc
 from grpc_reflection.v1alpha import reflection  # type: ignore[import-untyped]  # ships no types
@@ -28,10 +28,7 @@ from tier_runtime.metrics.rpcs import ServedMeter
 from tier_runtime.served_rpc import CallLimits, RpcDesk
 from tier_runtime.server_interceptors import CallServerInterceptor
 from tier_runtime.startup import StartupError
-from tier_runtime.tracing.spans import NO_TRACING, Tracing
-
-if TYPE_CHECKING:
-    from tier_runtime.metrics.meters import Meters
+from tier_runtime.telemetry import NO_TELEMETRY, Telemetry
 
 # Of calls that wait for a thread, so many for each thread; the others are refused at once.
 _WAITING_PER_THREAD = 8
@@ -94,12 +91,10 @@ def build_public_server(
     *,
     clock: Clock,
     ids: IdSource,
-    meters: Meters | None = None,
-    tracing: Tracing = NO_TRACING,
+    telemetry: Telemetry = NO_TELEMETRY,
 ) -> PublicServer:
     """Return a server of every public RPC, of health and of reflection; it does not listen yet."""
-    meter = None if meters is None else ServedMeter(meters)
-    desk = _desk(settings, entrance, clock, ids, meter=meter, tracing=tracing)
+    desk = _desk(settings, entrance, clock, ids, telemetry)
     server = grpc.server(
         futures.ThreadPoolExecutor(
             settings.public_grpc_threads + _REFLECTION_STREAMS, thread_name_prefix="public-rpc"
@@ -162,9 +157,7 @@ def _desk(
     entrance: Entrance,
     clock: Clock,
     ids: IdSource,
-    *,
-    meter: ServedMeter | None,
-    tracing: Tracing,
+    telemetry: Telemetry,
 ) -> RpcDesk:
     limits = CallLimits(
         default_deadline_seconds=settings.request_timeout_seconds,
@@ -189,8 +182,8 @@ def _desk(
         get_logger("controller_tier.access"),
         find_actor=doorkeeper.find_actor,
         awaits_requests=True,
-        meter=meter,
-        tracing=tracing,
+        meter=None if telemetry.meters is None else ServedMeter(telemetry.meters),
+        tracing=telemetry.tracing,
         begins_traces=True,
     )
 

@@ -25,7 +25,7 @@ from tier_runtime.metrics.port import MetricsPort, metrics_port
 from tier_runtime.metrics.rpcs import CalledMeter
 from tier_runtime.settings import load
 from tier_runtime.startup import run_main
-from tier_runtime.tracing.opening import open_tracing
+from tier_runtime.telemetry import open_telemetry
 
 _SCHEDULE = "arcana.service.v1.JobService/ScheduleJob"
 
@@ -44,14 +44,14 @@ def main() -> int:
 
 def work(settings: WorkerSettings, metrics: MetricsPort) -> int:
     """Take and hand over jobs until a signal, and return the exit code."""
-    meters = metrics.meters()
+    telemetry = open_telemetry(metrics, settings.tracing("worker"))
+    meters = telemetry.meters
     # A line for each job is ours to write.
     logging.getLogger("celery").setLevel(logging.WARNING)
     log = get_logger("worker")
     is_stopping = threading.Event()
     app = celery_app(settings.broker())
     # A job that is handed over is handed over again by us, who know when to stop.
-    tracing = open_tracing(settings.tracing("worker"))
     channel = open_channel(
         settings.service_url,
         ChannelSettings(
@@ -59,7 +59,7 @@ def work(settings: WorkerSettings, metrics: MetricsPort) -> int:
             meter=None if meters is None else CalledMeter(meters),
             tls=settings.tls_files(),
         ),
-        tracing=tracing,
+        tracing=telemetry.tracing,
     )
     jobs = job_service_pb2_grpc.JobServiceStub(channel)
     hand_over = HandOver(
@@ -68,7 +68,7 @@ def work(settings: WorkerSettings, metrics: MetricsPort) -> int:
         is_stopping=is_stopping,
         random=SystemRandom(),
         count=hand_over_meter(meters),
-        tracing=tracing,
+        tracing=telemetry.tracing,
     )
 
     @app.task(name=RUN_JOB)
@@ -92,7 +92,7 @@ def work(settings: WorkerSettings, metrics: MetricsPort) -> int:
     worker_shutting_down.connect(on_stop)
     health.start()
     listener.start()
-    beat = start_beat(app, jobs, SystemClock(), tracing) if settings.worker_beat else None
+    beat = start_beat(app, jobs, SystemClock(), telemetry.tracing) if settings.worker_beat else None
     try:
         worker = app.Worker(
             # Threads: gRPC's channels do not survive the fork of Celery's own pool, and there is
@@ -111,7 +111,7 @@ def work(settings: WorkerSettings, metrics: MetricsPort) -> int:
         if beat is not None:
             beat.stop()
         channel.close()
-        tracing.close()
+        telemetry.close()
         health.drain()
         health.stop()
         listener.stop()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING
 
 from arcana.service.v1 import job_service_pb2_grpc
 from service_tier.assembly.key_material import read_token_secret
@@ -33,10 +32,7 @@ from service_tier.usecases.jobs import Jobs
 from tier_runtime.clock import Clock
 from tier_runtime.ids import IdSource
 from tier_runtime.server import Registration
-from tier_runtime.tracing.spans import NO_TRACING, Tracing
-
-if TYPE_CHECKING:
-    from tier_runtime.metrics.meters import Meters
+from tier_runtime.telemetry import NO_TELEMETRY, Telemetry
 
 
 def make_job_service(
@@ -44,9 +40,7 @@ def make_job_service(
     repository: Repository,
     clock: Clock,
     ids: IdSource,
-    *,
-    meters: Meters | None = None,
-    tracing: Tracing = NO_TRACING,
+    telemetry: Telemetry = NO_TELEMETRY,
 ) -> Registration:
     """Build the service of jobs, which also does their work.
 
@@ -59,8 +53,8 @@ def make_job_service(
         _job_handlers(settings, repository, secret, clock, ids),
         ids,
         timedelta(seconds=settings.job_lease_seconds),
-        meter=None if meters is None else JobMeter(meters),
-        tracing=tracing,
+        meter=None if telemetry.meters is None else JobMeter(telemetry.meters),
+        tracing=telemetry.tracing,
     )
     jobs = JobServicer(Jobs(repository, clock, ids), runner, IdempotencyKeys(secret))
     return Registration(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING
 
 from service_tier.assembly.accounts import AccountParts, make_auth_service, make_user_service
 from service_tier.assembly.events import make_event_service
@@ -24,10 +23,7 @@ from tier_runtime.audit import AuditTrail
 from tier_runtime.clock import Clock
 from tier_runtime.ids import IdSource
 from tier_runtime.server import Registration
-from tier_runtime.tracing.spans import NO_TRACING, Tracing
-
-if TYPE_CHECKING:
-    from tier_runtime.metrics.meters import Meters
+from tier_runtime.telemetry import NO_TELEMETRY, Telemetry
 
 
 def make_services(
@@ -39,8 +35,7 @@ def make_services(
     *,
     audit: AuditTrail,
     is_draining: Callable[[], bool] = lambda: False,
-    meters: Meters | None = None,
-    tracing: Tracing = NO_TRACING,
+    telemetry: Telemetry = NO_TELEMETRY,
 ) -> list[Registration]:
     """Return the services that the settings name, over their use cases.
 
@@ -70,14 +65,12 @@ def make_services(
         return IdempotencyKeys(read_token_secret(settings))
 
     makers: dict[ServiceName, Callable[[], Registration]] = {
-        "auth": lambda: make_auth_service(settings, accounts(), meters),
+        "auth": lambda: make_auth_service(settings, accounts(), telemetry.meters),
         "users": lambda: make_user_service(accounts()),
         "rate_limits": lambda: make_rate_limit_service(repository),
         "products": lambda: make_product_service(repository, events, ids, idempotency()),
         "orders": lambda: make_order_service(repository, events, ids, idempotency()),
-        "jobs": lambda: make_job_service(
-            settings, repository, clock, ids, meters=meters, tracing=tracing
-        ),
+        "jobs": lambda: make_job_service(settings, repository, clock, ids, telemetry),
         "events": lambda: make_event_service(EventStream(repository, is_draining)),
         "files": lambda: make_file_service(settings, repository, events, ids, idempotency()),
     }

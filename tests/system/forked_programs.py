@@ -105,6 +105,8 @@ class ForkedPrograms:
             "folder": str(folder),
             "log": str(log),
         }
+        # Whoever reads it at once finds it empty, not missing.
+        log.touch()
         with self._lock:
             self._connection.sendall(json.dumps(order).encode() + b"\n")
             with self._answered:

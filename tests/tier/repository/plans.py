@@ -99,7 +99,7 @@ def shown(statement: Statement) -> str:
 def explained(engine: Engine, statement: Statement) -> list[Step]:
     """Return the plan of a statement."""
     on_sqlite = engine.dialect.name == "sqlite"
-    words = "EXPLAIN QUERY PLAN" if on_sqlite else "EXPLAIN"
+    words = "EXPLAIN QUERY PLAN" if on_sqlite else "EXPLAIN FORMAT=TRADITIONAL"
     parameters = statement.parameters
     with engine.connect() as connection:
         rows = connection.exec_driver_sql(

@@ -9,7 +9,7 @@ from dataclasses import replace
 from random import Random
 
 import pytest
-from sqlalchemy import Connection, Engine, event, insert, select, text, update
+from sqlalchemy import Connection, Engine, event, insert, make_url, select, text, update
 from sqlalchemy.exc import ProgrammingError
 
 from repository_tier.database import Database
@@ -271,8 +271,8 @@ def test_a_commit_whose_outcome_is_not_known_is_not_repeated(
 
 
 def test_a_wrong_password_at_run_time_is_no_fault_of_the_request(real_store: Store) -> None:
-    url = real_store.database_url.replace("@127.0.0.1", "wrong@127.0.0.1")
-    engines = make_engines(url, replace(POOL, size=1))
+    url = make_url(real_store.database_url).set(password="wrong")
+    engines = make_engines(url.render_as_string(hide_password=False), replace(POOL, size=1))
     try:
         with pytest.raises(AppError) as caught:
             Database(engines, SystemClock(), Random(1)).is_up()

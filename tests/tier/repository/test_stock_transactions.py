@@ -148,7 +148,7 @@ def test_units_are_taken_by_the_key_of_their_row_whatever_else_is_asked_of_it(
     def look(*told: Any) -> None:
         cursor, statement, parameters = told[1:4]
         if statement.startswith("UPDATE products"):
-            cursor.execute(f"EXPLAIN {statement}", parameters)
+            cursor.execute(f"EXPLAIN FORMAT=TRADITIONAL {statement}", parameters)
             names = [column[0] for column in cursor.description]
             plans.extend(dict(zip(names, row, strict=True)) for row in cursor.fetchall())
 

@@ -33,6 +33,7 @@ from tier_runtime.metrics.meters import Reading
 from tier_runtime.metrics.port import metrics_port
 from tier_runtime.server import GrpcServerSettings, build_server
 from tier_runtime.startup import StartupError
+from tier_runtime.telemetry import Telemetry
 
 CALLS = 200
 SCRAPERS = 4
@@ -198,7 +199,7 @@ def test_an_unknown_method_is_counted_and_makes_no_label() -> None:
         [Arities().registration()],
         HealthBoard(),
         get_logger("test"),
-        meters=counted.meters,
+        telemetry=Telemetry(counted.meters),
     )
     server.start()
     try:

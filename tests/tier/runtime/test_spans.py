@@ -23,6 +23,7 @@ from tier_runtime.health import HealthBoard
 from tier_runtime.inproc import LocalServer
 from tier_runtime.logs import get_logger
 from tier_runtime.server import GrpcServerSettings, build_server
+from tier_runtime.telemetry import Telemetry
 from tier_runtime.tier import Tier
 
 SETTINGS = GrpcServerSettings(bind="127.0.0.1:0", threads=8, notserving_wait_seconds=0.0)
@@ -51,13 +52,16 @@ def connect(transport: str, recorded: Recorded) -> Iterator[Connect]:
         def start(arities: Arities | None = None, **settings: Any) -> AritiesStub:
             registration = (arities or Arities()).registration()
             log, tracing = get_logger("test"), recorded.tracing
+            telemetry = Telemetry(tracing=tracing)
             if transport == "grpc":
-                server = build_server(SETTINGS, [registration], HealthBoard(), log, tracing=tracing)
+                server = build_server(
+                    SETTINGS, [registration], HealthBoard(), log, telemetry=telemetry
+                )
                 server.start()
                 stack.callback(server.stop)
                 url, local = f"grpc://{server.address}", {}
             else:
-                tier = Tier([registration], HealthBoard(), tracing=tracing)
+                tier = Tier([registration], HealthBoard(), telemetry=telemetry)
                 local = {"it": LocalServer(tier, SETTINGS, log)}
                 stack.callback(local["it"].stop)
                 url = "inproc:it"

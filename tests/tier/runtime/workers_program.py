@@ -18,6 +18,7 @@ from tier_runtime.logs import configure_logging, get_logger
 from tier_runtime.metrics.port import metrics_port
 from tier_runtime.server import GrpcServerSettings
 from tier_runtime.startup import run_main
+from tier_runtime.telemetry import Telemetry
 from tier_runtime.tier import Serving, Tier, serve_tier
 
 PAUSE = threading.Event()
@@ -54,7 +55,9 @@ def main() -> int:
     serving = Serving("test", "grpc", workers, settings)
     metrics_bind = sys.argv[3] if len(sys.argv) > 3 else ""
     with metrics_port(metrics_bind, "test", forks=serving.forks) as metrics:
-        return serve_tier(serving, lambda: replace(make_tier(), meters=metrics.meters()))
+        return serve_tier(
+            serving, lambda: replace(make_tier(), telemetry=Telemetry(metrics.meters()))
+        )
 
 
 if __name__ == "__main__":

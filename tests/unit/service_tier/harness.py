@@ -38,6 +38,7 @@ from tier_runtime.call import Actor, Call, call_scope
 from tier_runtime.deadline import Deadline
 from tier_runtime.ids import Uuid7Source
 from tier_runtime.metrics.meters import Meters
+from tier_runtime.telemetry import Telemetry
 
 METHOD = "scrypt:1024:8:1"
 PASSWORD = "Quiet-River-42-Stones"
@@ -94,7 +95,7 @@ class Harness:
             self.clock,
             ids,
             audit=self.audit,
-            meters=meters,
+            telemetry=Telemetry(meters),
         )
         self.function.forget()
         self.one_time_tokens = OneTimeTokens(read_token_secret(self.settings), self.clock, ids)

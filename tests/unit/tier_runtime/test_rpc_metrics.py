@@ -25,6 +25,7 @@ from tier_runtime.metrics import series
 from tier_runtime.metrics.parts import PEER_REASONS, breaker_meter, peer_meter
 from tier_runtime.metrics.rpcs import CalledMeter
 from tier_runtime.server import GrpcServerSettings
+from tier_runtime.telemetry import Telemetry
 from tier_runtime.tier import Tier
 
 
@@ -33,7 +34,9 @@ class Ends:
 
     def __init__(self, stack: ExitStack, arities: Arities, **settings: Any) -> None:
         self.served, self.called = Counted(), Counted()
-        tier = Tier([arities.registration()], HealthBoard(), meters=self.served.meters)
+        tier = Tier(
+            [arities.registration()], HealthBoard(), telemetry=Telemetry(self.served.meters)
+        )
         options = GrpcServerSettings(bind="127.0.0.1:0", threads=4, **settings)
         server = LocalServer(tier, options, get_logger("test"))
         server.start()

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from launcher.capacity.costs import measured_costs
@@ -11,6 +11,7 @@ from tier_runtime.startup import StartupError
 KNOWN = ("read-user", "read-product", "order")
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(KNOWN), st.floats(0.001, 1e6), min_size=1))
 def test_shares_add_up_to_one_and_keep_their_proportions(amounts: dict[str, float]) -> None:
     mix = parse_mix(",".join(f"{name}={amount!r}" for name, amount in amounts.items()), KNOWN)

@@ -33,6 +33,7 @@ def _needs(plan: Plan) -> list[float]:
     return [*tiers, *stores, plan.statements, plan.transactions, plan.jobs, *plan.rpcs.values()]
 
 
+@settings(deadline=None)
 @given(RATES, RATES, SHARES, ANY_SIZES)
 def test_more_requests_never_need_less(
     one: float, other: float, write: float, sizes: Sizes
@@ -43,6 +44,7 @@ def test_more_requests_never_need_less(
         assert less <= more * (1 + 1e-9) + 1e-9
 
 
+@settings(deadline=None)
 @given(st.floats(1.0, 1e5), st.integers(2, 100), SHARES)
 def test_what_requests_cause_grows_in_proportion_to_them(
     rps: float, times: int, write: float
@@ -56,6 +58,7 @@ def test_what_requests_cause_grows_in_proportion_to_them(
     assert many.connections_held == pytest.approx(times * one.connections_held)
 
 
+@settings(deadline=None)
 @given(st.floats(1.0, 1e5), SHARES)
 def test_a_mix_costs_what_its_parts_cost(rps: float, write: float) -> None:
     free = replace(COSTS, idle_cores={}, edge_process_cores={})
@@ -68,6 +71,7 @@ def test_a_mix_costs_what_its_parts_cost(rps: float, write: float) -> None:
     assert whole.database_cores == pytest.approx(sum(part.database_cores for part in parts))
 
 
+@settings(deadline=None)
 @given(RATES, SHARES, ANY_SIZES)
 def test_no_process_is_given_more_than_it_is_meant_to_use(
     rps: float, write: float, sizes: Sizes
@@ -129,7 +133,7 @@ def test_the_limit_that_is_reached_first_is_told_with_what_is_dearest() -> None:
     assert first.limit.is_exceeded
 
 
-@settings(max_examples=15)
+@settings(deadline=None, max_examples=15)
 @given(SHARES, ANY_SIZES)
 def test_a_limit_holds_up_to_where_it_is_reached_and_not_beyond(write: float, sizes: Sizes) -> None:
     for each in reached_first(COSTS, load(100, write), sizes):
@@ -142,6 +146,7 @@ def test_a_limit_holds_up_to_where_it_is_reached_and_not_beyond(write: float, si
             assert limit.is_exceeded is is_exceeded
 
 
+@settings(deadline=None)
 @given(st.integers(1, 100_000))
 def test_some_connections_are_left_for_others(most: int) -> None:
     assert 0 <= usable_connections(most) < most

@@ -96,7 +96,7 @@ def test_what_cannot_be_used_changes_nothing_and_is_told_once_when_it_stays(fold
         replace(files.certificate, files_of(folder, "worker").certificate.read_bytes())
         clock.pass_a_look()
         assert reloaded.current() != first
-        assert events(lines) == ["certificate_not_reloaded", "certificate_reloaded"]
+        assert events(lines).count("certificate_not_reloaded") == 1
 
 
 def test_files_that_change_while_they_are_read_are_read_again(folder: Path) -> None:
