@@ -30,26 +30,26 @@ def files() -> Mapping[str, str]:
     return {**boards, "monitoring/prometheus/alerts.yml": rules_yaml(), RUNBOOK: runbook()}
 
 
-def stale() -> list[str]:
-    """Return the paths of the files that differ from what the code says."""
+def stale(root: Path) -> list[str]:
+    """Return the paths of the files in a project that differ from what the code says."""
     return [
         path
         for path, text in files().items()
-        if not (ROOT / path).exists() or (ROOT / path).read_text() != text
+        if not (root / path).exists() or (root / path).read_text() != text
     ]
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Do what the command line asks for."""
+def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> None:
+    """Do what the command line asks for, in the project that is there."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--check", action="store_true", help="change nothing, fail when stale")
     if parser.parse_args(arguments).check:
-        if found := stale():
+        if found := stale(root):
             raise SystemExit(f"Run `make monitoring` and commit: {', '.join(found)}.")
         return
     for path, text in files().items():
-        (ROOT / path).parent.mkdir(parents=True, exist_ok=True)
-        (ROOT / path).write_text(text)
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(text)
 
 
 if __name__ == "__main__":

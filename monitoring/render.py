@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import re
 import sys
 import time
@@ -83,7 +84,9 @@ class Window:
 def _line(found: Mapping[str, Any], legend: str, start: float) -> Line:
     labels = found["metric"]
     name = re.sub(r"\{\{(\w+)\}\}", lambda match: labels.get(match[1], ""), legend)
-    points = [(float(at) - start, float(value)) for at, value in found["values"] if value != "NaN"]
+    # What a division by nothing gives, NaN or without an end, has no place in a picture.
+    values = [(float(at) - start, float(value)) for at, value in found["values"]]
+    points = [(at, value) for at, value in values if math.isfinite(value)]
     return Line(name, [at for at, _ in points], [value for _, value in points])
 
 
@@ -137,8 +140,8 @@ def _shown(value: float, unit: Unit) -> str:
     return f"{value * factor:g} {_UNITS[unit]}".strip()
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Draw all dashboards and return the exit code."""
+def main(arguments: Sequence[str] | None = None, boards: Sequence[Dashboard] = DASHBOARDS) -> int:
+    """Draw the dashboards and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m monitoring.render")
     parser.add_argument("url", help="where Prometheus answers")
     parser.add_argument("folder", type=Path)
@@ -148,7 +151,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     mpl.use("Agg")
     end = time.time() - options.ago
     window = Window(options.url.rstrip("/"), end - options.seconds, end)
-    empty = {board.name: draw(board, window, options.folder) for board in DASHBOARDS}
+    empty = {board.name: draw(board, window, options.folder) for board in boards}
     for name, titles in empty.items():
         for title in titles:
             print(f"Nothing in {name}: {title}")

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Callable
 from typing import TYPE_CHECKING
-
-from sqlalchemy import Connection, func, select
 
 from repository_tier import metrics
 from repository_tier.database import Database
 from repository_tier.event_lag import EventLag
+from repository_tier.jobs.backlog import backlog
 from repository_tier.jobs.rows import FAILED, QUEUED, RUNNING
-from repository_tier.tables import jobs
 from tier_runtime.clock import Clock
 from tier_runtime.deadline import Deadline
 from tier_runtime.errors import AppError
@@ -22,7 +20,6 @@ if TYPE_CHECKING:
 
 # A scrape must not wait for a store that is away.
 SECONDS = 1.0
-_STATUSES = (QUEUED, RUNNING, FAILED)
 
 
 class StoreReadings:
@@ -40,22 +37,20 @@ class StoreReadings:
 
         def read() -> list[Reading]:
             deadline = Deadline.after(SECONDS)
-            try:
-                return [*self._events(Reading, deadline), *self._jobs(Reading, deadline)]
-            except AppError as error:
-                # Nothing is better than what was true some time ago.
-                get_logger(__name__).info("stores_not_read", code=error.code)
-                return []
+            # Each by itself: that events wait in the outbox must be told when Redis is away, which
+            # may be what they wait for.
+            looks = (self._outbox, self._jobs, self._groups)
+            return [each for look in looks for each in _told(look, Reading, deadline)]
 
         meters.look_up(read)
 
-    def _events(self, made: type[Reading], deadline: Deadline) -> list[Reading]:
-        lag = self._lag.read(deadline)
-        found = [
-            made(metrics.UNPUBLISHED, lag.unpublished),
-            made(metrics.UNPUBLISHED_AGE, lag.oldest_age or 0.0),
-        ]
-        for group in lag.groups:
+    def _outbox(self, made: type[Reading], deadline: Deadline) -> list[Reading]:
+        count, age = self._lag.unpublished(deadline)
+        return [made(metrics.UNPUBLISHED, count), made(metrics.UNPUBLISHED_AGE, age or 0.0)]
+
+    def _groups(self, made: type[Reading], deadline: Deadline) -> list[Reading]:
+        found = []
+        for group in self._lag.groups(deadline):
             labels = (group.group,)
             found += [
                 made(metrics.UNSETTLED, group.unsettled, labels),
@@ -67,16 +62,24 @@ class StoreReadings:
 
     def _jobs(self, made: type[Reading], deadline: Deadline) -> list[Reading]:
         now = self._clock.now()
-        counts, due = self._database.read(deadline, _count_jobs)
-        overdue = 0.0 if due is None else max((now - due).total_seconds(), 0.0)
-        found = [made(metrics.JOBS, counts.get(status, 0), (status,)) for status in _STATUSES]
-        return [*found, made(metrics.JOBS_OVERDUE, overdue)]
+        found = self._database.read(deadline, lambda reader: backlog(reader, now))
+        return [
+            made(metrics.JOBS, found.waiting, (QUEUED,)),
+            made(metrics.JOBS, found.running, (RUNNING,)),
+            made(metrics.JOBS, found.failed, (FAILED,)),
+            made(metrics.JOBS_OVERDUE, found.oldest_due_age or 0.0),
+        ]
 
 
-def _count_jobs(connection: Connection) -> tuple[dict[str, int], datetime | None]:
-    """Return how many jobs have each status, of those that are not over, and the first due time."""
-    column = jobs.c.status
-    counted = select(column, func.count()).where(column.in_(_STATUSES)).group_by(column)
-    counts = {row[0]: row[1] for row in connection.execute(counted)}
-    due = connection.scalar(select(func.min(jobs.c.due_time)).where(column == QUEUED))
-    return counts, due
+def _told(
+    look: Callable[[type[Reading], Deadline], list[Reading]],
+    made: type[Reading],
+    deadline: Deadline,
+) -> list[Reading]:
+    """Look up, or tell nothing where a store is away."""
+    try:
+        return look(made, deadline)
+    except AppError as error:
+        # Nothing is better than what was true some time ago.
+        get_logger(__name__).info("store_not_read", code=error.code)
+        return []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -34,14 +34,26 @@ EVENTS = counter(
 SERIES = (LOGINS, JOB_ATTEMPTS, JOB_SECONDS, JOBS_IN_PROGRESS, EVENTS)
 
 
+# The name that is counted for jobs without a handler here.
+UNKNOWN_JOB = "unknown"
+
+
 class JobMeter:
-    """Counts attempts at jobs. Their names are those that have a handler, or `unknown`."""
+    """Counts attempts at jobs. Their names are those that have a handler, or UNKNOWN_JOB."""
 
     def __init__(self, meters: Meters, clock: Callable[[], float] = time.monotonic) -> None:
         self._attempts = meters.counter(JOB_ATTEMPTS)
         self._seconds = meters.histogram(JOB_SECONDS)
         self._in_progress = meters.gauge(JOBS_IN_PROGRESS)
         self._clock = clock
+
+    def expect(self, names: Iterable[str]) -> None:
+        """Have the jobs of these names known, and that none was given up so far.
+
+        To Prometheus a series that begins with 1 has not risen, and the alert is about a rise.
+        """
+        for name in names:
+            self._attempts.of(name, "failed")
 
     @contextmanager
     def attempt(self, job: str) -> Iterator[Callable[[str], None]]:

@@ -103,7 +103,8 @@ class AuditFile:
         found = os.fstat(descriptor)
         self._descriptor = descriptor
         self._opened = (found.st_dev, found.st_ino)
-        self._is_torn = False
+        # As after a full disk, and a process that ended before there was room again.
+        self._is_torn = found.st_size > 0 and not _ends_a_line(self._path)
 
     def _now(self) -> str:
         return self._clock.now().isoformat(timespec="microseconds").replace("+00:00", "Z")
@@ -143,6 +144,17 @@ def require_appendable(path: Path | None) -> Path | None:
 
 # A setting that names the file; None leaves the acts in the tier's own log.
 AuditPath = Annotated[Path | None, AfterValidator(require_appendable)]
+
+
+def _ends_a_line(path: Path) -> bool:
+    """True unless the last line of a file that is not empty was cut off, as far as it is known."""
+    try:
+        with path.open("rb") as written:
+            written.seek(-1, os.SEEK_END)
+            return written.read(1) == b"\n"
+    except OSError:
+        # To add to a file one need not be allowed to read it.
+        return True
 
 
 def _line(fields: dict[str, object]) -> bytes:

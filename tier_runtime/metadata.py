@@ -31,7 +31,12 @@ _TRACEPARENT = re.compile(
     r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
 )
 # Section 3.3.1.5: so much should be passed on, and nobody needs more of it from us.
-_TRACESTATE = re.compile(r"[ -~]{1,512}")
+MAX_TRACESTATE = 512
+# Section 3.3.1.3: a vendor, perhaps of a tenant, and what is its own.
+_TRACESTATE_MEMBER = re.compile(
+    r"(?:[a-z][a-z0-9_*/-]{0,255}|[a-z0-9][a-z0-9_*/-]{0,240}@[a-z][a-z0-9_*/-]{0,13})"
+    r"=[ -+\--<>-~]{1,256}"
+)
 
 
 def is_request_id(text: str) -> bool:
@@ -45,8 +50,14 @@ def is_traceparent(text: str) -> bool:
 
 
 def is_tracestate(text: str) -> bool:
-    """True for what may pass as a W3C tracestate header: 1 to 512 characters of ASCII."""
-    return _TRACESTATE.fullmatch(text) is not None
+    """True for a W3C tracestate header of 1 to 512 characters.
+
+    Of another OpenTelemetry would write a line of log, with what the client sent, for each span.
+    """
+    members = (member.strip(" ") for member in text.split(","))
+    return 0 < len(text) <= MAX_TRACESTATE and all(
+        not member or _TRACESTATE_MEMBER.fullmatch(member) for member in members
+    )
 
 
 def metadata_of(call: Call, traceparent: str = "") -> list[tuple[str, str | bytes]]:

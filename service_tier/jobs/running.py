@@ -20,7 +20,7 @@ from service_tier.jobs.work import (
     LeaseLostError,
     lease_deadline,
 )
-from service_tier.metrics import JobMeter
+from service_tier.metrics import UNKNOWN_JOB, JobMeter
 from service_tier.repository import Repository
 from tier_runtime.call import Call, call_scope
 from tier_runtime.deadline import Deadline
@@ -60,6 +60,8 @@ class JobRunner:
         self._lease_length = lease_length
         self._meter = meter
         self._tracing = tracing
+        if meter is not None:
+            meter.expect([*handlers, UNKNOWN_JOB])
 
     def run(self, call: Call, job_id: str) -> Outcome:
         """Make an attempt at a job, and say how it ended.
@@ -119,7 +121,7 @@ class JobRunner:
     def _counted(self, work: JobWork, lease_id: str, name: str) -> Outcome:
         if self._meter is None:
             return self._outcome(work, lease_id, name)
-        with self._meter.attempt(name if name in self._handlers else "unknown") as ended:
+        with self._meter.attempt(name if name in self._handlers else UNKNOWN_JOB) as ended:
             outcome = self._outcome(work, lease_id, name)
             ended(job_service_pb2.JobOutcome.Name(outcome).removeprefix("JOB_OUTCOME_").lower())
             return outcome

@@ -149,7 +149,7 @@ def test_every_setting_that_a_runbook_names_exists() -> None:
 
 
 def test_what_is_committed_is_what_the_code_generates() -> None:
-    assert generate.stale() == []
+    assert generate.stale(ROOT) == []
     generate.main(["--check"])
 
 
@@ -163,12 +163,12 @@ def test_what_is_committed_can_be_loaded() -> None:
         assert len({panel["id"] for panel in document["panels"]}) == len(board.panels)
 
 
-def test_what_is_stale_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(generate, "ROOT", tmp_path)
+def test_what_is_stale_is_named(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match=r"make monitoring.*overview\.json"):
-        generate.main(["--check"])
-    generate.main([])
-    assert generate.stale() == []
+        generate.main(["--check"], tmp_path)
+    generate.main([], tmp_path)
+    assert generate.stale(tmp_path) == []
+    generate.main(["--check"], tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
@@ -67,7 +68,10 @@ def serve(listener: socket.socket, render: Render) -> MetricsServer:
 
 
 class MetricsServer(ThreadingHTTPServer):
-    """Answers on a socket that several processes may share."""
+    """Answers on a socket that several processes may share.
+
+    `shutdown` ends it; the socket is its owner's to close, after that.
+    """
 
     daemon_threads = True
 
@@ -141,7 +145,9 @@ class _Together(Collector):
     def collect(self) -> Iterable[Metric]:
         living = set(_living(self._folder))
         for pid in _counting(self._folder) - living:
-            mark_process_dead(pid, str(self._folder))  # type: ignore[no-untyped-call]
+            # Another scrape, here or in another process, may be doing the same.
+            with suppress(FileNotFoundError):
+                mark_process_dead(pid, str(self._folder))  # type: ignore[no-untyped-call]
         metrics: Iterable[Metric] = self._files.collect()
         return metrics
 
@@ -181,7 +187,8 @@ def _living(folder: Path) -> list[int]:
 def _is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, PermissionError):
+        # Those who count here run as one user: a number that is another's now was ours once.
         return False
     return True
 

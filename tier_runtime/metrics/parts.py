@@ -56,4 +56,7 @@ def peer_meter(meters: Meters | None) -> Callable[[str], None]:
     if meters is None:
         return no_meter
     refused = meters.counter(series.PEERS_REFUSED)
+    for known in PEER_REASONS:
+        # To Prometheus a series that begins with 1 has not risen, and the alert is about a rise.
+        refused.of(known)
     return lambda reason: refused.of(reason if reason in PEER_REASONS else "other").inc()

@@ -15,7 +15,6 @@ import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,8 +22,10 @@ from tier_runtime.addresses import Address
 from tier_runtime.logs import get_logger
 from tier_runtime.metrics import series
 from tier_runtime.startup import StartupError
+from tier_runtime.version import program_version
 
 if TYPE_CHECKING:
+    from tier_runtime.metrics.exposition import MetricsServer
     from tier_runtime.metrics.meters import Meters
 
 # The library reads it when it is imported, and then whenever it makes a series.
@@ -40,6 +41,7 @@ class MetricsPort:
         self._listener = listener
         self._folder = folder
         self._meters: Meters | None = None
+        self._server: MetricsServer | None = None
 
     def meters(self) -> Meters | None:
         """Return this process's series, and begin to answer; None where metrics are off.
@@ -47,8 +49,13 @@ class MetricsPort:
         Call it in each process that counts, after the fork.
         """
         if self._listener is not None and self._meters is None:
-            self._meters = _started(self._tier, self._listener, self._folder)
+            self._meters, self._server = _started(self._tier, self._listener, self._folder)
         return self._meters
+
+    def stop(self) -> None:
+        """Answer no more in this process. What is counted after that is told by others, if any."""
+        if self._server is not None:
+            self._server.shutdown()
 
 
 @contextmanager
@@ -61,7 +68,7 @@ def metrics_port(bind: str, tier: str, *, forks: bool) -> Iterator[MetricsPort]:
         forks: whether those who count are forks of this process.
 
     Raises:
-        StartupError: the address cannot be listened on.
+        StartupError: the address cannot be listened on, or there is no folder to count in.
     """
     if not bind:
         yield MetricsPort(tier, None, None)
@@ -70,21 +77,26 @@ def metrics_port(bind: str, tier: str, *, forks: bool) -> Iterator[MetricsPort]:
     with _listening(bind) as listener:
         host, port = listener.getsockname()[:2]
         get_logger(__name__).info("serving_metrics", address=str(Address(host, port)))
-        folder = Path(tempfile.mkdtemp(prefix="arcana-metrics-")) if forks else None
+        folder = _made_folder() if forks else None
+        port = MetricsPort(tier, listener, folder)
         try:
-            yield MetricsPort(tier, listener, folder)
+            yield port
         finally:
+            # Before the listener is closed under it: a server that cannot accept asks without end.
+            port.stop()
             # Forks pass here too, while others still count.
             if folder is not None and os.getpid() == owner:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def arcana_version() -> str:
-    """Return the version that is installed; "0" for a checkout that was not."""
+def _made_folder() -> Path:
     try:
-        return version("arcana")
-    except PackageNotFoundError:
-        return "0"
+        return Path(tempfile.mkdtemp(prefix="arcana-metrics-"))
+    except OSError as error:
+        raise StartupError(
+            "METRICS_BIND needs a folder for what several processes count, and none can be made: "
+            f"{error.strerror}. Set TMPDIR to one that can be written to."
+        ) from error
 
 
 def _listening(bind: str) -> socket.socket:
@@ -104,7 +116,11 @@ def _listening(bind: str) -> socket.socket:
     return listener
 
 
-def _started(tier: str, listener: socket.socket, folder: Path | None) -> Meters:
+def _started(
+    tier: str, listener: socket.socket, folder: Path | None
+) -> tuple[Meters, MetricsServer]:
+    # Whatever the environment says of it: nobody but us decides who counts where.
+    os.environ.pop(_FOLDER_VARIABLE, None)
     if folder is not None:
         os.environ[_FOLDER_VARIABLE] = str(folder)
     # A process that counts nothing starts without the library.
@@ -117,6 +133,5 @@ def _started(tier: str, listener: socket.socket, folder: Path | None) -> Meters:
         raise RuntimeError("prometheus_client was imported before it was known who counts.")
     registry = CollectorRegistry()
     meters = Meters(registry)
-    meters.gauge(series.BUILD).of(tier, arcana_version()).set(1)
-    serve(listener, rendering(meters, registry, folder))
-    return meters
+    meters.gauge(series.BUILD).of(tier, program_version()).set(1)
+    return meters, serve(listener, rendering(meters, registry, folder))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from importlib.metadata import PackageNotFoundError, version
+from urllib.parse import urlsplit
 
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
@@ -16,6 +16,7 @@ from opentelemetry.semconv.attributes import service_attributes
 
 from tier_runtime.tracing.otel import OtelTracing
 from tier_runtime.tracing.settings import TracingSettings
+from tier_runtime.version import program_version
 
 # A collector that is away costs spans, never requests: what does not fit in here is dropped.
 MAX_WAITING = 2048
@@ -34,7 +35,7 @@ def open_otlp(settings: TracingSettings) -> OtelTracing:
     """Return tracing that sends to the endpoint of the settings. Nothing is connected yet."""
     exporter = OTLPSpanExporter(
         endpoint=settings.endpoint,
-        insecure=settings.endpoint.startswith("http:"),
+        insecure=urlsplit(settings.endpoint).scheme == "http",
         headers=settings.headers,
         timeout=EXPORT_SECONDS,
         # A collector is never behind the proxy that the environment names for the internet.
@@ -46,7 +47,7 @@ def open_otlp(settings: TracingSettings) -> OtelTracing:
         resource=Resource.create(
             {
                 service_attributes.SERVICE_NAME: settings.service_name,
-                service_attributes.SERVICE_VERSION: _version(),
+                service_attributes.SERVICE_VERSION: program_version(),
                 process_attributes.PROCESS_PID: os.getpid(),
             }
         ),
@@ -74,11 +75,3 @@ def _close(provider: TracerProvider, exporter: OTLPSpanExporter) -> None:
         # It pauses between two attempts, and this ends the pause.
         exporter.shutdown()
         closing.join(ABORT_SECONDS)
-
-
-def _version() -> str:
-    try:
-        return version("arcana")
-    except PackageNotFoundError:
-        # A checkout that was not installed.
-        return "0"

@@ -15,6 +15,8 @@ from tier_runtime.settings import TierSettings
 
 # What a header's name may be (RFC 9110, section 5.6.2), in lower case as gRPC wants it.
 _HEADER = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")
+# What gRPC sends of a value. Of another it says so for each batch, and quotes it.
+_VALUE = re.compile(r"[ -~]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +89,11 @@ def read_headers(text: str) -> tuple[tuple[str, str], ...]:
     headers = []
     for part in filter(None, map(str.strip, text.split(","))):
         name, equals, value = part.partition("=")
-        name = name.strip().lower()
-        if not equals or not _HEADER.fullmatch(name):
+        name, value = name.strip().lower(), unquote(value.strip())
+        if not equals or not _HEADER.fullmatch(name) or not _VALUE.fullmatch(value):
             # Not the part itself: it may hold the secret.
             raise ValueError("must be name=value,name=value")
-        headers.append((name, unquote(value.strip())))
+        headers.append((name, value))
     return tuple(headers)
 
 

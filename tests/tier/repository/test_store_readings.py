@@ -10,10 +10,12 @@ from uuid import uuid4
 from sqlalchemy import insert
 
 from repository_tier import metrics
+from repository_tier.cache.redis_store import connect_redis
 from repository_tier.database import Database
 from repository_tier.engine import PoolSettings, make_engines
 from repository_tier.event_lag import EventLag
-from repository_tier.event_log.log import RetryRule
+from repository_tier.event_log.log import EventLog, RetryRule
+from repository_tier.event_log.redis_log import RedisLog
 from repository_tier.event_log.table_log import TableLog
 from repository_tier.store_readings import StoreReadings
 from repository_tier.tables import jobs
@@ -25,11 +27,19 @@ from tier_runtime.metrics.meters import Reading
 POOL = PoolSettings(size=2, wait_seconds=0.2, connect_seconds=1, io_seconds=2.5)
 
 
-def _read(url: str, clock: FakeClock) -> Sequence[Reading]:
+RETRY = RetryRule(3, 1, 10)
+# Nobody listens there.
+AWAY = "127.0.0.1:1"
+
+
+def _read(url: str, clock: FakeClock, redis_url: str = "") -> Sequence[Reading]:
     engines = make_engines(url, POOL)
     database = Database(engines, clock, Random(1))
     counted = Counted()
-    log = TableLog(database, clock, Random(1), RetryRule(3, 1, 10))
+    log: EventLog = TableLog(database, clock, Random(1), RETRY)
+    if redis_url:
+        client = connect_redis(redis_url, 0.2, 2)
+        log = RedisLog(client, database, clock, Random(1), retry=RETRY, max_length=100)
     StoreReadings(database, EventLag(database, log, clock), clock).add_to(counted.meters)
     try:
         return counted.meters.readings()
@@ -76,4 +86,15 @@ def test_jobs_and_events_that_wait_are_told_with_their_ages(empty_store: Store) 
 
 
 def test_a_store_that_is_away_is_told_by_nothing() -> None:
-    assert _read("mysql+pymysql://u:p@127.0.0.1:1/none", FakeClock()) == []
+    assert _read(f"mysql+pymysql://u:p@{AWAY}/none", FakeClock()) == []
+
+
+def test_without_redis_the_outbox_and_the_jobs_are_told_all_the_same(empty_store: Store) -> None:
+    clock = FakeClock()
+    _queue_job(empty_store.database_url, clock.now() - timedelta(seconds=90))
+
+    told = _values(_read(empty_store.database_url, clock, f"redis://{AWAY}/0"))
+
+    assert told[(metrics.UNPUBLISHED.name,)] == 0
+    assert told[(metrics.JOBS_OVERDUE.name,)] == 90
+    assert not any(name == metrics.UNSETTLED.name for name, *_ in told)

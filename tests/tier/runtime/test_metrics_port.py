@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import struct
 import subprocess
 import sys
+import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -32,6 +36,10 @@ from tier_runtime.startup import StartupError
 from tier_runtime.telemetry import Telemetry
 
 CALLS = 200
+SCRAPERS = 4
+ROOT = Path(__file__).resolve().parents[3]
+# A file of the library's in which no series is: the number of bytes that are used.
+NOTHING_COUNTED = struct.pack("i4x", 8)
 
 
 @pytest.fixture
@@ -106,6 +114,69 @@ def test_a_taken_address_is_told_by_the_setting_that_names_it() -> None:
             metrics_port(bind, "test", forks=False),
         ):
             pass
+
+
+def test_a_port_that_is_closed_leaves_no_thread_behind() -> None:
+    before = set(threading.enumerate())
+    with metrics_port("127.0.0.1:0", "test", forks=False) as port:
+        assert port.meters() is port.meters() is not None
+        assert set(threading.enumerate()) > before
+    eventually(lambda: set(threading.enumerate()) <= before)
+
+
+def test_without_a_folder_to_count_in_the_start_says_what_to_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    with (
+        pytest.raises(StartupError, match=r"METRICS_BIND needs a folder.*TMPDIR"),
+        metrics_port("127.0.0.1:0", "test", forks=True),
+    ):
+        pass
+
+
+def test_a_folder_that_the_environment_names_is_none_of_ours(tmp_path: Path) -> None:
+    program = (
+        "from tier_runtime.metrics.port import metrics_port\n"
+        "with metrics_port('127.0.0.1:0', 'test', forks=False) as port:\n"
+        "    assert port.meters() is not None\n"
+    )
+    environ = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60, env=environ)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_several_scrapes_may_find_the_same_dead_processes(counted: Counted, tmp_path: Path) -> None:
+    # Beyond what the kernel gives out.
+    for pid in range(5_000_000, 5_000_300):
+        (tmp_path / f"gauge_livesum_{pid}.db").write_bytes(NOTHING_COUNTED)
+    render = rendering(counted.meters, counted.registry, tmp_path)
+    at_once = threading.Barrier(SCRAPERS)
+
+    def scraped(_number: int) -> str:
+        at_once.wait()
+        return render("")[1].decode()
+
+    with ThreadPoolExecutor(SCRAPERS) as threads:
+        assert len(list(threads.map(scraped, range(SCRAPERS)))) == SCRAPERS
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_number_that_is_another_users_process_now_is_none_of_ours() -> None:
+    program = (
+        "import os, tempfile\n"
+        "from pathlib import Path\n"
+        "from tests.metering import Counted\n"
+        "from tier_runtime.metrics.exposition import rendering\n"
+        "if os.getuid() == 0:\n"
+        "    os.setuid(65534)\n"
+        "counted = Counted()\n"
+        "with tempfile.TemporaryDirectory(dir='/tmp') as folder:\n"
+        f"    Path(folder, 'gauge_livesum_1.db').write_bytes({NOTHING_COUNTED!r})\n"
+        "    _, text = rendering(counted.meters, counted.registry, Path(folder))('')\n"
+        "    assert os.listdir(folder) == [], text\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60, cwd=ROOT)
 
 
 def test_with_the_setting_unset_there_is_no_port_and_nothing_is_imported() -> None:

@@ -75,6 +75,11 @@ def test_an_attempt_that_fails_is_over_too() -> None:
     assert counted.all_labels(metrics.JOB_ATTEMPTS) == set()
 
 
+def test_a_job_that_was_never_given_up_is_told_as_that(harness: Harness, counted: Counted) -> None:
+    assert counted.value(metrics.JOB_ATTEMPTS, "send-email", "failed") == 0
+    assert counted.value(metrics.JOB_ATTEMPTS, metrics.UNKNOWN_JOB, "failed") == 0
+
+
 def test_events_are_counted_by_how_they_ended_if_anybody_counts(counted: Counted) -> None:
     metrics.event_meter(counted.meters)("done")
     metrics.event_meter(None)("done")

@@ -214,6 +214,19 @@ def test_a_line_that_a_full_disk_cut_off_takes_no_other_with_it(
     assert [line["act"] for line in lines_of(log.getvalue())] == ["cut"]
 
 
+def test_a_line_that_another_process_left_cut_off_takes_no_other_with_it(path: Path) -> None:
+    path.write_text('{"act":"whole"}\n{"act":"cu')
+    opened = AuditFile.open(path, "service", FakeClock())
+    opened.record(act("first"))
+    opened.record(act("second"))
+    opened.close()
+    whole, cut, first, second = path.read_text().splitlines()
+    assert [json.loads(line)["act"] for line in (whole, first, second)] == [
+        *("whole", "first", "second")
+    ]
+    assert cut == '{"act":"cu'
+
+
 def test_without_a_file_acts_are_lines_of_the_log(log: io.StringIO) -> None:
     trail = open_trail(None, "service", FakeClock())
     assert isinstance(trail, LoggedActs)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from opentelemetry.trace.span import TraceState
 
 from arcana.common.v1 import actor_pb2
 from tier_runtime import metadata
@@ -60,6 +61,22 @@ def test_a_bad_request_id_is_replaced(bad: str | bytes) -> None:
 @pytest.mark.parametrize("bad", ["", TRACEPARENT.upper(), TRACEPARENT + "-x", "00-1-2-3", b"00"])
 def test_a_bad_traceparent_is_dropped(bad: str | bytes) -> None:
     assert metadata.traceparent_from([("traceparent", bad)]) == ""
+
+
+@pytest.mark.parametrize(
+    "good", ["shop=t61rcWkgMzE", "a=1,b/c=2 , 3t@v=x y", "a=1,,", "a=" + "x" * 256]
+)
+def test_a_tracestate_is_taken_as_it_came(good: str) -> None:
+    assert metadata.tracestate_from([("tracestate", good)]) == good
+    assert len(TraceState.from_header([good])) > 0
+
+
+@pytest.mark.parametrize(
+    "bad",
+    ["", "somebody@example.org", "a", "A=1", "a=", "a=1,b", "a=1=2", "a=\x7f", "a=" + "x" * 511],
+)
+def test_a_tracestate_that_opentelemetry_would_not_read_is_dropped(bad: str) -> None:
+    assert metadata.tracestate_from([("tracestate", bad)]) == ""
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from tier_runtime.health import HealthBoard
 from tier_runtime.inproc import LocalServer
 from tier_runtime.logs import get_logger
 from tier_runtime.metrics import series
-from tier_runtime.metrics.parts import breaker_meter, peer_meter
+from tier_runtime.metrics.parts import PEER_REASONS, breaker_meter, peer_meter
 from tier_runtime.metrics.rpcs import CalledMeter
 from tier_runtime.server import GrpcServerSettings
 from tier_runtime.telemetry import Telemetry
@@ -188,13 +188,16 @@ def test_health_is_polled_and_not_counted(stack: ExitStack) -> None:
 def test_a_peer_is_refused_for_one_of_few_reasons() -> None:
     counted = Counted()
     tell = peer_meter(counted.meters)
+    assert {counted.value(series.PEERS_REFUSED, reason) for reason in PEER_REASONS} == {0}
 
     tell("handshake")
     tell("CN=made up by a stranger")
     tell("CN=and again")
     peer_meter(None)("nobody counts this")
 
-    assert counted.all_labels(series.PEERS_REFUSED) == {("handshake",), ("other",)}
+    labels = {("peer",), ("write",), ("handshake",), ("other",)}
+    assert counted.all_labels(series.PEERS_REFUSED) == labels
+    assert counted.value(series.PEERS_REFUSED, "handshake") == 1
     assert counted.value(series.PEERS_REFUSED, "other") == 2
 
 

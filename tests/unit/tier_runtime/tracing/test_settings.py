@@ -62,5 +62,9 @@ def test_headers_of_another_form_are_refused_and_not_told() -> None:
         load(TracedSettings, {"OTEL_EXPORTER_OTLP_HEADERS": "s3cret"})
     assert "OTEL_EXPORTER_OTLP_HEADERS: must be name=value" in str(raised.value)
     assert "s3cret" not in str(raised.value)
+
+
+@pytest.mark.parametrize("text", ["bad name=1", "key=line%0Abreak", "key=%C3%A9", "key=\u00e9"])
+def test_headers_that_grpc_would_not_send_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="must be"):
-        read_headers("bad name=1")
+        read_headers(text)
