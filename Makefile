@@ -118,10 +118,11 @@ bench-capacity: environment-dev ## What a request costs each tier (ARGS=--docs: 
 bench-events: environment-dev ## How long after its commit an event reaches its handler, at 200 a second
 	@$(PY) -m benchmarks.event_lag $(ARGS)
 
-# What the images say of themselves. The time is the commit's, so that the same source is the same image.
-export ARCANA_VERSION ?= dev
-export ARCANA_REVISION ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
-export ARCANA_CREATED ?= $(shell git log -1 --format=%cI 2>/dev/null || echo 1970-01-01T00:00:00Z)
+# What the images say of themselves. The time is the commit's, so that labels tell of the source and not of
+# the build. Only these targets ask git: what is exported for all is worked out anew for each line of each.
+BUILDING := images compose-up compose-test
+$(BUILDING): export ARCANA_REVISION ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+$(BUILDING): export ARCANA_CREATED ?= $(shell git log -1 --format=%cI 2>/dev/null || echo 1970-01-01T00:00:00Z)
 # layered, microservices or monolithic.
 LAYOUT ?= layered
 COMPOSE_FILES_layered := docker-compose.layered.yml

@@ -113,14 +113,15 @@ def accounts_sql(tier_url: str, migrations_url: str) -> str:
 def users_acl(repository_url: str, worker_url: str) -> str:
     """Give the users of Redis, by their URLs: a file that `aclfile` names.
 
-    Whoever has not signed in may ask whether it lives, for health checks.
+    Whoever has not signed in may ask whether it lives, for health checks. Nobody may do what
+    concerns others or the whole server: SWAPDB and FLUSHDB know no keys, KEYS and SORT stop
+    everybody, MIGRATE takes keys elsewhere. Only the broker has channels.
     """
-    repository, worker = urlsplit(repository_url), urlsplit(worker_url)
-    every = f"user {repository.username} on >{repository.password} ~arcana:* &*"
-    brokers = f"user {worker.username} on >{worker.password} ~arcana:broker:* &arcana:broker:*"
-    return (
-        "user default on nopass resetkeys resetchannels -@all +ping\n"
-        f"{every} +@all -@admin -flushall -flushdb\n{brokers} +@all -@admin -@dangerous\n"
+    users = ((urlsplit(repository_url), "arcana:*"), (urlsplit(worker_url), "arcana:broker:*"))
+    return "user default on nopass resetkeys resetchannels -@all +ping\n" + "".join(
+        f"user {user.username} on >{user.password} ~{keys} resetchannels &arcana:broker:* "
+        "+@all -@admin -@dangerous\n"
+        for user, keys in users
     )
 
 

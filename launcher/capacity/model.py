@@ -56,7 +56,8 @@ class Sizes:
     Attributes:
         utilisation: how much of its cores, threads and connections a process is meant to use.
         replicas_min: fewest replicas of each tier.
-        cores_per_replica: each has a process, since one interpreter fills one core.
+        cores_per_replica: each has a process, since one interpreter fills one core. A worker is one
+            process whatever it may use: it hands jobs over and waits.
         threads: requests, RPCs or jobs that one process of each tier works on at a time.
         pool_size: connections of each of the two pools of a process of the repository tier.
         max_connections: of the database server.
@@ -70,6 +71,10 @@ class Sizes:
     pool_size: int
     max_connections: int
     database_cores: int
+
+    def processes_per_replica(self, tier: str) -> int:
+        """Return how many processes one replica of a tier has."""
+        return 1 if tier == WORKER else self.cores_per_replica
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +138,9 @@ def plan_of(costs: Costs, load: Load, sizes: Sizes) -> Plan:
         if tier == CONTROLLER:
             edge_processes = tiers[tier].processes
     repositories = tiers[REPOSITORY].processes
-    rolled_out = ROLLED_OUT * sizes.cores_per_replica
+
+    def processes_at_most(tier: str) -> int:
+        return tiers[tier].processes + ROLLED_OUT * sizes.processes_per_replica(tier)
 
     def store_cores(part: str) -> float:
         asked = costs.edge_process_cores.get(part, 0.0)
@@ -144,11 +151,10 @@ def plan_of(costs: Costs, load: Load, sizes: Sizes) -> Plan:
         tiers=tiers,
         database_cores=store_cores(DATABASE) / sizes.utilisation,
         redis_cores=store_cores(CACHE) / sizes.utilisation,
-        connections=(repositories + rolled_out) * POOLS * sizes.pool_size,
+        connections=processes_at_most(REPOSITORY) * POOLS * sizes.pool_size,
         connections_held=_held(costs, load, sizes, CONNECTION),
         redis_connections=sum(
-            (tiers[tier].processes + rolled_out) * count
-            for tier, count in costs.redis_connections.items()
+            processes_at_most(tier) * count for tier, count in costs.redis_connections.items()
         ),
         statements=_sum(load, {name: one.statements for name, one in costs.operations.items()}),
         transactions=_sum(load, {name: one.transactions for name, one in costs.operations.items()}),
@@ -173,12 +179,13 @@ def _tier(tier: str, work: float, idle: float, held: float, sizes: Sizes) -> Tie
     per_process = max(sizes.utilisation - idle, 0.01)
     by_cpu = work / per_process
     by_threads = held / (sizes.threads[tier] * sizes.utilisation)
-    replicas = math.ceil(max(by_cpu, by_threads) / sizes.cores_per_replica)
+    per_replica = sizes.processes_per_replica(tier)
+    replicas = math.ceil(max(by_cpu, by_threads) / per_replica)
     if replicas < sizes.replicas_min:
         replicas, sized_by = sizes.replicas_min, "the fewest"
     else:
         sized_by = "CPU" if by_cpu >= by_threads else "threads"
-    processes = replicas * sizes.cores_per_replica
+    processes = replicas * per_replica
     return TierPlan(work + processes * idle, held, replicas, processes, sized_by)
 
 

@@ -80,7 +80,7 @@ def test_no_process_is_given_more_than_it_is_meant_to_use(
 
     for tier, one in plan.tiers.items():
         assert one.replicas >= sizes.replicas_min
-        assert one.processes == one.replicas * sizes.cores_per_replica
+        assert one.processes == one.replicas * sizes.processes_per_replica(tier)
         assert one.cores / one.processes <= sizes.utilisation * (1 + 1e-9)
         assert one.held_per_process <= sizes.threads[tier] * sizes.utilisation * (1 + 1e-9)
 
@@ -104,8 +104,19 @@ def test_the_sum_is_the_one_that_paper_gives() -> None:
     assert plan.connections == (6 + 1) * 2 * 2 * 16
     # 500 jobs a second of 50 ms, twice as long: 50 at a time, of which a process does 4, half used.
     assert plan.tiers[WORKER].sized_by == "threads"
-    assert plan.tiers[WORKER].processes == 26
+    assert plan.tiers[WORKER].processes == 25
     assert plan.database_cores == pytest.approx((500 * 0.1 + 500 * 5) / 1000 / 0.5)
+
+
+def test_a_replica_of_the_worker_is_one_process_however_many_cores_it_has() -> None:
+    # WORKER_CONCURRENCY jobs at a time are what a replica does; it has no setting for processes.
+    one, many = (
+        plan_of(COSTS, load(1000, write=0.5), replace(SIZES, cores_per_replica=cores))
+        for cores in (1, 8)
+    )
+
+    assert many.tiers[WORKER] == one.tiers[WORKER]
+    assert many.tiers[WORKER].replicas == many.tiers[WORKER].processes == 25
 
 
 def test_what_sizes_a_tier_is_told() -> None:

@@ -1,0 +1,46 @@
+"""What `make` does besides what a target says."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+# Stand in for git, which writes down that it was asked, and for Docker, which writes what it is told.
+PROGRAMS = {
+    "git": 'echo "$1" >> {folder}/asked\necho "of git $1"\n',
+    "docker": 'echo "$ARCANA_REVISION, $ARCANA_CREATED" >> {folder}/told\n',
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name, script in PROGRAMS.items():
+        program = tmp_path / name
+        program.write_text("#!/bin/sh\n" + script.format(folder=tmp_path))
+        program.chmod(0o755)
+    return tmp_path
+
+
+def _make(folder: Path, target: str, **told: str) -> None:
+    environ = {name: value for name, value in os.environ.items() if "ARCANA_" not in name} | told
+    environ["PATH"] = f"{folder}{os.pathsep}{os.environ['PATH']}"
+    subprocess.run(["make", target], cwd=ROOT, env=environ, capture_output=True, check=True)
+
+
+def test_git_is_asked_nothing_for_a_target_that_builds_no_image(folder: Path) -> None:
+    _make(folder, "help")
+    assert not (folder / "asked").exists()
+
+
+def test_an_image_is_told_its_commit(folder: Path) -> None:
+    _make(folder, "images")
+    assert (folder / "told").read_text() == "of git rev-parse, of git log\n"
+
+
+def test_an_image_is_told_what_the_environment_says_instead(folder: Path) -> None:
+    _make(folder, "images", ARCANA_REVISION="abc", ARCANA_CREATED="2026-01-01T00:00:00Z")
+    assert (folder / "told").read_text() == "abc, 2026-01-01T00:00:00Z\n"
