@@ -225,9 +225,19 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]  # its base has no types
     def _refuse(self, conn: Any) -> None:
         get_logger(__name__).info("request_refused", status=503, reason="overload")
         self.app.refused("overload")
+        if self.cfg.is_ssl and not conn.initialized:
+            # Before the handshake nobody would understand it, and the main loop cannot wait for
+            # one.
+            self._close(conn, self._say_overloaded)
+        else:
+            self._say_overloaded(conn)
+            self._close(conn)
+
+    def _say_overloaded(self, conn: Any) -> None:
         with suppress(OSError):
+            if self.cfg.is_ssl:
+                conn.init()
             util.write_nonblock(conn.sock, self._overloaded)
-        self._close(conn)
 
     def _serve(self, conn: Any) -> None:
         """Serve one request, then wait for the connection's next one, or close it; in a thread."""
@@ -250,10 +260,14 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]  # its base has no types
             return False
         return True
 
-    def _close(self, conn: Any) -> None:
+    def _close(self, conn: Any, first: Callable[[Any], None] = lambda _: None) -> None:
+        def close() -> None:
+            first(conn)
+            conn.close(graceful=True)
+
         # In threads of their own: it lingers for seconds on a client that does not close its side.
         try:
-            closing = self._closing.submit(conn.close, graceful=True)
+            closing = self._closing.submit(close)
         except RuntimeError:
             # The worker has ended and so have those threads, or there can be none.
             conn.close()

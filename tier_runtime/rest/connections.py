@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import grpc
 from urllib3.exceptions import (
+    ClosedPoolError,
     ConnectTimeoutError,
     HTTPError,
     NewConnectionError,
@@ -23,7 +24,12 @@ from urllib3.exceptions import (
 from tier_runtime.local_rpc import LocalRpcError
 from tier_runtime.rest.addresses import Addresses, NoAddressError
 from tier_runtime.rest.flight import Flight, FlightCancelledError
-from tier_runtime.rest.pools import AddressPool, TlsAddressPool, client_context
+from tier_runtime.rest.pools import (
+    AddressPool,
+    HandshakeError,
+    TlsAddressPool,
+    client_context,
+)
 from tier_runtime.tls.files import Reloaded, TlsFiles
 
 if TYPE_CHECKING:
@@ -36,6 +42,7 @@ MAX_TOKENS = 10.0
 TOKEN_RATIO = 0.1
 
 _CHUNK = 64 * 1024
+_TLS = "TLS failed: the peer's certificate is refused here, or ours there."
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +150,7 @@ class PooledConnections:
     def _send_once(self, request: Outgoing, flight: Flight) -> BaseHTTPResponse:
         """Send to one address; to the next where nothing could be sent."""
         tried: list[tuple[str, int]] = []
+        reason = "The name has no address."
         while True:
             try:
                 address = self._addresses.next(tried, flight.remaining())
@@ -151,7 +159,6 @@ class PooledConnections:
                     raise cancelled() from None
                 if flight.is_late:
                     raise late() from None
-                reason = "No address answers." if tried else "The name has no address."
                 raise _NoAnswerError(reason) from None
             try:
                 answer = self._pool(address).send(
@@ -159,6 +166,11 @@ class PooledConnections:
                 )
             except FlightCancelledError:
                 raise cancelled() from None
+            except ClosedPoolError:
+                if flight.is_cancelled:
+                    raise cancelled() from None
+                # Another thread has replaced it since it was picked, and nothing was sent.
+                continue
             except HTTPError as error:
                 if flight.is_cancelled:
                     raise cancelled() from error
@@ -168,18 +180,20 @@ class PooledConnections:
                         raise late() from error
                     self._addresses.failed(address)
                     tried.append(address)
+                    reason = _TLS if isinstance(error, HandshakeError) else "No address answers."
                     continue
                 raise _failure_of(error) from error
             self._addresses.reached(address)
             return answer
 
     def _pool(self, address: tuple[str, int]) -> AddressPool | TlsAddressPool:
-        context = None if self._tls is None else self._tls.current()
         pool = self._pools.get(address)
-        if pool is not None and context is self._context:
+        if pool is not None and self._current_context() is self._context:
             return pool
         known = self._addresses.known()
         with self._lock:
+            # Asked again: another thread may have found a newer one meanwhile.
+            context = self._current_context()
             is_changed = context is not self._context
             self._context = context
             gone = [
@@ -195,6 +209,9 @@ class PooledConnections:
             # Requests in flight keep their connections, which close when they come back.
             old.close()
         return pool
+
+    def _current_context(self) -> ssl.SSLContext | None:
+        return None if self._tls is None else self._tls.current()
 
 
 class RetryThrottle:
@@ -304,8 +321,8 @@ def _failure_of(error: HTTPError) -> Exception:
     if isinstance(error, ReadTimeoutError):
         return late()
     if isinstance(error, SSLError):
-        # Whichever of the two was refused, no request was handled.
-        return _NoAnswerError("TLS failed: the peer's certificate is refused here, or ours there.")
+        # With TLS 1.3 the peer refuses our certificate only after our side is done.
+        return _NoAnswerError(_TLS)
     if isinstance(error, ProtocolError):
         return _NoAnswerError("The connection was closed before an answer came.")
     return unavailable("The answer cannot be read.")

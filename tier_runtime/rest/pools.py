@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import ConnectTimeoutError
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 from urllib3.util.timeout import Timeout
 
 from tier_runtime.rest.flight import Flight
@@ -195,6 +195,10 @@ class _Connection(HTTPConnection):
             flight.board(self.sock)
 
 
+class HandshakeError(NewConnectionError):
+    """There is a peer, and no TLS with it."""
+
+
 class _TlsConnection(_Connection, HTTPSConnection):
     """The same with TLS."""
 
@@ -205,6 +209,9 @@ class _TlsConnection(_Connection, HTTPSConnection):
         except TimeoutError as error:
             # To urllib3 it would be an answer that comes too late.
             raise ConnectTimeoutError(self, "The peer does not shake hands.") from error
+        except (ssl.SSLError, ConnectionError) as error:
+            # As where there is no connection: nothing was sent, so another address may be asked.
+            raise HandshakeError(self, "The peer does not shake hands.") from error
 
 
 class _Timed(socket.socket):

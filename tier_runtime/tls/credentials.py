@@ -39,13 +39,12 @@ def channel_credentials(files: TlsFiles) -> grpc.ChannelCredentials:
     Raises:
         TlsFilesError: the files cannot be used.
     """
-    files.require_usable()
-    return grpc.ssl_channel_credentials(
-        files.authority.read_bytes(), files.key.read_bytes(), files.certificate.read_bytes()
-    )
+    found = files.require_usable()
+    return grpc.ssl_channel_credentials(found.authority, found.key, found.certificate)
 
 
 def _configuration(files: TlsFiles) -> grpc.ServerCertificateConfiguration:
-    files.require_usable()
-    pair = (files.key.read_bytes(), files.certificate.read_bytes())
-    return grpc.ssl_server_certificate_configuration([pair], files.authority.read_bytes())
+    found = files.require_usable()
+    return grpc.ssl_server_certificate_configuration(
+        [(found.key, found.certificate)], found.authority
+    )

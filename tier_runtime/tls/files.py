@@ -30,6 +30,15 @@ class TlsFilesError(StartupError):
     """The files cannot be used together."""
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class TlsContents:
+    """What is in the files, as PEM."""
+
+    certificate: bytes
+    key: bytes
+    authority: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class TlsFiles:
     """Where the certificate chain, its key and the trusted authorities are, as PEM.
@@ -45,18 +54,15 @@ class TlsFiles:
     key: Path
     authority: Path
 
-    def require_usable(self) -> None:
-        """Check that all three can be read, and that the key is the certificate's.
+    def require_usable(self) -> TlsContents:
+        """Check that all three can be read and the key is the certificate's; return them.
 
         Raises:
             TlsFilesError: saying what is wrong.
         """
-        for path in (self.certificate, self.key, self.authority):
-            try:
-                path.read_bytes()
-            except OSError as error:
-                raise TlsFilesError(f"cannot read {path}: {error.strerror}") from error
+        contents = TlsContents(_read(self.certificate), _read(self.key), _read(self.authority))
         self.load_into(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+        return contents
 
     def load_into(self, context: ssl.SSLContext) -> None:
         """Make a context present the certificate and trust the authorities.
@@ -137,6 +143,13 @@ class Reloaded(Generic[T]):
             return
         self._stamp, self._value = stamp, value
         get_logger(__name__).info("certificate_reloaded", file=str(self._files.certificate))
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise TlsFilesError(f"cannot read {path}: {error.strerror}") from error
 
 
 def _stamp(path: Path) -> tuple[int, int, int, int] | None:

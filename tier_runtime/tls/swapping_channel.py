@@ -64,6 +64,9 @@ class SwappingChannel(grpc.Channel):
                 # What gRPC's own channel raises.
                 raise ValueError("Cannot invoke RPC: Channel closed!")
             if credentials is not self._current.credentials:
+                # Another thread may have found newer ones meanwhile, and have them in use.
+                credentials = self._reloaded.current()
+            if credentials is not self._current.credentials:
                 self._retire(self._current)
                 self._current = _Generation(credentials, self._open(credentials))
             self._current.calls += 1

@@ -159,6 +159,23 @@ def test_several_addresses_are_called_by_the_name_of_the_first(folder: Path, wir
                 stub.Answer(request(), timeout=10)
 
 
+def test_of_several_addresses_one_that_cannot_prove_itself_is_left_out(
+    folder: Path,
+) -> None:
+    # Over REST each must be who its own address says; over gRPC the first one's name counts.
+    elsewhere = tls_plan(folder, "http", bind="127.0.0.2:0")
+    with (
+        served_by_tls("http", tls_plan(folder, "http"), folder) as (one, _),
+        served_by_tls("http", elsewhere, folder) as (two, other),
+    ):
+        url = f"{one.url},{two.url.rpartition('/')[2]}"
+        files = files_of(folder, CALLER)
+        with open_channel(url, ChannelSettings(tls=files, max_attempts=1)) as channel:
+            for _ in range(6):
+                ProbeStub(channel).Answer(request(), timeout=10)
+        assert not other.log_lines("rpc")
+
+
 def test_refusals_are_counted_by_reason_and_method(folder: Path) -> None:
     plan = tls_plan(folder, "grpc")
     settings, tier = plan.grpc(), plan.make()

@@ -9,6 +9,8 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import MappingProxyType
+from typing import cast
 
 from launcher.certificates import make_certificates
 from tests.stores.waiting import eventually
@@ -17,6 +19,8 @@ from tests.tier.transports.asking import request
 from tests.tier.transports.probe_contract import ProbeStub
 from tests.tier.transports.wires import Wire
 from tier_runtime.errors import AppError
+from tier_runtime.rest.connections import Outgoing, PooledConnections
+from tier_runtime.rest.flight import Flight
 from tier_runtime.tls.files import LOOK_SECONDS, TlsFiles
 
 PEERS = ("repository", CALLER)
@@ -142,3 +146,45 @@ def test_files_that_do_not_belong_together_change_nothing_and_are_told(
     assert calls.failed == []
     assert len(process.log_lines("certificate_not_reloaded")) == 1
     assert not process.log_lines("certificate_reloaded")
+
+
+class Meddled:
+    """A request that calls `meddle`, the first time, when the pool for it has been picked."""
+
+    verb, headers, body = "GET", MappingProxyType({"Host": "tier"}), None
+
+    def __init__(self, meddle: Callable[[], object]) -> None:
+        self._meddle: Callable[[], object] | None = meddle
+
+    @property
+    def target(self) -> str:
+        meddle, self._meddle = self._meddle, None
+        if meddle is not None:
+            meddle()
+        return "/health"
+
+
+def test_a_request_takes_the_new_pool_when_its_own_is_replaced_under_it(tmp_path: Path) -> None:
+    folder = make(tmp_path)
+    files = files_of(folder, CALLER)
+    with served_by_tls("http", tls_plan(folder, "http"), folder) as (peer, _):
+        target = peer.url.rpartition("/")[2]
+        connections = PooledConnections([target], 300.0, tls=files)
+
+        def status(sent: Outgoing | Meddled) -> int:
+            answer = connections.send(cast(Outgoing, sent), Flight(SECONDS), 1)
+            answer.read(1024)
+            return answer.status
+
+        def meddle() -> None:
+            make_certificates(folder)
+            ends = time.monotonic() + 2 * LOOK_SECONDS
+            # By then it has looked, and this request has had its pool replaced.
+            eventually(lambda: status(plain) == 200 and time.monotonic() > ends, SECONDS)
+
+        plain = Outgoing("GET", "/health", {"Host": "tier"}, None)
+        try:
+            assert status(plain) == 200
+            assert status(Meddled(meddle)) == 200
+        finally:
+            connections.close()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from structlog.testing import capture_logs
 
 from launcher.certificates import make_certificates
 from launcher.peers import tls_variables
+from tier_runtime.tls.credentials import channel_credentials, server_credentials
 from tier_runtime.tls.files import LOOK_SECONDS, Reloaded, TlsFiles, TlsFilesError
 
 
@@ -135,3 +137,23 @@ def test_what_is_no_pem_is_told_with_its_file(folder: Path, name: str) -> None:
     path.write_text("nothing")
     with pytest.raises(TlsFilesError, match=str(path)):
         files.require_usable()
+
+
+class Vanishing(type(Path())):  # type: ignore[misc]  # the class of paths of this system
+    """A file that is taken away, and put back, as soon as it has been read once."""
+
+    reads = 0
+
+    def read_bytes(self) -> bytes:
+        self.reads += 1
+        if self.reads > 1:
+            raise FileNotFoundError(2, "No such file or directory")
+        return super().read_bytes()
+
+
+@pytest.mark.parametrize("use", [channel_credentials, server_credentials])
+def test_what_was_checked_is_what_is_used(
+    folder: Path, use: Callable[[TlsFiles], object]
+) -> None:
+    there = files_of(folder)
+    assert use(TlsFiles(*map(Vanishing, (there.certificate, there.key, there.authority))))
