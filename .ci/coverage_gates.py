@@ -15,6 +15,8 @@ GATES = {
     "tier_runtime": 85.0,
     "launcher": 85.0,
     "benchmarks": 85.0,
+    "monitoring": 85.0,
+    "k8s": 85.0,
 }
 
 
