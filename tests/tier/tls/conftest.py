@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -68,7 +68,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
     """Put the fixture `stderr` in its place: pytest's own goes there again after the fixtures."""
-    stderr = pyfuncitem.funcargs.get("stderr")
+    stderr: Any = pyfuncitem.funcargs.get("stderr")
     if stderr is None:
         return (yield)
     with stderr.in_place():

@@ -106,16 +106,15 @@ def test_plaintext_another_authority_and_no_certificate_are_refused_and_logged(
     wrong = TlsFiles(others.certificate, others.key, trusting.authority)
     # This one does not trust the server, and learns nothing of it.
     assert failure(peer.url, others).kind is Kind.UNAVAILABLE
-    for files in (None, wrong):
-        before = len(refusals(process, reason="handshake"))
-        assert failure(peer.url, files).kind is Kind.UNAVAILABLE
-        eventually(
-            lambda before=before: len(refusals(process, reason="handshake")) > before, SECONDS
-        )  # type: ignore[misc]
 
-    before = len(refusals(process, reason="handshake"))
-    shake_hands(peer.url, trusting.authority)
-    eventually(lambda: len(refusals(process, reason="handshake")) > before, SECONDS)
+    def refused_by(attempt: Callable[[], object]) -> None:
+        before = len(refusals(process, reason="handshake"))
+        attempt()
+        eventually(lambda: len(refusals(process, reason="handshake")) > before, SECONDS)
+
+    refused_by(lambda: failure(peer.url, None))
+    refused_by(lambda: failure(peer.url, wrong))
+    refused_by(lambda: shake_hands(peer.url, trusting.authority))
 
 
 def test_a_server_whose_certificate_names_another_host_is_not_called(
