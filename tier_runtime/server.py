@@ -31,6 +31,7 @@ from tier_runtime.server_interceptors import CallServerInterceptor
 from tier_runtime.startup import StartupError
 from tier_runtime.telemetry import NO_TELEMETRY, Telemetry
 from tier_runtime.tls.admission import ServerTls
+from tier_runtime.tls.core_log import handshakes_counted
 from tier_runtime.tls.credentials import server_credentials
 
 # No signal has these numbers.
@@ -118,6 +119,7 @@ class TierServer:
         self._server = server
         self._services = tuple(services)
         self._port = 0
+        self._watched = ExitStack()
         self.settings = settings
         self.health = health
         self.log = log
@@ -147,7 +149,9 @@ class TierServer:
         tls = self.settings.tls
         if tls is None:
             return self._server.add_insecure_port(bind)
-        return self._server.add_secure_port(bind, server_credentials(tls.files))
+        port = self._server.add_secure_port(bind, server_credentials(tls.files))
+        self._watched.enter_context(handshakes_counted(tls.refusals))
+        return port
 
     @property
     def address(self) -> str:
@@ -166,6 +170,11 @@ class TierServer:
     def stop(self, grace_seconds: float = 0.0) -> None:
         """Stop, and return when every RPC has ended or been cancelled."""
         self.begin_stop(grace_seconds).wait()
+        self.watch_no_more()
+
+    def watch_no_more(self) -> None:
+        """Give back what watches the server from outside, when it has stopped or failed."""
+        self._watched.close()
 
 
 def build_server(
@@ -284,6 +293,7 @@ def serve_until_signal(
         wakes.put(number)
 
     with ExitStack() as stack:
+        stack.callback(server.watch_no_more)
         for callback in reversed(on_stop):
             stack.callback(callback)
         for number in signals:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -63,3 +63,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if here not in item.path.parents
         or "inproc" not in getattr(getattr(item, "callspec", None), "params", {}).values()
     ]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    """Put the fixture `stderr` in its place: pytest's own goes there again after the fixtures."""
+    stderr: Any = pyfuncitem.funcargs.get("stderr")
+    if stderr is None:
+        return (yield)
+    with stderr.in_place():
+        return (yield)

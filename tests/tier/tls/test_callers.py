@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import socket
-import ssl
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +23,7 @@ from tests.tier.tls.certificates import (
     served_by_tls,
     tls_plan,
 )
+from tests.tier.tls.strangers import shake_hands
 from tests.tier.transports.asking import DOWN, UP, ask, request
 from tests.tier.transports.probe_contract import SERVICE, ProbeStub, message
 from tests.tier.transports.wires import Peer, TierProcess, Wire
@@ -98,13 +96,6 @@ def test_whoever_has_a_certificate_may_ask_how_it_is(
     assert answer.status == health_pb2.HealthCheckResponse.SERVING
 
 
-def handshakes_refused(process: TierProcess, wire: Wire) -> int:
-    if wire == "http":
-        return len(refusals(process, reason="handshake"))
-    # gRPC's core has no hook for it, and tells it on standard error.
-    return process.text().count("Handshake failed")
-
-
 def test_plaintext_another_authority_and_no_certificate_are_refused_and_logged(
     served: Served, wire: Wire, folder: Path, tmp_path: Path
 ) -> None:
@@ -115,27 +106,15 @@ def test_plaintext_another_authority_and_no_certificate_are_refused_and_logged(
     wrong = TlsFiles(others.certificate, others.key, trusting.authority)
     # This one does not trust the server, and learns nothing of it.
     assert failure(peer.url, others).kind is Kind.UNAVAILABLE
-    for files in (None, wrong):
-        before = handshakes_refused(process, wire)
-        assert failure(peer.url, files).kind is Kind.UNAVAILABLE
-        eventually(lambda before=before: handshakes_refused(process, wire) > before, SECONDS)  # type: ignore[misc]
 
-    before = handshakes_refused(process, wire)
-    shake_hands_without_certificate(peer.url, trusting)
-    eventually(lambda: handshakes_refused(process, wire) > before, SECONDS)
+    def refused_by(attempt: Callable[[], object]) -> None:
+        before = len(refusals(process, reason="handshake"))
+        attempt()
+        eventually(lambda: len(refusals(process, reason="handshake")) > before, SECONDS)
 
-
-def shake_hands_without_certificate(url: str, files: TlsFiles) -> None:
-    host, port = url.rpartition("/")[2].split(":")
-    context = ssl.create_default_context(cafile=files.authority)
-    context.set_alpn_protocols(["h2"])
-    with (
-        socket.create_connection((host, int(port)), timeout=5) as plain,
-        # With TLS 1.3 it learns of the refusal when it reads.
-        suppress(OSError),
-        context.wrap_socket(plain, server_hostname=host) as nobody,
-    ):
-        assert nobody.recv(1024) == b""
+    refused_by(lambda: failure(peer.url, None))
+    refused_by(lambda: failure(peer.url, wrong))
+    refused_by(lambda: shake_hands(peer.url, trusting.authority))
 
 
 def test_a_server_whose_certificate_names_another_host_is_not_called(
