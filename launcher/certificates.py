@@ -25,9 +25,11 @@ from launcher.peers import (
     DEFAULT_CERTIFICATE_DAYS,
     KEY_FILE,
     PEERS,
+    tls_variables,
 )
 from tier_runtime.secrets import make_private_folder
 from tier_runtime.startup import StartupError
+from tier_runtime.tls.files import TlsFiles, TlsFilesError
 
 CA_KEY_FILE = "ca.key"
 _CA_DAYS = 3650
@@ -98,14 +100,15 @@ def make_certificates(
 
 
 def need_renewal(folder: Path, now: datetime | None = None) -> bool:
-    """True when a peer's certificate is missing, or ends within a month."""
+    """True when a peer's files are missing or of no use together, or end within a month."""
     soon = (now or datetime.now(UTC)) + _RENEWED_BEFORE
     for peer in PEERS:
+        files = TlsFiles(*map(Path, tls_variables(folder, peer).values()))
         try:
-            content = (folder / peer / CERTIFICATE_FILE).read_bytes()
-            if x509.load_pem_x509_certificate(content).not_valid_after_utc < soon:
-                return True
-        except (OSError, ValueError):
+            content = files.require_usable().certificate
+        except TlsFilesError:
+            return True
+        if x509.load_pem_x509_certificate(content).not_valid_after_utc < soon:
             return True
     return False
 
@@ -128,6 +131,9 @@ def read_also(words: Iterable[str]) -> dict[str, list[str]]:
 def _kept_authority(folder: Path, now: datetime) -> tuple[_Authority, list[Made]] | None:
     certificate_file, key_file = folder / CA_FILE, folder / CA_KEY_FILE
     if not (certificate_file.exists() or key_file.exists()):
+        return None
+    if not (certificate_file.exists() or any((folder / peer).exists() for peer in PEERS)):
+        # Whoever made the key was ended there: no certificate is by it.
         return None
     if not (certificate_file.exists() and key_file.exists()):
         missing = key_file if certificate_file.exists() else certificate_file

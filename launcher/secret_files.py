@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from launcher.accounts import make_password
+from tier_runtime.addresses import Address
 from tier_runtime.secrets import read_or_create_secret
 from tier_runtime.startup import StartupError
 
@@ -40,10 +41,11 @@ class Stores:
     redis: str = REDIS
 
     def __post_init__(self) -> None:
-        name = urlsplit(f"//{self.database}").path.removeprefix("/")
+        # What is made of it is kept, so that a mistake would be kept too.
+        name = _behind_address(self.database)
         if not name.replace("_", "a").isalnum() or not name.isascii():
             raise StartupError(f"{self.database!r} is not host:port/name of a database.")
-        if not urlsplit(f"//{self.redis}").path.removeprefix("/").isdecimal():
+        if not _behind_address(self.redis).isdecimal():
             raise StartupError(f"{self.redis!r} is not host:port/number of a Redis.")
 
     def database_url(self, user: str) -> bytes:
@@ -81,7 +83,8 @@ def make_secrets(
         path = folder / name
         made[name] = not path.exists()
         content = read_or_create_secret(path, make).decode()
-        if mode is not None and made[name]:
+        if mode is not None:
+            # Also where it was made before: who made it may have been ended in between.
             _allow(path, mode)
         return content
 
@@ -125,6 +128,15 @@ def users_acl(repository_url: str, worker_url: str) -> str:
     )
 
 
+def _behind_address(place: str) -> str:
+    """Return what follows host:port/; empty where that is not how it begins."""
+    bind, _, rest = place.partition("/")
+    try:
+        return rest if Address.parse(bind).port else ""
+    except ValueError:
+        return ""
+
+
 def _one_database(path: str) -> str:
     # In a GRANT an underscore stands for any letter.
     return path.removeprefix("/").replace("_", r"\_")
@@ -132,7 +144,8 @@ def _one_database(path: str) -> str:
 
 def _allow(path: Path, mode: int) -> None:
     try:
-        path.chmod(mode)
+        if path.stat().st_mode & mode != mode:
+            path.chmod(mode)
     except OSError as error:
         raise StartupError(f"Cannot let others read {path}: {error.strerror}.") from error
 

@@ -18,6 +18,7 @@ LIMIT_SECONDS = 2.0
 # HealthCheckResponse (grpc.health.v1) with status = SERVING, as it is on the wire. Reading it with
 # the generated code would cost more than the whole probe.
 _SERVING = b"\x08\x01"
+_NO_URL = "is neither grpc://host:port nor http://host:port/path"
 _CHECK = "/grpc.health.v1.Health/Check"
 
 
@@ -29,7 +30,11 @@ def main(arguments: Sequence[str]) -> int:
     # A peer that sends a byte now and then would keep the sockets' own timeouts from ending it.
     signal.signal(signal.SIGALRM, _give_up)
     signal.setitimer(signal.ITIMER_REAL, LIMIT_SECONDS + 0.1)
-    fault = fault_at(arguments[0])
+    try:
+        fault = fault_at(arguments[0])
+    except TimeoutError as error:
+        # Where no one expects it: in the middle of an import, or of gRPC.
+        fault = f"does not answer ({type(error).__name__})"
     if fault is None:
         return 0
     sys.stderr.write(f"{arguments[0]} {fault}\n")
@@ -38,16 +43,16 @@ def main(arguments: Sequence[str]) -> int:
 
 def fault_at(url: str) -> str | None:
     """Say why what is at the URL is not well; None when it is."""
-    parts = urlsplit(url)
     try:
+        parts = urlsplit(url)
         is_complete = bool(parts.hostname and parts.port)
     except ValueError:
-        is_complete = False
+        return _NO_URL
     if is_complete and parts.scheme == "grpc":
         return _grpc_fault(parts.netloc)
     if is_complete and parts.scheme == "http":
         return _http_fault(parts.netloc, parts.path or "/")
-    return "is neither grpc://host:port nor http://host:port/path"
+    return _NO_URL
 
 
 def _grpc_fault(target: str) -> str | None:

@@ -152,14 +152,7 @@ class PooledConnections:
         tried: list[tuple[str, int]] = []
         reason = "The name has no address."
         while True:
-            try:
-                address = self._addresses.next(tried, flight.remaining())
-            except NoAddressError:
-                if flight.is_cancelled:
-                    raise cancelled() from None
-                if flight.is_late:
-                    raise late() from None
-                raise _NoAnswerError(reason) from None
+            address = self._next_address(tried, flight, reason)
             try:
                 answer = self._pool(address).send(
                     request.verb, request.target, request.headers, request.body, flight
@@ -185,6 +178,18 @@ class PooledConnections:
                 raise _failure_of(error) from error
             self._addresses.reached(address)
             return answer
+
+    def _next_address(
+        self, tried: Sequence[tuple[str, int]], flight: Flight, reason: str
+    ) -> tuple[str, int]:
+        try:
+            return self._addresses.next(tried, flight.remaining())
+        except NoAddressError:
+            if flight.is_cancelled:
+                raise cancelled() from None
+            if flight.is_late:
+                raise late() from None
+            raise _NoAnswerError(reason) from None
 
     def _pool(self, address: tuple[str, int]) -> AddressPool | TlsAddressPool:
         pool = self._pools.get(address)

@@ -87,7 +87,11 @@ def test_the_probe_is_content_while_the_board_says_so_and_not_while_it_drains(
 
 
 @pytest.mark.parametrize(
-    "url", ["", "grpc://127.0.0.1", "grpc://127.0.0.1:x", "https://127.0.0.1:1", "127.0.0.1:1"]
+    "url",
+    [
+        *("", "grpc://127.0.0.1", "grpc://127.0.0.1:x", "https://127.0.0.1:1", "127.0.0.1:1"),
+        "grpc://[::1:1",
+    ],
 )
 def test_the_probe_says_what_a_url_must_look_like(url: str) -> None:
     assert probe.fault_at(url) == "is neither grpc://host:port nor http://host:port/path"

@@ -9,7 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from launcher.certificates import make_certificates, read_also
+from launcher.certificates import make_certificates, need_renewal, read_also
 from launcher.peers import PEERS, tls_variables
 from tier_runtime.startup import StartupError
 
@@ -95,6 +95,30 @@ def test_a_part_of_an_authority_is_not_completed(tmp_path: Path) -> None:
     (tmp_path / "ca.key").unlink()
     with pytest.raises(StartupError, match=r"ca\.key is missing"):
         make_certificates(tmp_path)
+
+
+def test_a_key_of_an_authority_that_never_was_is_replaced(tmp_path: Path) -> None:
+    make_certificates(tmp_path / "made")
+    tls = tmp_path / "tls"
+    tls.mkdir()
+    # As who is killed right after leaves it.
+    (tls / "ca.key").write_bytes((tmp_path / "made" / "ca.key").read_bytes())
+    assert [each.path.parent.name for each in make_certificates(tls)] == ["tls", *PEERS]
+
+
+@pytest.mark.parametrize("name", ["tls.crt", "tls.key", "ca.crt"])
+def test_files_that_are_gone_or_do_not_belong_together_need_renewal(
+    tmp_path: Path, name: str
+) -> None:
+    make_certificates(tmp_path)
+    assert not need_renewal(tmp_path)
+    (tmp_path / "worker" / name).write_bytes((tmp_path / "service" / name).read_bytes())
+    assert need_renewal(tmp_path) == (name != "ca.crt")
+    (tmp_path / "worker" / name).unlink()
+    assert need_renewal(tmp_path)
+    make_certificates(tmp_path)
+    assert not need_renewal(tmp_path)
+    assert need_renewal(tmp_path, datetime.now(UTC) + timedelta(days=340))
 
 
 def test_an_authority_that_cannot_be_used_is_told(tmp_path: Path) -> None:

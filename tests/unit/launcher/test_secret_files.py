@@ -67,6 +67,15 @@ def test_what_a_first_start_left_unfinished_is_finished_with_the_same_passwords(
     assert _contents(tmp_path) == before
 
 
+def test_a_servers_file_that_was_left_closed_is_opened_by_the_next_start(tmp_path: Path) -> None:
+    _make(tmp_path)
+    for name in ("mysql/accounts.sql", "redis/users.acl"):
+        (tmp_path / name).chmod(0o600)
+    _make(tmp_path)
+    for name in ("mysql/accounts.sql", "redis/users.acl"):
+        assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o444
+
+
 def test_what_two_deployments_make_differs_in_every_file(tmp_path: Path) -> None:
     _make(tmp_path / "one")
     _make(tmp_path / "two")
@@ -134,13 +143,15 @@ def test_whoever_has_not_signed_in_to_redis_may_ask_whether_it_lives_and_nothing
         assert rights == ["resetchannels", "&arcana:broker:*", "+@all", "-@admin", "-@dangerous"]
 
 
-@pytest.mark.parametrize("database", ["mysql:3306", "mysql:3306/", "mysql:3306/a-b", "m:1/a`b"])
+@pytest.mark.parametrize(
+    "database", ["mysql:3306", "mysql:3306/", "mysql:3306/a-b", "m:1/a`b", "m/a", ":1/a", "m:x/a"]
+)
 def test_a_place_of_a_database_that_is_none_is_refused(database: str) -> None:
     with pytest.raises(StartupError, match="host:port/name"):
         Stores(database=database)
 
 
-@pytest.mark.parametrize("redis", ["redis:6379", "redis:6379/", "redis:6379/x"])
+@pytest.mark.parametrize("redis", ["redis:6379", "redis:6379/", "redis:6379/x", "redis/0", "r:x/0"])
 def test_a_place_of_a_redis_that_is_none_is_refused(redis: str) -> None:
     with pytest.raises(StartupError, match="host:port/number"):
         Stores(redis=redis)
