@@ -27,15 +27,15 @@ class _Loader(yaml.SafeLoader):
     """Reads compose files, whose tags say how one file goes on top of another."""
 
 
+def _override(loader: yaml.SafeLoader, node: yaml.Node) -> Any:
+    if isinstance(node, yaml.SequenceNode):
+        return loader.construct_sequence(node)
+    assert isinstance(node, yaml.MappingNode)
+    return loader.construct_mapping(node)
+
+
 _Loader.add_constructor("!reset", lambda _loader, _node: None)
-_Loader.add_constructor(
-    "!override",
-    lambda loader, node: (
-        loader.construct_sequence(node)
-        if isinstance(node, yaml.SequenceNode)
-        else loader.construct_mapping(node)
-    ),
-)
+_Loader.add_constructor("!override", _override)
 
 
 def compose_file(name: str) -> dict[str, Any]:
