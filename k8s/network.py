@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from ipaddress import ip_network
 from typing import Any
 
 from k8s.resources import Pod, Rendering, Resource, matches
@@ -52,19 +53,32 @@ def hops(rendering: Rendering) -> set[tuple[str, str, int]]:
 
 
 def open_to_namespaces(rendering: Rendering) -> set[tuple[str, str, int]]:
-    """Return which other namespaces may call whom: name of the namespace, component, port."""
-    found = set()
-    for policy in rendering.of("NetworkPolicy"):
-        for rule in policy.spec.get("ingress") or ():
-            for peer in rule.get("from") or ():
-                labels = (peer.get("namespaceSelector") or {}).get("matchLabels") or {}
-                found |= {
-                    (labels["kubernetes.io/metadata.name"], _component(called), number)
-                    for called in rendering.pods(policy.spec["podSelector"])
-                    for number in _numbers(rule, called)
-                    if "kubernetes.io/metadata.name" in labels
-                }
-    return found
+    """Return which other namespaces may call whom: name of the namespace, component, port.
+
+    A namespace that is not told by its name is `?`.
+    """
+    return {
+        (_namespace(peer), _component(called), number)
+        for policy in rendering.of("NetworkPolicy")
+        for rule in policy.spec.get("ingress") or ()
+        for peer in rule.get("from") or ()
+        if "namespaceSelector" in peer
+        for called in rendering.pods(policy.spec["podSelector"])
+        for number in _numbers(rule, called)
+    }
+
+
+def reached_namespaces(rendering: Rendering) -> set[tuple[str, str, int]]:
+    """Return who may call other namespaces: component, name of the namespace, port."""
+    return {
+        (_component(caller), _namespace(peer), int(port["port"]))
+        for policy in rendering.of("NetworkPolicy")
+        for rule in policy.spec.get("egress") or ()
+        for peer in rule.get("to") or ()
+        if "namespaceSelector" in peer
+        for caller in rendering.pods(policy.spec["podSelector"])
+        for port in rule.get("ports") or ()
+    }
 
 
 def reached_outside(rendering: Rendering) -> set[tuple[str, int]]:
@@ -111,6 +125,12 @@ def _peer_faults(
         yield f"{peer} matches no pod"
     if peer.get("namespaceSelector") == {}:
         yield "a namespaceSelector that is empty means all namespaces"
+    if "ipBlock" in peer:
+        cidr = peer["ipBlock"]["cidr"]
+        if is_ingress:
+            yield f"{cidr}: whoever calls is a pod, and is told by its labels"
+        elif ip_network(cidr).prefixlen == 0:
+            yield f"{cidr} means every address"
     called = own if is_ingress else others
     for port in rule.get("ports") or ():
         wanted = port["port"]
@@ -136,6 +156,11 @@ def _own_peers(rendering: Rendering, peers: Sequence[Mapping[str, Any]] | None) 
 def _numbers(rule: Mapping[str, Any], called: Pod) -> list[int]:
     found = (called.port(port["port"]) for port in rule.get("ports") or ())
     return [number for number in found if number is not None]
+
+
+def _namespace(peer: Mapping[str, Any]) -> str:
+    labels = peer["namespaceSelector"].get("matchLabels") or {}
+    return str(labels.get("kubernetes.io/metadata.name", "?"))
 
 
 def _component(pod: Pod) -> str:

@@ -32,7 +32,8 @@ def as_text(
         f"{load.rps:,.0f} requests/s, {load.rps * load.peak_factor:,.0f} at the peak: {shares}",
         (
             f"Each process uses {sizes.utilisation:.0%} of what it has; "
-            f"a replica has {sizes.cores_per_replica} cores, and a process for each; a worker is one."
+            f"a replica has {sizes.cores_per_replica} cores, and a process for each; "
+            "a worker is one."
         ),
         "",
         (
@@ -95,9 +96,8 @@ def _row(tier: str, plan: Plan, sizes: Sizes) -> str:
 
 
 def _stores(plan: Plan, sizes: Sizes) -> list[str]:
-    processes = plan.tiers[REPOSITORY].processes + ROLLED_OUT * sizes.processes_per_replica(
-        REPOSITORY
-    )
+    rolled_out = ROLLED_OUT * sizes.processes_per_replica(REPOSITORY)
+    processes = plan.tiers[REPOSITORY].processes + rolled_out
     usable = usable_connections(sizes.max_connections)
     asked, calls = plan.connections, plan.rpcs
     return [

@@ -27,9 +27,6 @@ class _Loader(yaml.SafeLoader):
     """Reads compose files, whose tags say how one file goes on top of another."""
 
 
-_Loader.add_constructor("!reset", lambda _loader, _node: None)
-
-
 def _override(loader: yaml.SafeLoader, node: yaml.Node) -> Any:
     if isinstance(node, yaml.SequenceNode):
         return loader.construct_sequence(node)
@@ -37,6 +34,7 @@ def _override(loader: yaml.SafeLoader, node: yaml.Node) -> Any:
     return loader.construct_mapping(node)
 
 
+_Loader.add_constructor("!reset", lambda _loader, _node: None)
 _Loader.add_constructor("!override", _override)
 
 

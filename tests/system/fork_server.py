@@ -3,8 +3,11 @@
 Importing a tier takes most of the time of its start, and the suite starts hundreds of them. A child
 has the environment, the folder and the log that it is given, and from there on runs as `python -m
 launcher.cli` does: the product too forks (gunicorn's workers, WORKERS) after it has imported, so no
-import may begin a thread or open anything. What a process imports when it starts by itself is
-tested by test_up, test_tiers_stand_alone and the tiers' own tests of their processes.
+import may begin a thread or open anything. What is settled when an interpreter starts is the
+server's in all children: the seed of `hash()` above all, so that processes that wrongly agreed on
+hashes would agree here too. What a process imports when it starts by itself, and starts of
+interpreters of their own, are tested by test_up, test_tiers_stand_alone and the tiers' own tests of
+their processes.
 
 Over its socket come lines of JSON, one for each child: `words`, `environ`, `folder`, `log`. Back go
 `{"started": pid}` at once and `{"ended": pid, "code": code}` later. It ends when the socket does.

@@ -152,8 +152,6 @@ class Vanishing(type(Path())):  # type: ignore[misc]  # the class of paths of th
 
 
 @pytest.mark.parametrize("use", [channel_credentials, server_credentials])
-def test_what_was_checked_is_what_is_used(
-    folder: Path, use: Callable[[TlsFiles], object]
-) -> None:
+def test_what_was_checked_is_what_is_used(folder: Path, use: Callable[[TlsFiles], object]) -> None:
     there = files_of(folder)
     assert use(TlsFiles(*map(Vanishing, (there.certificate, there.key, there.authority))))
