@@ -44,8 +44,8 @@ def open_channel(
     - `inproc:name`: the server of that name in `in_process`.
 
     With `settings.tls` all but the last are mutual TLS: a scheme names the transport, not what
-    protects it. The peer's certificate must be for the host in the URL, and for the first of
-    several.
+    protects it. The peer's certificate must be for the host in the URL; of several, over gRPC for
+    the first, and over REST each for its own.
 
     Nothing is connected until the first RPC. Never carry a channel across a fork; the caller
     closes it.

@@ -140,7 +140,7 @@ def test_what_is_no_pem_is_told_with_its_file(folder: Path, name: str) -> None:
 
 
 class Vanishing(type(Path())):  # type: ignore[misc]  # the class of paths of this system
-    """A file that is taken away, and put back, as soon as it has been read once."""
+    """A file that is taken away as soon as it has been read once."""
 
     reads = 0
 
@@ -148,7 +148,8 @@ class Vanishing(type(Path())):  # type: ignore[misc]  # the class of paths of th
         self.reads += 1
         if self.reads > 1:
             raise FileNotFoundError(2, "No such file or directory")
-        return super().read_bytes()
+        content: bytes = super().read_bytes()
+        return content
 
 
 @pytest.mark.parametrize("use", [channel_credentials, server_credentials])
