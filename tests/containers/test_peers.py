@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -41,6 +42,12 @@ try:
 except grpc.RpcError as error:
     print(json.dumps(error.code().name))
 """
+# Prints the metrics of the container that it runs in.
+METRICS = (
+    "import urllib.request; "
+    "print(urllib.request.urlopen('http://127.0.0.1:9464/metrics', timeout=5).read().decode())"
+)
+COUNTED = re.compile(r'^arcana_peers_refused_total\{.*reason="(\w+)".*\} (\S+)$', re.MULTILINE)
 
 
 def _call(system: Composed, target: str, peer: str, kind: str = "peer") -> str:
@@ -59,6 +66,21 @@ def _events(system: Composed, tier: str, event: str) -> list[dict[str, object]]:
     return [line for line in system.log_lines(tier) if line.get("event") == event]  # type: ignore[arg-type]  # one of the two
 
 
+def _handshakes(system: Composed, tier: str) -> list[dict[str, object]]:
+    found = _events(system, tier, "peer_refused")
+    return [line for line in found if line["reason"] == "handshake"]
+
+
+def _refused(system: Composed, tier: str, reason: str) -> float:
+    """Give how many refusals for this reason the containers of a tier have counted."""
+    found = 0.0
+    for container in system.containers(tier):
+        code, output = container.exec_run(["python", "-c", METRICS])
+        assert code == 0, output
+        found += sum(float(n) for name, n in COUNTED.findall(output.decode()) if name == reason)
+    return found
+
+
 @pytest.mark.parametrize(("target", "peer"), [(SERVICE, "controller"), (REPOSITORY, "service")])
 def test_who_is_on_the_list_is_let_in(system: Composed, target: str, peer: str) -> None:
     # Without an actor, which is no business of the peer's, so the call itself may be refused.
@@ -70,7 +92,9 @@ def test_who_has_no_business_with_the_repository_tier_is_refused_and_it_says_so(
     system: Composed, peer: str
 ) -> None:
     before = len(_events(system, "repository", "peer_refused"))
+    counted = _refused(system, "repository", "peer")
     assert _call(system, REPOSITORY, peer) == "PERMISSION_DENIED"
+    assert _refused(system, "repository", "peer") == counted + 1
     told = eventually(lambda: _events(system, "repository", "peer_refused")[before:], 5, "a line")
     assert peer in str(told[0]["peer"])
     assert told[0]["method"] == LIST_USERS[REPOSITORY]
@@ -88,12 +112,9 @@ def test_without_a_certificate_of_our_authority_nobody_gets_past_the_handshake(
 ) -> None:
     tier = "service" if target == SERVICE else "repository"
     before = len(_events(system, tier, "rpc"))
-    logged = system.logs(tier).count("Handshake")  # type: ignore[arg-type]  # one of the two
+    logged, counted = len(_handshakes(system, tier)), _refused(system, tier, "handshake")
     assert _call(system, target, "launcher", kind) == "UNAVAILABLE"
-    eventually(
-        lambda: system.logs(tier).count("Handshake") > logged,  # type: ignore[arg-type]
-        5,
-        "a line about the handshake",
-    )
+    eventually(lambda: len(_handshakes(system, tier)) > logged, 5, "a line about the handshake")
+    assert _refused(system, tier, "handshake") > counted
     refused = LIST_USERS[target]
     assert not [line for line in _events(system, tier, "rpc")[before:] if line["method"] == refused]

@@ -23,6 +23,8 @@ NOT_SETTINGS = {
     "ACCESS_TOKEN",
     "ADMIN_TOKEN",
     "NOT_SERVING",
+    # The environment of gRPC itself.
+    "GRPC_VERBOSITY",
 }
 LINK = re.compile(r"\]\(([^)#\s]+)")
 MAKE_TARGET = re.compile(r"`make ([a-z0-9-]+)")
