@@ -242,7 +242,7 @@ ALERTS = (
         "{{ $value | humanize }} calls or connections were refused: {{ $labels.reason }}.",
         "In a network where only the tiers are, none is refused.",
         "A certificate that has run out, a name that the tier does not allow, or a stranger. "
-        "The log of the tier that refused tells of it as `peer_refused`, with the peer's names if known.",
+        "The log of the tier that refused (`peer_refused`) has the peer's names, if it gave any.",
     ),
     Alert(
         "ArcanaFilesRunOut",
