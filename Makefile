@@ -194,4 +194,4 @@ clean: ## Remove the environment and everything made; .arcana/ (your data) stays
 
 .PHONY: help
 help: ## Name the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile

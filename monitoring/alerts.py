@@ -82,7 +82,7 @@ ALERTS = (
         "A fifth of REQUEST_TIMEOUT_SECONDS; ten minutes let a burst of uploads or reports pass.",
         "The panel of the slowest routes says what; time for the caller over time in the server "
         "says on which hop. Waits for connections point to the database, processor time at its "
-        "limit to replicas: see scaling in `docs/operations.md`.",
+        "limit to replicas: see `docs/scaling.md`.",
     ),
     Alert(
         "ArcanaRpcsFail",
