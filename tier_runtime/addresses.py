@@ -10,6 +10,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
+from tier_runtime.startup import StartupError
+
 # An IPv6 address stands in brackets, or its last part would pass for the port.
 _WRITTEN = re.compile(
     r"(?:\[(?P<six>[0-9A-Fa-f:.%\w]+)\]|(?P<host>[^\s:/\[\]]+)):(?P<port>[0-9]{1,5})"
@@ -81,6 +83,20 @@ class Address:
         except OSError:
             return False
         return True
+
+    def require_usable(self, variable: str = "") -> None:
+        """Refuse an address that cannot be bound, in the operating system's words.
+
+        gRPC says only "failed to bind". `variable` is the setting that names the address.
+
+        Raises:
+            StartupError: it is taken, or none of this machine's.
+        """
+        try:
+            self.listener().close()
+        except OSError as error:
+            named = f", which {variable} names" if variable else ""
+            raise StartupError(f"Cannot listen on {self}{named}: {error.strerror}.") from error
 
 
 def _checked(bind: str) -> str:

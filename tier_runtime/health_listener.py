@@ -45,7 +45,7 @@ class HealthListener:
             return
         address = Address.parse(self._bind)
         if not self._is_shared:
-            _refuse_unusable(address)
+            address.require_usable("HEALTH_BIND")
         server = grpc.server(
             futures.ThreadPoolExecutor(_THREADS, thread_name_prefix="health rpc"),
             maximum_concurrent_rpcs=_MAX_RPCS,
@@ -67,13 +67,3 @@ class HealthListener:
         """Listen no more, and end what is in flight."""
         if self._server is not None:
             self._server.stop(0.0).wait()
-
-
-def _refuse_unusable(address: Address) -> None:
-    # gRPC says only "failed to bind"; the operating system says why.
-    try:
-        address.listener().close()
-    except OSError as error:
-        raise StartupError(
-            f"Cannot listen on {address}, which HEALTH_BIND names: {error.strerror}."
-        ) from error

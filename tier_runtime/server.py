@@ -133,7 +133,7 @@ class TierServer:
         if self._port:
             return self._port
         bind = self.settings.bind
-        _refuse_unusable(_address(bind))
+        _address(bind).require_usable()
         try:
             self._port = self._listen(bind)
         except RuntimeError as error:
@@ -345,11 +345,3 @@ def _address(bind: str) -> Address:
         raise StartupError(
             f"Cannot listen on {bind!r}: an address is written host:port."
         ) from error
-
-
-def _refuse_unusable(address: Address) -> None:
-    # gRPC says only "failed to bind"; the operating system says why.
-    try:
-        address.listener().close()
-    except OSError as error:
-        raise StartupError(f"Cannot listen on {address}: {error.strerror}.") from error

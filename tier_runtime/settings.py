@@ -27,7 +27,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticUndefined
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from tier_runtime.addresses import Address
+from tier_runtime.addresses import OptionalBind
 from tier_runtime.redaction import mask_url_password
 from tier_runtime.startup import StartupError
 
@@ -82,16 +82,11 @@ class TierSettings(BaseSettings):
         description="Whether log lines are JSON (true) or made for a console (false).",
     )
 
-    metrics_bind: str = Field(
+    metrics_bind: OptionalBind = Field(
         default="",
         description="Where Prometheus reads the metrics, at `/metrics`: host:port, for all "
-        "processes of a program together. Unset, nothing is counted.",
+        "processes of a program together. When not set, or `off`, nothing is counted.",
     )
-
-    @field_validator("metrics_bind")
-    @classmethod
-    def _has_an_address_form(cls, bind: str) -> str:
-        return bind and str(Address.parse(bind))
 
     @field_validator("log_level", mode="before")
     @classmethod
