@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
+from collections.abc import Iterator
 
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
+
+from tests.kept_logging import kept_logging
+from tier_runtime.logs import configure_logging
 
 pytest_plugins = ["tests.stores.fixtures"]
 
@@ -24,6 +29,19 @@ TURNS = (
     "tests/stores/",
     "tests/unit/",
 )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _logged() -> None:
+    """Let a failed test show what was logged meanwhile."""
+    configure_logging("test", "info", sys.stdout)
+
+
+@pytest.fixture(autouse=True)
+def _logging_is_kept() -> Iterator[None]:
+    """Give each test the log as it was for the one before, whatever that told it."""
+    with kept_logging():
+        yield
 
 
 def _scope(nodeid: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import timedelta
@@ -41,12 +40,11 @@ from tier_runtime.logs import configure_logging
 
 
 @pytest.fixture
-def log() -> Iterator[io.StringIO]:
+def log() -> io.StringIO:
     """What is logged from now on."""
     stream = io.StringIO()
     configure_logging("repository", "info", stream)
-    yield stream
-    configure_logging("repository", "critical", io.StringIO())
+    return stream
 
 
 @pytest.fixture

@@ -135,7 +135,6 @@ def test_a_faulty_request_costs_no_thread(
     threads.shutdown()
     threads.join(SECONDS)
     assert "unexpected_error" in log.getvalue()
-    configure_logging("test", "critical", io.StringIO())
 
 
 def test_threads_end_after_what_is_queued_and_keep_no_process_alive(

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 
 import pytest
 
+from tests.kept_logging import kept_logging
 from tests.stores.waiting import eventually
 from tests.tier.scaling.name_server import NameServer
 from tests.tier.transports.plans import TierPlan
@@ -24,10 +25,12 @@ Run = Callable[..., TierProcess]
 Open = Callable[..., ProbeStub]
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _quiet_tiers() -> None:
+@pytest.fixture(scope="module", autouse=True)
+def _quiet_tiers() -> Iterator[None]:
     """Keep the log lines of what runs in this process out of the reports."""
-    configure_logging("test", "error", io.StringIO())
+    with kept_logging():
+        configure_logging("test", "error", io.StringIO())
+        yield
 
 
 @pytest.fixture

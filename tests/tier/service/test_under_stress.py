@@ -227,24 +227,21 @@ def test_no_secret_and_no_address_is_logged_on_the_way(
 ) -> None:
     written = io.StringIO()
     configure_logging("service", "debug", stream=written)
-    try:
-        with fake_repository_server(fake) as url, service_on(url, tmp_path) as service:
+    with fake_repository_server(fake) as url, service_on(url, tmp_path) as service:
+        service.register(EMAIL)
+        pair = service.login(EMAIL)
+        with service.acting(Actor()):
+            refreshed = service.auth.RefreshSession(
+                pb.RefreshSessionRequest(refresh_token=pair.refresh_token)
+            ).tokens
+        with pytest.raises(AppError):
+            service.login(EMAIL, OTHER_PASSWORD)
+        with pytest.raises(AppError):
             service.register(EMAIL)
-            pair = service.login(EMAIL)
-            with service.acting(Actor()):
-                refreshed = service.auth.RefreshSession(
-                    pb.RefreshSessionRequest(refresh_token=pair.refresh_token)
-                ).tokens
-            with pytest.raises(AppError):
-                service.login(EMAIL, OTHER_PASSWORD)
-            with pytest.raises(AppError):
-                service.register(EMAIL)
-            with pytest.raises(AppError):
-                service.auth.ConfirmPasswordReset(
-                    pb.ConfirmPasswordResetRequest(token="A" * 64, new_password=OTHER_PASSWORD)
-                )
-    finally:
-        configure_logging("tests", "warning", stream=io.StringIO())
+        with pytest.raises(AppError):
+            service.auth.ConfirmPasswordReset(
+                pb.ConfirmPasswordResetRequest(token="A" * 64, new_password=OTHER_PASSWORD)
+            )
     lines = [json.loads(line) for line in written.getvalue().splitlines()]
     assert any(line.get("request_id") == "request-1" for line in lines)
     for secret in (

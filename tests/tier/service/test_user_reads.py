@@ -111,12 +111,11 @@ def test_what_is_passed_on_in_bytes_is_what_the_contract_says(service: RunningSe
 
 
 @pytest.fixture
-def lines() -> Iterator[io.StringIO]:
+def lines() -> io.StringIO:
     """What is logged."""
     written = io.StringIO()
     configure_logging("service", "info", written)
-    yield written
-    configure_logging("service", "critical", io.StringIO())
+    return written
 
 
 def test_a_batch_over_the_wire_tells_whom_it_is_for(

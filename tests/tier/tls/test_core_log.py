@@ -92,11 +92,10 @@ def stderr() -> Iterator[Stderr]:
 
 
 @pytest.fixture
-def log() -> Iterator[io.StringIO]:
+def log() -> io.StringIO:
     written = io.StringIO()
     configure_logging("test", "warning", written)
-    yield written
-    configure_logging("test", "error", io.StringIO())
+    return written
 
 
 def events(log: io.StringIO) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import pytest
 
+from tests.kept_logging import kept_logging
 from tests.tier.transports.plans import TierPlan
 from tests.tier.transports.probe_contract import ProbeStub
 from tests.tier.transports.wires import WIRES, Peer, Wire, served
@@ -20,10 +21,12 @@ MAX_MESSAGE_BYTES = 256 * 1024
 Connect = Callable[..., ProbeStub]
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _quiet_tiers() -> None:
+@pytest.fixture(scope="module", autouse=True)
+def _quiet_tiers() -> Iterator[None]:
     """Keep the log lines of the tiers in this process out of the reports."""
-    configure_logging("test", "error", io.StringIO())
+    with kept_logging():
+        configure_logging("test", "error", io.StringIO())
+        yield
 
 
 @pytest.fixture(scope="session")

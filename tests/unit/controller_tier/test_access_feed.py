@@ -200,7 +200,6 @@ def test_the_thread_asks_on_through_failures_and_tells_of_them_once() -> None:
         eventually(lambda: len(tier.received) > asked + 5, what="it asks on after a surprise")
     finally:
         feed.stop()
-        configure_logging("controller", "critical", io.StringIO())
     asked = len(tier.received)
     events = [json.loads(line)["event"] for line in stream.getvalue().splitlines()]
     assert events.count("access_feed_lost") == 2

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
 
 import pytest
 from werkzeug.exceptions import ServiceUnavailable, TooManyRequests
@@ -23,11 +22,10 @@ from tier_runtime.wsgi_environ import WAITED_SECONDS
 
 
 @pytest.fixture
-def log() -> Iterator[io.StringIO]:
+def log() -> io.StringIO:
     stream = io.StringIO()
     configure_logging("controller", "debug", stream)
-    yield stream
-    configure_logging("controller", "critical", io.StringIO())
+    return stream
 
 
 def _entries(log: io.StringIO, event: str) -> list[dict[str, object]]:

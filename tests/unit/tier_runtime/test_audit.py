@@ -37,12 +37,11 @@ DELETED = Act(
 
 
 @pytest.fixture
-def log() -> Iterator[io.StringIO]:
+def log() -> io.StringIO:
     """What is logged."""
     written = io.StringIO()
     configure_logging("service", "info", written)
-    yield written
-    configure_logging("service", "critical", io.StringIO())
+    return written
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import io
 import threading
 from unittest.mock import create_autospec
 
@@ -10,7 +9,6 @@ from structlog.testing import capture_logs
 
 from tier_runtime.health import HealthBoard
 from tier_runtime.health_servicer import BoardServicer
-from tier_runtime.logs import configure_logging
 
 
 def test_a_tier_does_not_serve_before_it_has_started() -> None:
@@ -141,8 +139,6 @@ def test_who_watches_when_there_are_enough_watchers_is_sent_away() -> None:
 
 
 def test_a_neighbour_that_goes_or_comes_is_told_once() -> None:
-    # Whatever another test of this process has configured, such as to write errors only.
-    configure_logging("test", "info", io.StringIO())
     answers = iter([False, False, True, True, False])
     board = HealthBoard()
     board.add_probe("store.cache", lambda: next(answers), 60)

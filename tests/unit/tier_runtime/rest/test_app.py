@@ -108,11 +108,10 @@ class Client:
 
 
 @pytest.fixture(autouse=True)
-def log() -> Iterator[io.StringIO]:
+def log() -> io.StringIO:
     stream = io.StringIO()
     configure_logging("test", "debug", stream)
-    yield stream
-    configure_logging("test", "critical", io.StringIO())
+    return stream
 
 
 @pytest.fixture
