@@ -16,11 +16,16 @@ from werkzeug.security import check_password_hash, generate_password_hash
 from tier_runtime.clock import Clock
 from tier_runtime.deadline import Deadline, deadline_exceeded
 from tier_runtime.errors import AppError, Kind
+from tier_runtime.logs import get_logger
 
 BUSY_RETRY_SECONDS = 1.0
 
 # How much a new measurement moves the expected time of a hash.
 _SMOOTHING = 0.2
+
+# For how long what a hash took refuses others. Older than that it says nothing about the machine as
+# it is now, and one caller finds out.
+TRUSTED_SECONDS = 2.0
 
 
 class PasswordFunction(Protocol):
@@ -111,7 +116,8 @@ class PasswordHasher:
     """Hashes and checks passwords within slots, and never for a caller who will be gone by then.
 
     Making one costs one hash: the dummy that unknown accounts are checked against, which also
-    tells how long a hash takes here.
+    tells how long a hash takes here. A machine that was busy meanwhile is measured again: see
+    `slot`.
     """
 
     def __init__(self, function: PasswordFunction, slots: HashSlots, clock: Clock) -> None:
@@ -122,7 +128,9 @@ class PasswordHasher:
         start = clock.monotonic()
         # Of a password that nobody has: its text is thrown away, and what matters is its price.
         self._dummy_hash = function.hash("no account has this one")
-        self._expected_seconds = clock.monotonic() - start
+        self._measured_at = clock.monotonic()
+        self._expected_seconds = self._measured_at - start
+        get_logger(__name__).info("hash_measured", seconds=round(self._expected_seconds, 3))
 
     @property
     def expected_seconds(self) -> float:
@@ -138,62 +146,63 @@ class PasswordHasher:
     def slot(self, deadline: Deadline) -> Iterator[HashSlot]:
         """Give the right to hash, for the block.
 
+        When by the latest hashes there is no time for one, but those were a while ago, one caller
+        has it nevertheless: what its first hash takes is what is expected from then on.
+
         Raises:
             AppError: DEADLINE/DEADLINE_EXCEEDED, when not even one hash would end in time;
                 UNAVAILABLE/SERVICE_UNAVAILABLE with a delay, when too many wait.
         """
-        self.refuse_in_vain(deadline)
+        is_trial = not self._has_time(deadline)
+        if is_trial:
+            self._begin_trial(deadline)
         with self._slots.taken(max(deadline.remaining() - self.expected_seconds, 0.0)):
-            yield HashSlot(self, deadline)
+            yield HashSlot(self, deadline, is_trial=is_trial)
 
-    def has_time(self, deadline: Deadline) -> bool:
-        """True while one more hash can end before the deadline."""
+    def _has_time(self, deadline: Deadline) -> bool:
         return deadline.remaining() > self.expected_seconds
 
-    def refuse_in_vain(self, deadline: Deadline) -> None:
-        """Do nothing while one more hash can end before the deadline.
+    def _begin_trial(self, deadline: Deadline) -> None:
+        with self._lock:
+            now = self._clock.monotonic()
+            if deadline.remaining() <= 0 or now - self._measured_at < TRUSTED_SECONDS:
+                raise deadline_exceeded()
+            self._measured_at = now
 
-        Each call that is refused lowers the expectation a little. A machine that was busy for a
-        while would otherwise never hash again, and so never learn that it is faster now than its
-        callers' deadlines.
-
-        Raises:
-            AppError: DEADLINE/DEADLINE_EXCEEDED.
-        """
-        if self.has_time(deadline):
-            return
-        if deadline.remaining() > 0:
-            with self._lock:
-                self._expected_seconds *= 1 - _SMOOTHING
-        raise deadline_exceeded()
-
-    def _hash(self, password: str) -> str:
+    def _hash(self, password: str, *, is_trial: bool) -> str:
         start = self._clock.monotonic()
         password_hash = self._function.hash(password)
-        self._learn(self._clock.monotonic() - start)
+        self._learn(start, is_trial)
         return password_hash
 
-    def _verify(self, password_hash: str | None, password: str) -> bool:
+    def _verify(self, password_hash: str | None, password: str, *, is_trial: bool) -> bool:
         start = self._clock.monotonic()
         right = self._function.verify(password_hash or self._dummy_hash, password)
-        self._learn(self._clock.monotonic() - start)
+        self._learn(start, is_trial)
         return right and password_hash is not None
 
-    def _learn(self, seconds: float) -> None:
+    def _learn(self, start: float, is_trial: bool) -> None:
         with self._lock:
-            self._expected_seconds += _SMOOTHING * (seconds - self._expected_seconds)
+            self._measured_at = self._clock.monotonic()
+            seconds, expected = self._measured_at - start, self._expected_seconds
+            self._expected_seconds += (1 if is_trial else _SMOOTHING) * (seconds - expected)
+        if is_trial:
+            get_logger(__name__).warning(
+                "hash_measured_again", seconds=round(seconds, 3), expected=round(expected, 3)
+            )
 
 
 class HashSlot:
     """The right to hash, until the block that gave it ends."""
 
-    def __init__(self, hasher: PasswordHasher, deadline: Deadline) -> None:
+    def __init__(self, hasher: PasswordHasher, deadline: Deadline, *, is_trial: bool) -> None:
         self._hasher = hasher
         self._deadline = deadline
+        self._is_trial = is_trial
 
     def has_time(self) -> bool:
         """True while one more hash can end before the deadline."""
-        return self._hasher.has_time(self._deadline)
+        return self._hasher._has_time(self._deadline)  # noqa: SLF001 - a slot is its other half.
 
     def hash(self, password: str) -> str:
         """Return a new hash of the password.
@@ -201,8 +210,8 @@ class HashSlot:
         Raises:
             AppError: DEADLINE/DEADLINE_EXCEEDED, when it would not end in time.
         """
-        self._hasher.refuse_in_vain(self._deadline)
-        return self._hasher._hash(password)  # noqa: SLF001 - a slot is the hasher's other half.
+        is_trial = self._may_begin()
+        return self._hasher._hash(password, is_trial=is_trial)  # noqa: SLF001 - as above.
 
     def verify(self, password_hash: str | None, password: str) -> bool:
         """True if the password is the one that was hashed; None is an account that is not there.
@@ -212,5 +221,12 @@ class HashSlot:
         Raises:
             AppError: DEADLINE/DEADLINE_EXCEEDED, when it would not end in time.
         """
-        self._hasher.refuse_in_vain(self._deadline)
-        return self._hasher._verify(password_hash, password)  # noqa: SLF001 - as above.
+        is_trial = self._may_begin()
+        return self._hasher._verify(password_hash, password, is_trial=is_trial)  # noqa: SLF001
+
+    def _may_begin(self) -> bool:
+        """Return whether the hash that begins is the trial, which needs no time by the latest."""
+        is_trial, self._is_trial = self._is_trial, False
+        if not is_trial and not self.has_time():
+            raise deadline_exceeded()
+        return is_trial

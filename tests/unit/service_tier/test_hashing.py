@@ -4,8 +4,9 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from structlog.testing import capture_logs
 
-from service_tier.hashing import HashSlots, PasswordHasher, WerkzeugFunction
+from service_tier.hashing import TRUSTED_SECONDS, HashSlots, PasswordHasher, WerkzeugFunction
 from tests.fakes.clock import FakeClock
 from tests.stores.waiting import eventually
 from tests.unit.service_tier.harness import METHOD, CountingFunction
@@ -83,29 +84,61 @@ def test_a_second_hash_in_one_slot_is_not_begun_in_vain_either() -> None:
     assert {second_check.value.kind, second_hash.value.kind} == {Kind.DEADLINE}
 
 
+def hash_once(hasher: PasswordHasher, deadline: Deadline) -> bool:
+    """Tell whether there was a hash, or no time for one."""
+    try:
+        with hasher.slot(deadline) as slot:
+            slot.hash("x")
+    except AppError as error:
+        if error.kind is not Kind.DEADLINE:
+            raise
+        return False
+    return True
+
+
 def test_a_machine_that_was_busy_at_the_start_finds_out_that_it_is_faster_now() -> None:
     clock = FakeClock()
     function = SlowFunction(clock, 60)
     hasher = PasswordHasher(function, HashSlots(concurrency=1, queue=0), clock)
     function.seconds = 0.1
-    refused = 0
-    for _ in range(100):
-        try:
-            with hasher.slot(after(clock, 5)) as slot:
-                slot.hash("x")
-        except AppError:
-            refused += 1
-    # 60 s less a fifth each time is under 5 s after 12 refusals.
-    assert refused == 12
-    assert hasher.expected_seconds == pytest.approx(0.1, abs=0.01)
+    # What was measured just now is believed.
+    assert not hash_once(hasher, after(clock, 5))
+    clock.advance(TRUSTED_SECONDS)
+    with capture_logs() as lines:
+        assert all(hash_once(hasher, after(clock, 5)) for _ in range(3))
+    assert hasher.expected_seconds == pytest.approx(0.1)
+    assert lines == [
+        {"event": "hash_measured_again", "log_level": "warning", "seconds": 0.1, "expected": 60}
+    ]
 
 
-def test_a_caller_who_is_gone_already_teaches_nothing() -> None:
+def test_a_machine_that_stays_busy_is_measured_now_and_then() -> None:
     clock = FakeClock()
-    hasher = PasswordHasher(SlowFunction(clock, 0.3), HashSlots(concurrency=1, queue=0), clock)
-    with pytest.raises(AppError):
-        hasher.refuse_in_vain(after(clock, 0))
-    assert hasher.expected_seconds == pytest.approx(0.3)
+    hasher = PasswordHasher(SlowFunction(clock, 6), HashSlots(concurrency=1, queue=0), clock)
+    tries = []
+    for _ in range(5):
+        clock.advance(TRUSTED_SECONDS / 2)
+        tries.append(hash_once(hasher, after(clock, 5)))
+    assert tries == [False, True, False, True, False]
+
+
+def test_one_caller_finds_out_what_a_hash_takes_now() -> None:
+    clock = FakeClock()
+    hasher = PasswordHasher(SlowFunction(clock, 6), HashSlots(concurrency=2, queue=0), clock)
+    clock.advance(TRUSTED_SECONDS)
+    with hasher.slot(after(clock, 5)) as slot:
+        assert not hash_once(hasher, after(clock, 5))
+        slot.hash("x")
+        with pytest.raises(AppError):
+            slot.hash("a trial is one hash")
+
+
+def test_a_caller_who_is_gone_already_finds_out_nothing() -> None:
+    clock = FakeClock()
+    hasher = PasswordHasher(SlowFunction(clock, 6), HashSlots(concurrency=1, queue=0), clock)
+    clock.advance(TRUSTED_SECONDS)
+    assert not hash_once(hasher, after(clock, 0))
+    assert hash_once(hasher, after(clock, 5))
 
 
 def test_the_expected_time_follows_what_hashes_take() -> None:

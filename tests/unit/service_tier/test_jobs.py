@@ -135,7 +135,7 @@ def test_a_report_is_of_yesterday_or_of_a_day_that_has_been(harness: Harness) ->
         ({"context": {"body": "b" * 5001}}, "context"),
         ({"context": {f"k{number}": "" for number in range(21)}}, "context"),
     ],
-    ids=str,
+    ids=lambda value: str(value)[:40],
 )
 def test_a_mail_to_many_that_cannot_be_written_is_refused(
     harness: Harness, fields: dict[str, Any], fault: str
