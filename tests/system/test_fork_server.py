@@ -16,8 +16,11 @@ from tests.system.forked_programs import ForkedProgram, ForkedPrograms
 
 
 @pytest.fixture(scope="module")
-def programs() -> Iterator[ForkedPrograms]:
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkedPrograms]:
     programs = ForkedPrograms()
+    # It answers once it has imported everything.
+    folder = tmp_path_factory.mktemp("first")
+    assert programs.start(["--help"], {}, folder, folder / "log").wait(20) == 0
     yield programs
     programs.close()
 
