@@ -32,8 +32,8 @@ from repository_tier.cache.redis_store import RedisStore, connect_redis
 from repository_tier.database import Database
 from repository_tier.embedded_file import own
 from repository_tier.engine import PoolSettings, make_engines, sqlite_file
-from repository_tier.main import require_revision
 from repository_tier.product_rows import find_products
+from repository_tier.revisions import require_revision
 from repository_tier.settings import RepositorySettings
 from repository_tier.tables import (
     order_items,

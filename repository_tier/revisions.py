@@ -9,9 +9,11 @@ from __future__ import annotations
 import importlib.resources
 from functools import cache
 
-from sqlalchemy import Connection, String, column, inspect, make_url, select, table
+from sqlalchemy import Connection, Engine, String, column, inspect, make_url, select, table
 from sqlalchemy.exc import SQLAlchemyError
 
+from repository_tier.engine import sqlite_file
+from tier_runtime.logs import get_logger
 from tier_runtime.startup import StartupError
 
 _KEPT_BY_ALEMBIC = table("alembic_version", column("version_num", String))
@@ -56,6 +58,36 @@ def required_revision() -> str:
 def is_known(revision: str) -> bool:
     """True when this build has the revision; a newer build may have brought others."""
     return revision in known_revisions()
+
+
+def require_revision(engine: Engine, database_url: str) -> None:
+    """Check that the database is at the revision that this build needs, or a newer one.
+
+    Raises:
+        StartupError: it is not, or does not answer.
+    """
+    where = shown_url(database_url)
+    file = sqlite_file(database_url)
+    try:
+        # SQLite would make the file, or say no more than that it cannot.
+        if file is not None and not file.exists():
+            current = None
+        else:
+            with engine.connect() as connection:
+                current = current_revision(connection)
+    except SQLAlchemyError as error:
+        raise StartupError(f"The database {where} does not answer: {reason(error)}") from error
+    needed = required_revision()
+    if current == needed:
+        return
+    # While a newer build is being rolled out, this one must be able to start again.
+    if current is not None and not is_known(current):
+        get_logger(__name__).warning("database_is_newer", revision=current, needed=needed)
+        return
+    raise StartupError(
+        f"The database {where} is at revision {current or 'none'} and must be at {needed}: "
+        "run `arcana migrate`."
+    )
 
 
 def shown_url(database_url: str) -> str:

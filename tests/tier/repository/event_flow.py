@@ -12,10 +12,10 @@ from google.protobuf.duration_pb2 import Duration
 from arcana.common.v1.domain_event_pb2 import DomainEvent
 from arcana.repository.v1 import event_repository_pb2 as pb
 from arcana.repository.v1.event_repository_pb2_grpc import EventRepositoryStub
+from repository_tier.assembly.events import make_event_log
 from repository_tier.database import Database
 from repository_tier.engine import PoolSettings, make_engines
 from repository_tier.event_log.log import EventLog
-from repository_tier.main import make_event_log
 from repository_tier.relay import Relay, RelaySettings
 from repository_tier.settings import RepositorySettings
 from tests.stores import Store
