@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from controller_tier.access_table import PACKAGE
 from controller_tier.clients import shown_address
+from controller_tier.limit_refusals import LimitRefusals
+from controller_tier.rate_limits import Bucket
 from tier_runtime.audit import Act, AuditTrail, Fact, address_digest, outcome_of
 from tier_runtime.call import Actor
+from tier_runtime.clock import Clock
 from tier_runtime.errors import AppError
 from tier_runtime.kinds import Kind
 
@@ -20,10 +23,11 @@ _PRESENTED = frozenset({"INVALID_TOKEN", "TOKEN_REVOKED"})
 
 
 class Denials:
-    """Records refusals."""
+    """Records refusals: a line for each, but those by limits are counted; see LimitRefusals."""
 
-    def __init__(self, trail: AuditTrail) -> None:
+    def __init__(self, trail: AuditTrail, clock: Clock) -> None:
         self._trail = trail
+        self._limited = LimitRefusals(trail, clock)
 
     def record(
         self,
@@ -34,27 +38,35 @@ class Denials:
         request_id: str,
         client_address: str,
         email: str = "",
+        limits: Sequence[Bucket] = (),
     ) -> None:
         """Record what is a denial, and nothing else.
 
         The method is `/package.Service/Method`, the client's address as the connection or a proxy
-        tells it, which may be any text; the e-mail address is what a limit is about, if it is.
+        tells it, which may be any text; the e-mail address is what a limit is about, if it is. The
+        limits are those that refused it, if any did.
         """
         is_denial = error.kind in {Kind.FORBIDDEN, Kind.THROTTLED} or error.code in _PRESENTED
         if not is_denial:
             return
         target: dict[str, Fact] = {"address_sha256": address_digest(email)} if email else {}
-        self._trail.record(
-            Act(
-                method.removeprefix("/").removeprefix(f"{PACKAGE}."),
-                outcome_of(error),
-                actor,
-                request_id,
-                code=error.code,
-                target=target,
-                client_address=shown_address(client_address),
-            )
+        act = Act(
+            method.removeprefix("/").removeprefix(f"{PACKAGE}."),
+            outcome_of(error),
+            actor,
+            request_id,
+            code=error.code,
+            target=target,
+            client_address=shown_address(client_address),
         )
+        if limits:
+            self._limited.record(act, limits)
+        else:
+            self._trail.record(act)
+
+    def close(self) -> None:
+        """Record what was counted and not told; the trail stays open."""
+        self._limited.close()
 
 
 def untold(_error: AppError, _actor: Actor) -> None:

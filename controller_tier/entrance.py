@@ -59,7 +59,7 @@ def make_entrance(
         keys,
         Admission(tokens, feed, token_meter(meters)),
         _rate_limits(settings, service, meters),
-        Denials(audit),
+        Denials(audit, clock),
     )
 
 

@@ -131,6 +131,7 @@ def make_worker_app(
         audit = open_trail(settings.audit_log_file, "controller", clock)
         closing.callback(audit.close)
         entrance = make_entrance(settings, service, feed, clock, audit, meters=meters)
+        closing.callback(entrance.denials.close)
         app = create_app(
             settings,
             service,

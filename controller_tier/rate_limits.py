@@ -172,6 +172,11 @@ def refuse_if_empty(states: Sequence[BucketState]) -> None:
         )
 
 
+def refusing(states: Sequence[BucketState]) -> list[Bucket]:
+    """Return the buckets that had none left."""
+    return [state.bucket for state in states if not state.allowed]
+
+
 def rate_limit_headers(states: Sequence[BucketState]) -> dict[str, str]:
     """Return RateLimit-Policy and RateLimit (draft-ietf-httpapi-ratelimit-headers)."""
     policies = [

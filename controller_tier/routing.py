@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from flask import Response, request
@@ -18,7 +18,13 @@ from controller_tier.fields import uuid_from
 from controller_tier.openapi_parts import complete
 from controller_tier.operations import Fields, Operation, Resource, View
 from controller_tier.problems import FieldsError
-from controller_tier.rate_limits import Bucket, RateLimits, rate_limit_headers, refuse_if_empty
+from controller_tier.rate_limits import (
+    Bucket,
+    RateLimits,
+    rate_limit_headers,
+    refuse_if_empty,
+    refusing,
+)
 from controller_tier.request_scope import current_exchange
 from tier_runtime.call import Actor
 from tier_runtime.days import day_from
@@ -114,7 +120,9 @@ class Router:
             return untold
         method = operation.rpc.path
 
-        def refused(error: AppError, actor: Actor, email: str = "") -> None:
+        def refused(
+            error: AppError, actor: Actor, email: str = "", limits: Sequence[Bucket] = ()
+        ) -> None:
             self._denials.record(
                 method,
                 error,
@@ -122,6 +130,7 @@ class Router:
                 request_id=current_exchange().request_id,
                 client_address=request.remote_addr or "",
                 email=email,
+                limits=limits,
             )
 
         return refused
@@ -139,7 +148,7 @@ class Router:
             try:
                 refuse_if_empty(states)
             except AppError as error:
-                refused(error, current_actor(), body.get("email", ""))
+                refused(error, current_actor(), body.get("email", ""), refusing(states))
                 raise
             return view(*args)
 

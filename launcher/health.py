@@ -8,7 +8,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import grpc
 from grpc_health.v1 import (  # type: ignore[import-untyped]  # ships no types
@@ -17,8 +17,9 @@ from grpc_health.v1 import (  # type: ignore[import-untyped]  # ships no types
 )
 
 from arcana.common.v1 import tier_status_pb2, tier_status_pb2_grpc
+from launcher.hops import Hop, hop_to, repositories_of, services_of
 from launcher.layout import Part
-from launcher.settings import SERVICES, LauncherSettings, split_url
+from launcher.settings import LauncherSettings
 from tier_runtime.channel import ChannelSettings, open_channel
 from tier_runtime.errors import AppError
 from tier_runtime.health import THIS_TIER
@@ -43,6 +44,7 @@ class Condition:
         detail: why it is not well; empty when it is.
         version: of the program that it is, as far as it tells.
         status: what else it tells, if it does.
+        hop: how it is called; None of what is no process.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Condition:
     detail: str = ""
     version: str = ""
     status: Status | None = None
+    hop: Hop | None = None
 
     @property
     def is_well(self) -> bool:
@@ -112,17 +115,18 @@ def report_on(settings: LauncherSettings) -> Report:
 
     Every worker is asked: each has connections of its own to what is behind it.
     """
-    edge, tls = edge_is_well(settings.bind("controller").url("http")), settings.own_tls()
+    edge = replace(edge_is_well(settings.bind("controller").url("http")), hop=Hop("http"))
+    tls = settings.own_tls()
     if settings.deployment_mode == "monolithic":
         # Nothing of it listens but the edge and the service tier, which knows of the others.
         return _monolith(edge, settings.service_target(), tls)
     processes, stores = [edge], []
-    for name, url in _services(settings):
+    for name, url in services_of(settings):
         with _channel_to(url, tls) as channel:
-            processes.append(_process(channel, name, url))
-    for url in _repositories(settings):
+            processes.append(_process(channel, name, url, tls))
+    for url in repositories_of(settings):
         with _channel_to(url, tls) as channel:
-            found = _process(channel, "repository", url)
+            found = _process(channel, "repository", url, tls)
             processes.append(found)
             stores += _stores(channel, url, found.status)
     # By store, and not by who sees it.
@@ -131,8 +135,8 @@ def report_on(settings: LauncherSettings) -> Report:
 
 def cache_is_well(settings: LauncherSettings) -> bool:
     """Ask every process of the repository tier whether it reaches its cache."""
-    is_one_process = settings.deployment_mode == "monolithic"
-    urls = [settings.service_target()] if is_one_process else _repositories(settings)
+    # In the monolith the service tier knows.
+    urls = repositories_of(settings) or [settings.service_target()]
     tls = settings.own_tls()
     return all(inner_tier_is_well("cache", url, _STORES["cache"], tls).is_well for url in urls)
 
@@ -149,25 +153,28 @@ def _monolith(edge: Condition, url: str, tls: TlsFiles | None) -> Report:
         answer = _status_answer(channel)
         service = answer.status if answer else None
         behind = answer.behind[0] if answer and answer.behind else None
+        hop, in_place = hop_to(url, tls, looks=answer is not None), Hop("inproc")
         return Report(
             [
                 edge,
-                _condition("service", url, _ailment(channel, THIS_TIER), service),
-                _condition("repository", url, _ailment(channel, _REPOSITORY), behind),
+                _condition("service", url, _ailment(channel, THIS_TIER), service, hop),
+                _condition("repository", url, _ailment(channel, _REPOSITORY), behind, in_place),
             ],
             _stores(channel, url, behind),
         )
 
 
-def _process(channel: grpc.Channel, name: str, url: str) -> Condition:
+def _process(channel: grpc.Channel, name: str, url: str, tls: TlsFiles | None) -> Condition:
     ailment = _ailment(channel, THIS_TIER)
     # One that does not even say how it is would only cost the same time once more.
-    answer = None if ailment.startswith(_SILENT) else _status_answer(channel)
-    return _condition(name, url, ailment, answer.status if answer else None)
+    is_silent = ailment.startswith(_SILENT)
+    answer = None if is_silent else _status_answer(channel)
+    hop = hop_to(url, tls, looks=not is_silent)
+    return _condition(name, url, ailment, answer.status if answer else None, hop)
 
 
-def _condition(name: str, url: str, ailment: str, status: Status | None) -> Condition:
-    return Condition(name, url, ailment, status.version if status else "", status)
+def _condition(name: str, url: str, ailment: str, status: Status | None, hop: Hop) -> Condition:
+    return Condition(name, url, ailment, status.version if status else "", status, hop)
 
 
 def _stores(channel: grpc.Channel, url: str, status: Status | None) -> list[Condition]:
@@ -199,17 +206,6 @@ def _status_answer(channel: grpc.Channel) -> tier_status_pb2.GetTierStatusRespon
         return stub.GetTierStatus(tier_status_pb2.GetTierStatusRequest(), timeout=ASK_SECONDS)
     except (AppError, grpc.RpcError):
         return None
-
-
-def _services(settings: LauncherSettings) -> list[tuple[str, str]]:
-    targets = {"service": settings.service_target(workers=settings.workers)}
-    if settings.deployment_mode == "microservices":
-        targets = {name: settings.service_target(name, settings.workers) for name in SERVICES}
-    return [(name, url) for name, target in targets.items() for url in split_url(target)]
-
-
-def _repositories(settings: LauncherSettings) -> list[str]:
-    return split_url(settings.repository_target(settings.repository_workers))
 
 
 def _in_words(reason: object) -> str:

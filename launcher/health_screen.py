@@ -9,10 +9,12 @@ from typing import Any
 from arcana.common.v1.tier_status_pb2 import EventsStatus, JobsStatus
 from launcher.console import Console
 from launcher.health import Condition, Report, Status, report_on
+from launcher.hops import Hop, hops_of
 from launcher.settings import LauncherSettings
 
 _UNKNOWN = "-"
 _GAP = "  "
+_TRANSPORTS = {"grpc": "gRPC", "http": "HTTP"}
 # In seconds, from the largest; each is shown with the one that follows it.
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 
@@ -34,9 +36,12 @@ def show_health(settings: LauncherSettings, console: Console, *, as_json: bool) 
 
 def screen_of(settings: LauncherSettings, report: Report) -> list[str]:
     """Return the lines of the screen; the last one says it in a sentence."""
-    processes = [("process", "state", "version", "up for", "address")]
+    processes = [("process", "state", "version", "up for", "called over", "address")]
     processes += [
-        (each.name, _state(each), each.version or _UNKNOWN, _uptime(each), each.where)
+        (
+            *(each.name, _state(each), each.version or _UNKNOWN, _uptime(each)),
+            *(_called_over(each.hop), each.where),
+        )
         for each in report.processes
     ]
     stores = [("store", "state", "what it is", "as seen from")]
@@ -68,6 +73,7 @@ def document_of(settings: LauncherSettings, report: Report) -> dict[str, Any]:
                 "version": each.version or None,
                 "uptime_seconds": each.status.uptime.seconds if each.status else None,
                 "services": list(each.status.services) if each.status else None,
+                **_hop_facts(each.hop),
             }
             for each in report.processes
         ],
@@ -80,8 +86,7 @@ def document_of(settings: LauncherSettings, report: Report) -> dict[str, Any]:
 def _layout(settings: LauncherSettings) -> str:
     if settings.deployment_mode == "monolithic":
         return "monolithic: one process with all tiers, asked where its service tier listens"
-    protocol = "REST" if settings.communication_protocol == "http" else "gRPC"
-    return f"{settings.deployment_mode}, with {protocol} between the tiers"
+    return f"{settings.deployment_mode}, with {hops_of(settings)} between the tiers"
 
 
 def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
@@ -98,6 +103,19 @@ def _state(condition: Condition) -> str:
 
 def _uptime(condition: Condition) -> str:
     return _span(condition.status.uptime.seconds) if condition.status else _UNKNOWN
+
+
+def _called_over(hop: Hop | None) -> str:
+    """Say how a process is called: over what, and whether by TLS."""
+    if hop is None:
+        return _UNKNOWN
+    if hop.transport == "inproc":
+        return "in place"
+    transport = _TRANSPORTS[hop.transport]
+    if not hop.is_tls:
+        return f"{transport}, plaintext"
+    until = f" until {hop.certificate_ends:%Y-%m-%d}" if hop.certificate_ends else ""
+    return f"{transport}, mutual TLS{until}"
 
 
 def _store(store: Condition) -> str:
@@ -179,6 +197,19 @@ def _known(condition: Condition) -> dict[str, Any]:
         "url": condition.where,
         "ok": condition.is_well,
         "detail": condition.detail,
+    }
+
+
+def _hop_facts(hop: Hop | None) -> dict[str, Any]:
+    if hop is None or hop.transport == "inproc":
+        # Where nothing is sent, nothing is protected.
+        transport = None if hop is None else hop.transport
+        return {"transport": transport, "mutual_tls": None, "certificate_end_time": None}
+    ends = hop.certificate_ends
+    return {
+        "transport": hop.transport,
+        "mutual_tls": hop.is_tls,
+        "certificate_end_time": ends and ends.isoformat().replace("+00:00", "Z"),
     }
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from launcher.hops import hops_of
 from launcher.peers import tls_variables
 from launcher.settings import (
     JOBS_SERVICE,
@@ -92,17 +93,17 @@ def metrics_of(parts: Sequence[Part]) -> list[str]:
 
 def description_of(settings: LauncherSettings) -> list[str]:
     """Say in lines for the operator what runs behind the edge."""
+    by_tls = ", by mutual TLS" if settings.own_tls() is not None else ""
     if settings.deployment_mode == "monolithic":
         return [
             "Monolithic: one process with all tiers, which call each other in place.",
-            f"Admin commands reach it at {settings.service_target()}.",
+            f"Admin commands reach it at {settings.service_target()}{by_tls}.",
         ]
-    protocol = "REST" if settings.communication_protocol == "http" else "gRPC"
     told = service_urls_told(settings, settings.workers).values()
     repository = settings.repository_target(settings.repository_workers)
     lines = [
-        f"{settings.deployment_mode.capitalize()}, with {protocol} between the tiers.",
-        f"Behind the edge: service {' '.join(told)}, repository {repository}.",
+        f"{settings.deployment_mode.capitalize()}, with {hops_of(settings)} between the tiers.",
+        f"Behind the edge{by_tls}: service {' '.join(told)}, repository {repository}.",
     ]
     if settings.workers > settings.repository_workers:
         lines.append(

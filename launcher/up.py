@@ -13,6 +13,7 @@ from types import FrameType
 from launcher.accounts import NewAdmin, accounts_at
 from launcher.console import Console
 from launcher.health import cache_is_well, condition_of
+from launcher.hops import certificates_told
 from launcher.layout import Part, description_of, metrics_of, parts_of, require_free_addresses
 from launcher.note import noted
 from launcher.peers import tls_variables
@@ -167,7 +168,8 @@ class Up:
         self._console.say(f"Up: {edge}/api/v1, with its documentation at {edge}/docs.")
         if settings.public_grpc_enabled:
             self._console.say(f"The same over gRPC: {settings.bind('public_grpc').url('grpc')}.")
-        for line in [*description_of(settings), *metrics_of(self._parts)]:
+        told = [*description_of(settings), *certificates_told(settings), *metrics_of(self._parts)]
+        for line in told:
             self._console.say(line)
         if not self._cache_answers():
             self._console.say(

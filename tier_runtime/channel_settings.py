@@ -43,7 +43,7 @@ class ChannelSettings:
     # Sendings of one RPC in all, 1 to 5; with 1 nothing is sent again.
     max_attempts: int = 3
     # How long a connection of a REST hop is used, so that processes that start later get their
-    # part; a gRPC server ends its connections itself.
+    # part. Servers end theirs too, and our REST server says so in an answer only.
     max_connection_age_seconds: float = 20.0
     # Leaves the peer alone while it does not answer; None asks it always.
     breaker: Breaker | None = None

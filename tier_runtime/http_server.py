@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
 import resource
 import signal
@@ -46,6 +47,9 @@ class WebServerSettings:
     keepalive_seconds: int
     client_timeout_seconds: int
     drain_seconds: int
+    # The answer to the first request of a connection that is older says that it ends. Infinite for
+    # none, as where clients are not ours and may take their time.
+    max_connection_age_seconds: float = math.inf
     # Its `raw_answer` decides about answers to what never reaches the application.
     worker_class: type[HttpWorker] = HttpWorker
     # Connections are mutual TLS then.
@@ -250,6 +254,11 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]  # its base has no types
     def stop_pause_seconds(self) -> float:
         """How long the worker serves on after it was told to stop."""
         return 0.0 if self._worker_app is None else self._worker_app.stop_pause_seconds
+
+    @property
+    def max_connection_age_seconds(self) -> float:
+        """How old a connection becomes about; the worker asks for it."""
+        return self._settings.max_connection_age_seconds
 
     def refused(self, reason: str) -> None:
         """Tell what is served that a request never reached it; the worker calls it."""

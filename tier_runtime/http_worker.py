@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import math
+import random
 import selectors
 import signal
 import ssl
@@ -56,7 +57,9 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]  # its base has no types
     What never reaches the application gets the answer that `raw_answer` makes, and a stopping
     worker neither resets connections that wait to be accepted nor leaves new ones waiting for
     nothing. The application is told how long a request waited for its thread; where it wants no
-    more than so many at a time, the newest are refused before anything is read of them.
+    more than so many at a time, the newest are refused before anything is read of them. Where
+    connections have a greatest age, a request on one that is older is answered with the word that
+    it was the last; HTTP/1.1 knows no way to say so in between.
     """
 
     # gunicorn's count of open connections; the main thread's only.
@@ -135,6 +138,9 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]  # its base has no types
 
     def enqueue_req(self, conn: Any) -> None:
         """Take on a new connection; it gets a thread when its first request is there."""
+        # As gRPC does it, so that not all of them end at the same time.
+        age = self.app.max_connection_age_seconds * random.uniform(0.9, 1.1)  # noqa: S311 - spreads, guards nothing.
+        conn.ends_at = time.monotonic() + age
         try:
             self._idle.add(conn, self._keepalive_seconds)
         except OSError:
@@ -316,6 +322,8 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]  # its base has no types
     def handle_request(self, req: Any, conn: Any) -> Any:
         """Have one request answered."""
         self._serving.request, self._serving.connection = req, conn
+        if time.monotonic() >= conn.ends_at:
+            req.force_close()
         own = conn.sock
         conn.sock = sending = HeadWithBody(own)
         try:

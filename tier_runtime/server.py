@@ -78,9 +78,10 @@ class GrpcServerSettings:
     default_deadline_seconds: float = 5.0
     # A call with less time left than this is refused: its answer would come too late.
     min_deadline_seconds: float = 0.005
-    # After this time a connection is asked to reconnect, which lets balancers see new servers: a
-    # name is looked up again then. What is in flight may take the grace to end: a stream of
-    # any length has five minutes, and all else a deadline that ends it long before.
+    # After this time a connection is asked to reconnect, which lets balancers see new servers (a
+    # name is looked up again then) and ends those of peers that are not trusted any more. It is
+    # also that of a REST server's connections. What is in flight may take the grace to end: a
+    # stream of any length has five minutes, and all else a deadline that ends it long before.
     max_connection_age_seconds: float = 20.0
     max_connection_age_grace_seconds: float = 330.0
     # Whether grpc.reflection.v1alpha tells what is served.

@@ -14,7 +14,7 @@ from controller_tier.access_table import Holder, PublicRpc
 from controller_tier.clients import shown_address, shown_agent
 from controller_tier.denials import Denials
 from controller_tier.grpc_edge.callers import client_address, user_agent
-from controller_tier.rate_limits import RateLimits, refuse_if_empty
+from controller_tier.rate_limits import RateLimits, refuse_if_empty, refusing
 from tier_runtime.context import RpcContext
 from tier_runtime.errors import AppError, Kind
 
@@ -95,8 +95,9 @@ class Gate:
             rule.bucket(address=address, email=_as_typed(email), subject=context.actor.subject)
             for rule in rpc.limits
         ]
+        states = self._limits.take(buckets)
         try:
-            refuse_if_empty(self._limits.take(buckets))
+            refuse_if_empty(states)
         except AppError as error:
             self._denials.record(
                 rpc.path,
@@ -105,6 +106,7 @@ class Gate:
                 request_id=context.request_id,
                 client_address=address,
                 email=email,
+                limits=refusing(states),
             )
             raise
 

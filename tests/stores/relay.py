@@ -23,6 +23,8 @@ class TcpRelay:
         self._flows.set()
         self._refuses = False
         self._closed = False
+        # Connections so far.
+        self.accepted = 0
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.host, self.port = "127.0.0.1", int(self._listener.getsockname()[1])
         self._url = ""
@@ -95,6 +97,7 @@ class TcpRelay:
                 caller, _ = self._listener.accept()
             except OSError:
                 return
+            self.accepted += 1
             self._run(self._serve, caller)
 
     def _serve(self, caller: socket.socket) -> None:

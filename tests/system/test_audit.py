@@ -82,7 +82,11 @@ def test_logins_tell_who_and_why_not(running: Running) -> None:
     wrong = edge.login(account.email, WRONG).headers["X-Request-ID"]
     refused = running.line("AuthService/Login", "RATE_LIMITED", request_id=wrong)
     assert (refused["tier"], refused["outcome"]) == ("controller", "denied")
-    assert refused["target"] == {"address_sha256": address_digest(account.email)}
+    assert refused["target"] == {
+        "address_sha256": address_digest(account.email),
+        "limit": "login-email",
+        "refused": 1,
+    }
     unknown = edge.login(NOBODY, WRONG).headers["X-Request-ID"]
     nobody = running.line("AuthService/Login", "INVALID_CREDENTIALS", request_id=unknown)
     assert (nobody["tier"], nobody["reason"]) == ("service", "unknown_account")

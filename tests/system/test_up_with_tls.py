@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import re
 import signal
+from datetime import datetime
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
 from arcana.repository.v1 import user_repository_pb2, user_repository_pb2_grpc
 from launcher.certificates import make_certificates
@@ -38,6 +42,15 @@ def tell_a_story(launcher: LauncherProcess, home: Path) -> None:
     eventually(lambda: any(mails.glob("**/*.eml")), SECONDS, "a mail")
 
 
+def end_of_all(folder: Path) -> datetime:
+    """Return until when the certificates are good, which were made at once."""
+    (ends,) = {
+        x509.load_pem_x509_certificate(path.read_bytes()).not_valid_after_utc
+        for path in folder.glob("*/tls.crt")
+    }
+    return ends
+
+
 @pytest.mark.parametrize("protocol", ["grpc", "http"])
 def test_the_tiers_serve_each_other_only(tmp_path: Path, protocol: str) -> None:
     home = tmp_path / ".arcana"
@@ -47,6 +60,20 @@ def test_the_tiers_serve_each_other_only(tmp_path: Path, protocol: str) -> None:
         tell_a_story(launcher, home)
         # It is told by nothing but the note that there is TLS.
         assert "All is well." in launcher.sister("health")
+        ends = end_of_all(home / "tls")
+        told = json.loads(launcher.sister("health", "--json"))["processes"]
+        assert {each["name"]: each["mutual_tls"] for each in told} == {
+            "controller": False,
+            "service": True,
+            "repository": True,
+        }
+        assert {each["certificate_end_time"] for each in told[1:]} == {f"{ends:%Y-%m-%dT%H:%M:%SZ}"}
+        where = {name: launcher.environ[f"{name}_BIND"] for name in ("SERVICE", "REPOSITORY")}
+        assert (
+            f"Behind the edge, by mutual TLS: service {protocol}://{where['SERVICE']}, "
+            f"repository {protocol}://{where['REPOSITORY']}."
+        ) in launcher.log
+        assert f"tls, good until {ends:%Y-%m-%d}. The edge itself speaks plaintext." in launcher.log
         assert "10 made" in launcher.sister("seed")
 
         url = f"{protocol}://{launcher.environ['REPOSITORY_BIND']}"
@@ -67,8 +94,12 @@ def test_the_monolith_protects_the_port_for_admin_commands(tmp_path: Path) -> No
     with LauncherProcess(tmp_path, ("up", "--tls", "--mode", "monolithic"), SETTINGS) as launcher:
         launcher.wait_until_up()
         tell_a_story(launcher, tmp_path / ".arcana")
-        assert "All is well." in launcher.sister("health")
+        health = launcher.sister("health")
+        assert "All is well." in health
+        assert re.search(r"service .* gRPC, mutual TLS until \d{4}-\d\d-\d\d  grpc://", health)
+        assert re.search(r"repository .* in place  ", health)
         url = f"grpc://{launcher.environ['SERVICE_BIND']}"
+        assert f"Admin commands reach it at {url}, by mutual TLS." in launcher.log
         assert not inner_tier_is_well("service", url).is_well
         launcher.process.send_signal(signal.SIGINT)
         assert launcher.wait() == 0

@@ -3,7 +3,8 @@
 Every answer tells the worker's process. Paths: "wait" is answered when the worker stops; "exit"
 ends as a program would; "break" makes the main loop fail, with "?end" after it has let the waiting
 go on; "files" leaves the process so many file descriptors as the query says, and without one as
-many as it had.
+many as it had. Arguments: threads, requests at a time (0: any), and the seconds that a connection
+may be idle and that it may be old.
 """
 
 from __future__ import annotations
@@ -76,9 +77,10 @@ def main() -> int:
         address=Address("127.0.0.1", 0),
         workers=1,
         threads=int(sys.argv[1]),
-        keepalive_seconds=75,
+        keepalive_seconds=int(sys.argv[3]),
         client_timeout_seconds=30,
         drain_seconds=20,
+        max_connection_age_seconds=float(sys.argv[4]),
         worker_class=KnownWorker,
     )
     bound = int(sys.argv[2]) or None

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import math
 import signal
 import socket
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -25,8 +27,9 @@ Start = Callable[..., "Server"]
 class Server(Program):
     """The program, and how to ask it."""
 
-    def __init__(self, threads: int, max_in_flight: int) -> None:
-        super().__init__("http_worker_program", str(threads), str(max_in_flight))
+    def __init__(self, threads: int, max_in_flight: int, idle: int, age: float) -> None:
+        told = map(str, (threads, max_in_flight, idle, age))
+        super().__init__("http_worker_program", *told)
 
     @property
     def address(self) -> tuple[str, int]:
@@ -61,8 +64,10 @@ def asked(connection: http.client.HTTPConnection, path: str) -> int:
 def start() -> Iterator[Start]:
     with contextlib.ExitStack() as stack:
 
-        def begin(threads: int = 4, max_in_flight: int = 0) -> Server:
-            server = Server(threads, max_in_flight)
+        def begin(
+            threads: int = 4, max_in_flight: int = 0, idle: int = 75, age: float = math.inf
+        ) -> Server:
+            server = Server(threads, max_in_flight, idle, age)
             stack.callback(server.close)
             return server
 
@@ -162,3 +167,41 @@ def test_a_stop_in_the_middle_of_a_request_leaves_no_traceback(start: Start) -> 
         assert waiting.getresponse().status == 200
         code, stderr = server.ended()
     assert (code, stderr) == (0, "")
+
+
+def test_a_connection_that_is_old_ends_with_the_next_answer_which_says_so(start: Start) -> None:
+    server = start(age=0.5)
+    with socket.create_connection(server.address, SECONDS) as connection:
+        began = time.monotonic()
+        answers = 0
+
+        def is_last() -> bool:
+            nonlocal answers
+            answers += 1
+            connection.sendall(b"GET /pid HTTP/1.1\r\nHost: tier\r\n\r\n")
+            answer = http.client.HTTPResponse(connection, method="GET")
+            answer.begin()
+            assert int(answer.read()) in server.workers
+            return answer.getheader("Connection") == "close"
+
+        eventually(is_last, SECONDS)
+        # Not before, less the tenth by which ages differ.
+        assert time.monotonic() - began >= 0.4
+        assert answers > 2
+        assert connection.recv(1) == b""
+
+
+def test_a_connection_has_no_age_where_none_is_set(start: Start) -> None:
+    server = start()
+    with server.connection() as kept:
+        for _ in range(20):
+            asked(kept, "/pid")
+            assert kept.sock is not None
+
+
+def test_an_old_connection_without_a_request_ends_when_it_was_idle_for_long(start: Start) -> None:
+    server = start(idle=1, age=0.1)
+    with server.connection() as used, socket.create_connection(server.address, SECONDS) as silent:
+        asked(used, "/pid")
+        assert used.sock.recv(1) == b""
+        assert silent.recv(1) == b""

@@ -18,7 +18,7 @@ from tests.tier.tls.certificates import CALLER, files_of, make, served_by_tls, t
 from tests.tier.transports.asking import request
 from tests.tier.transports.probe_contract import ProbeStub
 from tests.tier.transports.wires import Wire
-from tier_runtime.errors import AppError
+from tier_runtime.errors import AppError, Kind
 from tier_runtime.rest.connections import Outgoing, PooledConnections
 from tier_runtime.rest.flight import Flight
 from tier_runtime.tls.files import LOOK_SECONDS, TlsFiles
@@ -146,6 +146,31 @@ def test_files_that_do_not_belong_together_change_nothing_and_are_told(
     assert calls.failed == []
     assert len(process.log_lines("certificate_not_reloaded")) == 1
     assert not process.log_lines("certificate_reloaded")
+
+
+def test_who_is_not_trusted_any_more_loses_the_connection_that_it_has(
+    tmp_path: Path, wire: Wire
+) -> None:
+    folder, other = make(tmp_path / "in use"), make(tmp_path / "other")
+    plan = tls_plan(folder, wire, max_connection_age_seconds=AGE_SECONDS)
+    with (
+        served_by_tls(wire, plan, folder) as (peer, process),
+        # By itself it would keep its connection.
+        peer.channel(max_connection_age_seconds=3600.0, max_attempts=1) as channel,
+    ):
+        stub = ProbeStub(channel)
+        stub.Answer(request(), timeout=10)
+        shutil.copy(other / "ca.crt", folder / "repository" / "ca.crt")
+
+        def why_not() -> Kind | None:
+            try:
+                stub.Answer(request(), timeout=10)
+            except AppError as error:
+                return error.kind
+            return None
+
+        assert eventually(why_not, SECONDS, "the peer is shut out") is Kind.UNAVAILABLE
+        assert process.log_lines("certificate_reloaded")
 
 
 class Meddled:

@@ -145,7 +145,7 @@ def test_a_route_without_a_row_is_for_everyone() -> None:
 
 
 def test_the_gate_knows_where_each_limited_address_stands() -> None:
-    gate = Gate(None, Denials(KeptActs()), trusted_proxies=0)
+    gate = Gate(None, Denials(KeptActs(), FakeClock()), trusted_proxies=0)
     # It raises for a row that is limited by an e-mail address which its message does not have.
     for rpc in TABLE.values():
         gate.of(rpc)

@@ -72,7 +72,11 @@ def test_a_login_too_many_names_its_address_by_the_digest_only() -> None:
         Outcome.DENIED,
         "RATE_LIMITED",
     )
-    assert act.target == {"address_sha256": address_digest("ada@example.org")}
+    assert act.target == {
+        "address_sha256": address_digest("ada@example.org"),
+        "limit": "login-email",
+        "refused": 1,
+    }
     assert (act.client_address, act.request_id) == (
         "203.0.113.7",
         refused.headers["X-Request-ID"],
@@ -91,5 +95,23 @@ def test_a_limit_by_user_names_the_user_as_the_actor() -> None:
     assert (act.name, act.actor.subject, act.target) == (
         "AuthService/ChangePassword",
         user.id,
-        {},
+        {"limit": "change-password-user", "refused": 1},
     )
+
+
+def test_a_stranger_who_goes_on_is_one_line_for_each_window_of_the_limit() -> None:
+    edge = Edge.make(rate_limit_login_email="1/60")
+    edge.call("POST", "auth/login", LOGIN)
+    for _ in range(20):
+        problem_of(edge.call("POST", "auth/login", LOGIN), 429, "RATE_LIMITED")
+    assert [act.target["refused"] for act in edge.audit.acts] == [1]
+    edge.clock.advance(60)
+    problem_of(edge.call("POST", "auth/login", LOGIN), 429, "RATE_LIMITED")
+    assert [act.target["refused"] for act in edge.audit.acts] == [1, 20]
+
+
+def test_denials_that_no_limit_made_are_a_line_each() -> None:
+    edge = Edge.make(rate_limit_login_email="1/60")
+    for _ in range(3):
+        problem_of(edge.call("GET", "auth/me", token="a.b.c"), 401, "INVALID_TOKEN")
+    assert [act.code for act in edge.audit.acts] == ["INVALID_TOKEN"] * 3

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,9 +14,12 @@ from google.protobuf.duration_pb2 import Duration
 from arcana.common.v1 import tier_status_pb2 as pb
 from launcher.health import Condition, Report
 from launcher.health_screen import document_of, screen_of
+from launcher.hops import Hop
 from launcher.settings import LauncherSettings
 
 EDGE, SERVICE, REPOSITORY = "http://127.0.0.1:5000", "grpc://127.0.0.1:1", "grpc://127.0.0.1:2"
+HOP = Hop("grpc")
+SECURED = Hop("grpc", is_tls=True, certificate_ends=datetime(2027, 12, 1, 8, 30, tzinfo=UTC))
 
 
 def repository_status(**fields: Any) -> pb.TierStatus:
@@ -35,13 +41,15 @@ def repository_status(**fields: Any) -> pb.TierStatus:
     return pb.TierStatus(**told | fields)
 
 
-def report(status: pb.TierStatus | None, *, cache: str = "", service: str = "") -> Report:
+def report(
+    status: pb.TierStatus | None, *, cache: str = "", service: str = "", hop: Hop = HOP
+) -> Report:
     version = status.version if status else ""
     return Report(
         [
-            Condition("controller", EDGE, version="1.2.3"),
-            Condition("service", SERVICE, service),
-            Condition("repository", REPOSITORY, version=version, status=status),
+            Condition("controller", EDGE, version="1.2.3", hop=Hop("http")),
+            Condition("service", SERVICE, service, hop=Hop("grpc", hop.is_tls)),
+            Condition("repository", REPOSITORY, version=version, status=status, hop=hop),
         ],
         [
             Condition("database", REPOSITORY, status=status),
@@ -58,10 +66,10 @@ def test_all_is_on_one_screen() -> None:
     assert screen(report(repository_status())) == [
         "Arcana, layered, with gRPC between the tiers.",
         "",
-        "process     state  version  up for   address",
-        "controller  ok     1.2.3    -        http://127.0.0.1:5000",
-        "service     ok     -        -        grpc://127.0.0.1:1",
-        "repository  ok     1.2.3    1 d 1 h  grpc://127.0.0.1:2",
+        "process     state  version  up for   called over      address",
+        "controller  ok     1.2.3    -        HTTP, plaintext  http://127.0.0.1:5000",
+        "service     ok     -        -        gRPC, plaintext  grpc://127.0.0.1:1",
+        "repository  ok     1.2.3    1 d 1 h  gRPC, plaintext  grpc://127.0.0.1:2",
         "",
         "store     state  what it is                           as seen from",
         "database  ok     mysql, revision 0041 (needed: 0042)  grpc://127.0.0.1:2",
@@ -72,6 +80,37 @@ def test_all_is_on_one_screen() -> None:
         "",
         "All is well.",
     ]
+
+
+def test_mutual_tls_is_told_of_each_process_with_the_end_of_its_certificate() -> None:
+    told = report(repository_status(), hop=SECURED)
+    lines = screen(told, arcana_tls=True)
+    assert lines[0] == "Arcana, layered, with gRPC over mutual TLS between the tiers."
+    assert [re.split(r"  +", line)[4] for line in lines[3:6]] == [
+        "HTTP, plaintext",
+        "gRPC, mutual TLS",
+        "gRPC, mutual TLS until 2027-12-01",
+    ]
+    processes = document_of(LauncherSettings(), told)["processes"]
+    assert [each["mutual_tls"] for each in processes] == [False, True, True]
+    assert [each["transport"] for each in processes] == ["http", "grpc", "grpc"]
+    assert [each["certificate_end_time"] for each in processes] == [
+        *(None, None),
+        "2027-12-01T08:30:00Z",
+    ]
+
+
+def test_where_no_socket_is_in_between_there_is_nothing_to_protect() -> None:
+    told = report(repository_status(), hop=Hop("inproc"))
+    assert "  in place  " in screen(told)[5]
+    repository = document_of(LauncherSettings(), told)["processes"][2]
+    assert (repository["transport"], repository["mutual_tls"]) == ("inproc", None)
+
+
+def test_certificates_of_ones_own_are_mutual_tls_too() -> None:
+    names = ("tls_cert_file", "tls_key_file", "tls_ca_file")
+    head = screen(report(None), **{name: Path(name) for name in names})[0]
+    assert head.endswith("gRPC over mutual TLS between the tiers.")
 
 
 def test_what_does_not_answer_is_told_with_what_is_not_known_of_it() -> None:
@@ -136,6 +175,9 @@ def test_the_document_has_all_that_the_screen_has() -> None:
         "version": "1.2.3",
         "uptime_seconds": 90_061,
         "services": ["arcana.repository.v1.JobRepository"],
+        "transport": "grpc",
+        "mutual_tls": False,
+        "certificate_end_time": None,
     }
     database, cache = document["stores"]
     assert (database["kind"], database["revision"], database["needed_revision"]) == (

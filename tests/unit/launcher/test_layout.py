@@ -7,6 +7,7 @@ from launcher.settings import SERVICES, LauncherSettings
 from tier_runtime.settings import load
 from tier_runtime.startup import StartupError
 
+SERVICE, REPOSITORY = "grpc://127.0.0.1:50051", "grpc://127.0.0.1:50052"
 MYSQL = "mysql+pymysql://u:p@h/d"
 
 
@@ -113,6 +114,32 @@ def test_the_embedded_database_keeps_one_repository_process_and_that_is_told() -
     assert _parts(WORKERS="2")["repository"].settings["WORKERS"] == "1"
     assert "a file that one process owns" in description_of(embedded)[-1]
     assert not any("one process owns" in line for line in description_of(real))
+
+
+@pytest.mark.parametrize(
+    ("mode", "told"),
+    [
+        (
+            "layered",
+            [
+                "Layered, with gRPC over mutual TLS between the tiers.",
+                f"Behind the edge, by mutual TLS: service {SERVICE}, repository {REPOSITORY}.",
+            ],
+        ),
+        (
+            "monolithic",
+            [
+                "Monolithic: one process with all tiers, which call each other in place.",
+                f"Admin commands reach it at {SERVICE}, by mutual TLS.",
+            ],
+        ),
+    ],
+)
+def test_the_operator_is_told_of_mutual_tls_and_where_it_is_spoken(
+    mode: str, told: list[str]
+) -> None:
+    settings = load(LauncherSettings, {"ARCANA_TLS": "true", "DEPLOYMENT_MODE": mode})
+    assert description_of(settings) == told
 
 
 @pytest.mark.parametrize(

@@ -42,8 +42,12 @@ def test_wrong_roles_forged_tokens_and_logins_too_many_are_lines_of_the_file(
         login = auth_pb2.LoginRequest(email="Ada@example.org ", password="Wr0ng-password")
         limited = lambda: edge.auth.Login(login, metadata=traced)  # noqa: E731
         assert _code(limited) == "INVALID_CREDENTIALS"
-        assert _code(limited) == "RATE_LIMITED"
-    role, token, limit = _lines(path)
+        for _ in range(3):
+            assert _code(limited) == "RATE_LIMITED"
+        assert len(_lines(path)) == 3
+    # The worker has ended, and told what it had only counted.
+    role, token, limit, rest = _lines(path)
+    assert rest["target"] == {**limit["target"], "refused": 2}
     assert {line["tier"] for line in (role, token, limit)} == {"controller"}
     assert {line["outcome"] for line in (role, token, limit)} == {"denied"}
     assert (role["act"], role["code"]) == ("UserService/DeleteUser", "FORBIDDEN")
@@ -52,5 +56,9 @@ def test_wrong_roles_forged_tokens_and_logins_too_many_are_lines_of_the_file(
     assert (token["code"], "actor" in token) == ("INVALID_TOKEN", False)
     assert (limit["act"], limit["code"]) == ("AuthService/Login", "RATE_LIMITED")
     assert limit["client_address"] == "203.0.113.7"
-    assert limit["target"] == {"address_sha256": address_digest("ada@example.org")}
+    assert limit["target"] == {
+        "address_sha256": address_digest("ada@example.org"),
+        "limit": "login-email",
+        "refused": 1,
+    }
     assert "Wr0ng-password" not in path.read_text()

@@ -1,0 +1,59 @@
+"""Our HTTP server ends connections that are old, and no call of our channels fails by it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.stores.relay import TcpRelay
+from tests.stores.waiting import eventually
+from tests.tier.scaling.load import Load
+from tests.tier.transports.asking import DOWN, UNARY, UP, ask, request
+from tests.tier.transports.plans import TierPlan
+from tests.tier.transports.probe_contract import ProbeStub
+from tests.tier.transports.wires import served
+from tier_runtime.channel import ChannelSettings, open_channel
+from tier_runtime.rest.pools import MAX_IDLE_SECONDS
+from tier_runtime.tier import HTTP_KEEPALIVE_SECONDS
+
+AGE_SECONDS = 0.2
+SECONDS = 30.0
+CALLERS = 6
+
+
+@pytest.fixture(scope="module")
+def relay() -> Iterator[TcpRelay]:
+    """Lead to a server whose connections end much sooner than the channel would end its own."""
+    plan = TierPlan("probe", protocol="http", settings={"max_connection_age_seconds": AGE_SECONDS})
+    with served("http", plan) as peer, TcpRelay.to(peer.url) as relay:
+        yield relay
+
+
+def test_connections_are_replaced_under_calls_that_are_never_sent_again(relay: TcpRelay) -> None:
+    before = relay.accepted
+    with open_channel(relay.url, ChannelSettings(max_attempts=1)) as channel:
+        with Load(ProbeStub(channel), CALLERS) as load:
+            eventually(lambda: relay.accepted - before >= 6 * CALLERS, SECONDS, "new connections")
+        assert load.failures == []
+        # Each served its share before it ended.
+        assert load.answers() > 2 * (relay.accepted - before)
+
+
+@pytest.mark.parametrize("arity", [UNARY, DOWN, UP])
+def test_streams_end_well_on_connections_that_are_old(relay: TcpRelay, arity: str) -> None:
+    before = relay.accepted
+    with open_channel(relay.url, ChannelSettings(max_attempts=1)) as channel:
+        stub = ProbeStub(channel)
+        asked = request({"text": "x"}, answers=3)
+
+        def is_replaced() -> bool:
+            assert len(ask(stub, arity, asked)) == (3 if arity == DOWN else 1)
+            return relay.accepted - before >= 4
+
+        while not is_replaced():
+            pass
+
+
+def test_a_server_keeps_idle_connections_longer_than_our_channels_use_them() -> None:
+    assert HTTP_KEEPALIVE_SECONDS >= MAX_IDLE_SECONDS + 5
