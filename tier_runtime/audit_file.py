@@ -21,14 +21,18 @@ from tier_runtime.startup import StartupError
 # Nobody but the owner may read who did what.
 _MODE = 0o600
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+# A file that is removed between a look at it and the line is begun anew; so often in a row it
+# only is where a file system does not tell.
+_MOST_REMOVALS = 8
 
 
 class AuditFile:
     """Adds one JSON line for each act to a file, which it opens again once that was moved away.
 
     Several processes may share the file: each line is one write with O_APPEND, which Linux does
-    not mix with others on a file system of its own (on NFS it may). What cannot be written goes
-    into the log instead, as an error.
+    not mix with others on a file system of its own (on NFS it may). A line that goes into a file
+    which is removed by then is written once more, since whoever removed it may have read it before.
+    What cannot be written goes into the log instead, as an error.
     """
 
     def __init__(self, path: Path, tier: str, clock: Clock) -> None:
@@ -83,6 +87,14 @@ class AuditFile:
         if self._is_torn:
             # The rest of the line before is missing; this one must not be lost with it.
             line = b"\n" + line
+        self._write(line)
+        for _ in range(_MOST_REMOVALS):
+            if os.fstat(self._descriptor).st_nlink > 0:
+                break
+            self._reopen()
+            self._write(line)
+
+    def _write(self, line: bytes) -> None:
         written = os.write(self._descriptor, line)
         self._is_torn = written < len(line)
         if self._is_torn:
