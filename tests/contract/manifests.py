@@ -10,6 +10,7 @@ from typing import Any
 from controller_tier.settings import ControllerSettings
 from k8s.kubectl import OVERLAYS as OVERLAYS  # noqa: PLC0414 - whoever renders them needs their names.
 from k8s.kubectl import overlay, render
+from k8s.network import COMPONENT
 from k8s.resources import Pod, Rendering, Resource
 from launcher.settings import LauncherSettings
 from repository_tier.settings import RepositorySettings
@@ -83,9 +84,16 @@ def programs(name: str) -> list[Program]:
     return [
         Program(workload, pod, container, dict(_environ(rendering, container)))
         for workload, pod in rendering.workloads
-        for container in pod.containers
+        for container in pod.spec["containers"]
         if "arcana-" in container["image"]
     ]
+
+
+def of_component(name: str, component: str) -> list[Program]:
+    """Return the programs of a tier, of which there is one for each service in microservices."""
+    found = [each for each in programs(name) if each.workload.labels.get(COMPONENT) == component]
+    assert found
+    return found
 
 
 def program(name: str, workload: str) -> Program:

@@ -6,24 +6,14 @@ import json
 import math
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
-from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-import yaml
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 from typer.main import get_group
 
 from controller_tier.settings import ControllerSettings
-from k8s.alert_rules import RULES, rules_text
 from k8s.checks import faults_of
 from k8s.given_secrets import CERTIFICATE_NAMES, given_in
 from k8s.network import (
@@ -41,18 +31,19 @@ from launcher.settings import SERVICES, read_urls
 from launcher.tiers import _NEEDED_BY
 from repository_tier.settings import RepositorySettings
 from repository_tier.worker.settings import WorkerSettings
-from service_tier.keys import new_signing_pem
 from service_tier.settings import ServiceSettings
+from tests.contract.manifest_environment import NAMES_OF_OTHERS, files_read, settings_of
 from tests.contract.manifests import (
     OVERLAYS,
     Program,
+    of_component,
     program,
     programs,
     rendered,
 )
 from tier_runtime.addresses import Address
 from tier_runtime.server import _CANCELLED_SECONDS
-from tier_runtime.settings import describe, load
+from tier_runtime.settings import describe
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVED = ("controller", "service", "repository", "worker")
@@ -74,8 +65,6 @@ PROGRAMS = [
     for name, workloads in WORKLOADS.items()
     for workload in workloads
 ]
-# What S3's client reads by itself, as AWS's own tools do.
-NAMES_OF_OTHERS = {"AWS_DEFAULT_REGION", "AWS_SHARED_CREDENTIALS_FILE"}
 # Beyond what a process may take to end, before kubelet kills it.
 LONGEST_MARGIN_SECONDS = 12
 
@@ -93,6 +82,8 @@ def test_an_overlay_runs_these_programs(name: str) -> None:
 def test_four_versions_of_kubernetes_are_checked_and_the_newest_is_among_them() -> None:
     assert len(versions()) == 4
     assert versions()[-1] == "1.37"
+    page = (ROOT / "docs" / "kubernetes.md").read_text()
+    assert f"Kubernetes {versions()[0]} or newer" in page
 
 
 @pytest.mark.parametrize(("name", "workload"), PROGRAMS)
@@ -109,7 +100,7 @@ def test_every_variable_is_a_setting_of_the_program_that_is_given_it(
 @pytest.mark.parametrize(("name", "workload"), PROGRAMS)
 def test_every_program_takes_its_settings(name: str, workload: str, tmp_path: Path) -> None:
     found = program(name, workload)
-    load(found.reads, environ_on_disk(found, tmp_path), None)
+    settings_of(found, tmp_path)
 
 
 @pytest.mark.parametrize(("name", "workload"), PROGRAMS)
@@ -119,11 +110,7 @@ def test_every_secret_comes_from_a_file_of_a_secret_that_is_its_readers(
     found = program(name, workload)
     secrets = {doc.env_name for doc in describe(found.reads) if doc.secret}
     assert not secrets & set(found.environ)
-    read = {
-        variable: found.secret_at(path)
-        for variable, path in found.environ.items()
-        if variable.endswith("_FILE")
-    }
+    read = {variable: found.secret_at(path) for variable, path in files_read(found.environ).items()}
     assert None not in read.values()
     certificate = certificate_of(found)
     if "TLS_CERT_FILE" in read:
@@ -254,9 +241,12 @@ def test_from_other_namespaces_only_the_edge_and_the_metrics_can_be_reached(name
 
 
 @pytest.mark.parametrize("name", OVERLAYS)
-def test_of_other_namespaces_nobody_reaches_more_than_the_names(name: str) -> None:
+def test_of_other_namespaces_the_names_are_reached_and_where_spans_go_and_nothing_else(
+    name: str,
+) -> None:
     reached = reached_namespaces(rendered(name))
-    assert {(namespace, port) for _, namespace, port in reached} == {("kube-system", 53)}
+    allowed = {("kube-system", 53)} | (set() if name == "dev" else {("tracing", 4317)})
+    assert {(namespace, port) for _, namespace, port in reached} == allowed
 
 
 def test_who_has_business_with_one_service_reaches_no_other() -> None:
@@ -292,87 +282,14 @@ def test_outside_of_the_cluster_stores_and_mail_servers_can_be_reached_and_nothi
 @pytest.mark.parametrize("name", OVERLAYS)
 def test_hashes_of_passwords_fit_into_the_memory_of_a_pod(name: str, tmp_path: Path) -> None:
     for found in of_component(name, "service"):
-        settings = load(ServiceSettings, environ_on_disk(found, tmp_path), None)
+        settings = settings_of(found, tmp_path)
+        assert isinstance(settings, ServiceSettings)
         # 0 would be as many as the node has processors, whatever the pod may use of them.
         assert settings.hash_concurrency > 0
         n, r, p = map(int, settings.password_hash_method.removeprefix("scrypt:").split(":"))
         hashing = settings.hash_concurrency * 128 * n * r * p
         limit = quantity(found.container["resources"]["limits"]["memory"])
         assert hashing + 256 * 1024**2 <= limit
-
-
-@pytest.mark.parametrize("name", ["production", "microservices"])
-def test_every_deployment_scales_is_spread_and_is_not_drained_all_at_once(name: str) -> None:
-    rendering = rendered(name)
-    deployments = {each.name for each in rendering.of("Deployment")}
-    scaled = {
-        each.spec["scaleTargetRef"]["name"] for each in rendering.of("HorizontalPodAutoscaler")
-    }
-    assert scaled == deployments
-    assert {each.name for each in rendering.of("PodDisruptionBudget")} == deployments
-    assert all(each.spec["minReplicas"] >= 2 for each in rendering.of("HorizontalPodAutoscaler"))
-    for each in rendering.of("Deployment"):
-        assert each.pod is not None
-        spread = {at["topologyKey"] for at in each.pod.spec["topologySpreadConstraints"]}
-        assert spread == {"kubernetes.io/hostname", "topology.kubernetes.io/zone"}
-
-
-@pytest.mark.parametrize("name", ["production", "microservices"])
-def test_autoscalers_go_by_series_that_their_tiers_have(name: str) -> None:
-    known = set(re.findall(r"`(arcana_\w+)`", (ROOT / "docs" / "metrics.md").read_text()))
-    asked = {
-        each.spec["scaleTargetRef"]["name"]: metric["pods"]["metric"]["name"]
-        for each in rendered(name).of("HorizontalPodAutoscaler")
-        for metric in each.spec["metrics"]
-        if metric["type"] == "Pods"
-    }
-    assert set(asked.values()) <= known
-    assert asked.pop("controller") == "arcana_http_requests_in_flight"
-    # A worker waits for the service tier, whose calls in flight scale that.
-    assert len(asked) == len(WORKLOADS[name]) - len(("controller", "worker", *ONE_SHOTS))
-
-
-def test_the_alert_rules_are_those_that_the_code_makes() -> None:
-    assert RULES.read_text() == rules_text(), "Run `make k8s-rules` and commit."
-    [rule] = rendered("production").of("PrometheusRule")
-    assert rule.spec["groups"] == yaml.safe_load(rules_text())["spec"]["groups"]
-
-
-def test_the_alert_rules_hold_all_groups_of_what_prometheus_reads(tmp_path: Path) -> None:
-    alerts = tmp_path / "alerts.yml"
-    groups = [{"name": "edge", "rules": [{"alert": "Down", "expr": "up == 0", "for": "2m"}]}]
-    alerts.write_text(yaml.safe_dump({"groups": groups}))
-    assert yaml.safe_load(rules_text(alerts))["spec"] == {"groups": groups}
-    assert yaml.safe_load(rules_text(tmp_path / "none.yml"))["spec"] == {"groups": []}
-
-
-def test_the_database_of_dev_takes_the_connections_of_all_repository_pods(tmp_path: Path) -> None:
-    found = program("dev", "repository")
-    settings = load(RepositorySettings, environ_on_disk(found, tmp_path), None)
-    mysql = rendered("dev").find("StatefulSet", "mysql")
-    assert mysql is not None
-    assert mysql.pod is not None
-    [most] = [
-        int(argument.rpartition("=")[2])
-        for argument in mysql.pod.containers[0]["args"]
-        if argument.startswith("--max-connections=")
-    ]
-    # One pod, a second one while it is replaced, and a migration. A pod has a pool to read and one
-    # to write.
-    assert 2 * 2 * settings.database_pool_size + 1 <= most
-
-
-def test_the_number_of_connections_that_production_may_open_is_told(tmp_path: Path) -> None:
-    found = program("production", "repository")
-    settings = load(RepositorySettings, environ_on_disk(found, tmp_path), None)
-    autoscaler = rendered("production").find("HorizontalPodAutoscaler", "repository")
-    assert autoscaler is not None
-    deployment = rendered("production").find("Deployment", "repository")
-    assert deployment is not None
-    # While it is rolled out there are more than the autoscaler wants.
-    surge = deployment.spec["strategy"]["rollingUpdate"]["maxSurge"]
-    most = (autoscaler.spec["maxReplicas"] + surge) * 2 * settings.database_pool_size
-    assert f"{most} connections" in (ROOT / "docs" / "kubernetes.md").read_text()
 
 
 def test_each_service_of_the_service_tier_is_served_once_and_is_found() -> None:
@@ -462,12 +379,6 @@ def test_each_secret_that_is_asked_for_is_explained(name: str) -> None:
             assert all(f"`{secret}/{key}`" in page for key in keys), secret
 
 
-def of_component(name: str, component: str) -> list[Program]:
-    found = [each for each in programs(name) if each.workload.labels.get(COMPONENT) == component]
-    assert found
-    return found
-
-
 def certificate_of(found: Program) -> str:
     component = found.workload.labels[COMPONENT]
     return component if component in CERTIFICATE_NAMES else "launcher"
@@ -475,7 +386,7 @@ def certificate_of(found: Program) -> str:
 
 def seconds_to_end(found: Program, folder: Path) -> int:
     """Return how long its program takes to end at most, from SIGTERM on."""
-    settings = load(found.reads, environ_on_disk(found, folder), None)
+    settings = settings_of(found, folder)
     match settings:
         case ControllerSettings():
             return settings.drain_seconds
@@ -489,56 +400,3 @@ def seconds_to_end(found: Program, folder: Path) -> int:
             raise AssertionError(f"{found} serves nobody")
     waits = served.notserving_wait_seconds + served.drain_seconds + _CANCELLED_SECONDS
     return math.ceil(waits)
-
-
-def environ_on_disk(found: Program, folder: Path) -> dict[str, str]:
-    """Return a program's environment with files of this machine."""
-    environ = {
-        variable: value
-        for variable, value in found.environ.items()
-        if variable not in NAMES_OF_OTHERS
-    }
-    environ |= dict(files_of(found, environ, folder))
-    return environ
-
-
-def files_of(found: Program, environ: dict[str, str], folder: Path) -> Iterator[tuple[str, str]]:
-    for variable, path in environ.items():
-        if not variable.endswith("_FILE"):
-            continue
-        secret = found.secret_at(path)
-        assert secret is not None, path
-        file = folder / "/".join(secret)
-        file.parent.mkdir(exist_ok=True)
-        file.write_bytes(CONTENTS[secret[1]]())
-        yield variable, str(file)
-
-
-@cache
-def own_certificate() -> tuple[bytes, bytes]:
-    """Return a key and a certificate that it has signed itself."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "anybody")])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(hours=1))
-        .sign(key, hashes.SHA256())
-    )
-    form = (Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    return key.private_bytes(*form), made.public_bytes(Encoding.PEM)
-
-
-CONTENTS: Mapping[str, Callable[[], bytes]] = {
-    "ca.crt": lambda: own_certificate()[1],
-    "tls.crt": lambda: own_certificate()[1],
-    "tls.key": lambda: own_certificate()[0],
-    "download_secret": lambda: b"x" * 48,
-    "token_secret": lambda: b"x" * 48,
-    "jwt_signing_key.pem": new_signing_pem,
-    "database_url": lambda: b"mysql+pymysql://arcana:pw@mysql:3306/arcana?charset=utf8mb4",
-    "redis_url": lambda: b"redis://user:pw@redis:6379/0",
-    "smtp_url": lambda: b"smtps://user:pw@mail.example.org:465",
-    "password": lambda: b"Correct-Horse-1",
-}
