@@ -192,6 +192,24 @@ FAULTS: list[tuple[str, str, Spoil, str]] = [
         "a share of gpu cannot be told",
     ),
     (
+        "HorizontalPodAutoscaler",
+        "service",
+        put("spec", "metrics", 1, "pods", "metric", "name", value="arcana_jobs"),
+        "no rule of the adapter serves 'arcana_jobs' for the type Pods",
+    ),
+    (
+        "HorizontalPodAutoscaler",
+        "worker",
+        put("spec", "metrics", 1, "external", "metric", "name", value="arcana_job"),
+        "no rule of the adapter serves 'arcana_job' for the type External",
+    ),
+    (
+        "HorizontalPodAutoscaler",
+        "worker",
+        put("spec", "metrics", 1, "type", value="Object"),
+        "no rule of the adapter is for metrics of the type Object",
+    ),
+    (
         "PodDisruptionBudget",
         "service",
         put("spec", "selector", value={}),
