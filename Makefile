@@ -141,9 +141,9 @@ sbom: ## Write what is in each image to build/sbom/, as CycloneDX JSON
 .PHONY: compose-up
 compose-up: ## Build and start everything in containers, and say how to log in (LAYOUT=…)
 	@$(COMPOSE) up --build --detach --wait $(ARGS)
+	@COMPOSE_FILE=$(COMPOSE_FILES_$(LAYOUT)) sh containers/addresses.sh
 	@$(COMPOSE) run --rm --no-deps --quiet-pull --entrypoint python admin -c \
-	    "print('Up: http://$${ARCANA_HTTP:-127.0.0.1:5000}/docs'); \
-	    print('The first admin is $${ARCANA_ADMIN_EMAIL:-admin@arcana.local} with the password', \
+	    "print('The first admin is $${ARCANA_ADMIN_EMAIL:-admin@arcana.local} with the password', \
 	        open('/secrets/admin/password').read())"
 
 .PHONY: compose-down

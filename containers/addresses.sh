@@ -1,0 +1,19 @@
+#!/bin/sh
+# Says where each container of the edge is published, by the ports that it has now and not by those it was
+# to get, which may be a range: `sh containers/addresses.sh`. COMPOSE_FILE and COMPOSE_PROJECT_NAME say of
+# which system, as for `docker compose`.
+set -eu
+
+# What is published at every address of this machine is at its own too.
+published() {
+    docker port "$1" "$2" 2>/dev/null | sed 's/^0\.0\.0\.0:/127.0.0.1:/; s/^\[::\]:/[::1]:/' | head -n 1
+}
+
+for container in $(docker compose ps --quiet); do
+    http=$(published "$container" 5000/tcp)
+    grpc=$(published "$container" 50050/tcp)
+    # Only the edge has such ports; in the monolith it is the one container of all tiers.
+    if [ -n "$http" ]; then
+        echo "Up: http://$http/docs${grpc:+, gRPC at $grpc}"
+    fi
+done | sort
