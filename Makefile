@@ -123,7 +123,7 @@ bench-events: environment-dev ## How long after its commit an event reaches its 
 BUILDING := images compose-up compose-test
 $(BUILDING): export ARCANA_REVISION ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 $(BUILDING): export ARCANA_CREATED ?= $(shell git log -1 --format=%cI 2>/dev/null || echo 1970-01-01T00:00:00Z)
-# layered, microservices or monolithic.
+# layered, microservices or monolithic. `compose-test` has all of them, unless LAYOUTS names some.
 LAYOUT ?= layered
 COMPOSE_FILES_layered := docker-compose.layered.yml
 COMPOSE_FILES_microservices := docker-compose.layered.yml:docker-compose.microservices.yml
@@ -155,19 +155,10 @@ compose-roll: ## Replace the containers of a tier one by one: make compose-roll 
 	@COMPOSE_FILE=$(COMPOSE_FILES_$(LAYOUT)) sh containers/roll.sh $(TIER)
 
 # A system of its own, from nothing, and nothing of it is left.
-COMPOSE_TEST := COMPOSE_PROJECT_NAME=arcana-test \
-    COMPOSE_FILE=docker-compose.layered.yml:tests/containers/compose.tests.yml docker compose
 .PHONY: compose-test
-compose-test: environment-dev ## Start a system in containers, run the tests of the edge and of containers, remove it
-	@result=0; \
-	$(COMPOSE_TEST) down --volumes --remove-orphans --timeout 5 && \
-	$(COMPOSE_TEST) up --build --detach --wait || result=$$?; \
-	if [ $$result = 0 ]; then \
-	    ARCANA_TEST_WIRING=compose $(PY) -m pytest -n 0 $(COMPOSE_TESTS) $(ARGS) || result=1; \
-	else $(COMPOSE_TEST) logs --tail 30; fi; \
-	$(COMPOSE_TEST) down --volumes --remove-orphans --timeout 5; \
-	exit $$result
-COMPOSE_TESTS := $(patsubst %,tests/system/test_%.py,first_story edge_rows edge_errors) tests/containers
+compose-test: environment-dev ## Start a system in containers in each layout, test and remove it (LAYOUTS=…)
+	@exec $(PY) -m tests.containers $(LAYOUTS) -- $(ARGS)
+LAYOUTS ?= layered microservices monolithic
 
 .PHONY: lock
 lock: environment-dev ## Resolve the dependencies anew, keeping what still fits

@@ -9,7 +9,7 @@ import pytest
 from tests.containers.balancing import BalancedLoad, Rotation
 from tests.stores.waiting import eventually
 from tests.system.client import Account, Edge, bearer
-from tests.system.composed import Composed
+from tests.system.composed import UP, Composed
 from tests.system.load import Question, Record
 from tests.system.plan import Tier
 
@@ -30,16 +30,7 @@ def scale(system: Composed) -> Iterator[Callable[..., None]]:
 
     def to(**replicas: int) -> None:
         words = [f"--scale={tier}={count}" for tier, count in replicas.items()]
-        system.compose(
-            "up",
-            "--detach",
-            "--no-deps",
-            "--no-recreate",
-            "--no-build",
-            "--wait",
-            *words,
-            *replicas,
-        )
+        system.compose(*UP, *words, *replicas)
 
     yield to
     to(**dict.fromkeys(REPLICAS, 1))
@@ -94,6 +85,19 @@ def test_calls_are_spread_over_all_replicas_while_tiers_grow_and_shrink(
         records = load.end()
     assert _failed(records) == []
     print(f"{len(records)} requests, {load.sent_again} sent again")
+
+
+def test_an_operator_is_told_where_each_of_several_edges_is(
+    system: Composed, scale: Callable[..., None]
+) -> None:
+    scale(**REPLICAS)
+    urls = {line.removeprefix("Up: ").split("/docs")[0] for line in system.addresses()}
+    published = {each.ports["5000/tcp"][0]["HostPort"] for each in system.containers("controller")}
+    assert urls == {f"http://127.0.0.1:{port}" for port in published}
+    assert len(urls) == REPLICAS["controller"]
+    for url in urls:
+        with Edge(url) as each:
+            assert each.get("/health/ready").status_code == 200
 
 
 @pytest.mark.parametrize("tier", REPLICAS)

@@ -141,6 +141,13 @@ class Edge:
     def post(self, path: str, json: object = None, **options: Any) -> requests.Response:
         return self.call("POST", path, json, **options)
 
+    def is_live(self) -> bool:
+        """Ask whether it has begun to answer."""
+        try:
+            return self.get("/health/live").status_code == 200
+        except requests.ConnectionError:
+            return False
+
     def me(self, access_token: str) -> requests.Response:
         return self.get("/auth/me", headers=bearer(access_token))
 

@@ -14,13 +14,16 @@ from sqlalchemy import text
 from tests.stores.waiting import eventually
 from tests.system.client import Edge, Json, new_email, new_password
 from tests.system.mailbox import as_stored
-from tests.system.relays import Relays
-from tests.system.rows import STATUS_OF, Call, Row
+from tests.system.rows import Call, Row
 from tests.system.world import World
 
 MAX_BODY_BYTES = 1_048_576
 # Long past for every kind of token.
 LONG_AGO = "2001-01-01 00:00:00.000000"
+
+
+# By the row that was asked, and what it was to answer.
+Answers: TypeAlias = dict[tuple[Row, str], requests.Response]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,16 +32,12 @@ class Edges:
 
     Attributes:
         strict: an edge of the same system that requires If-Match and allows one call a minute.
-        cold: an edge of the same system that could not yet read the service tier's public keys.
-        before_cold: stands between that one and the service tier.
-        stalled: the answers of all rows while the service tier stood still, by row.
+        lost: the answers of all rows while the service tier was gone, and while it stood still.
     """
 
     world: World
     strict: Edge
-    cold: Edge
-    before_cold: Relays
-    stalled: dict[str, requests.Response]
+    lost: Answers
 
 
 Provocation: TypeAlias = Callable[[Edges, Row], requests.Response]
@@ -246,47 +245,8 @@ def _rate_limited(edges: Edges, row: Row) -> requests.Response:
     return answer
 
 
-def _service_unavailable(edges: Edges, row: Row) -> requests.Response:
-    """Cut the edge off from the service tier, and wait until it has found its way back."""
-    world, call = edges.world, row.call(edges.world)
-    if row.keeps_its_answer:
-        edges.before_cold.cut()
-        return _once_noticed(lambda: call.send(edges.cold), "SERVICE_UNAVAILABLE")
-    world.between.cut()
-    try:
-        return _once_noticed(lambda: _send(edges, call), "SERVICE_UNAVAILABLE")
-    finally:
-        world.between.restore()
-        world.wait_until_back()
-
-
-def _once_noticed(send: Callable[[], requests.Response], code: str) -> requests.Response:
-    """Ask until the edge has noticed what became of the tier.
-
-    A call that is under way just then may fail in the other way, and the failure to read the
-    keys is remembered for a moment.
-    """
-
-    def answers() -> list[requests.Response]:
-        # In a list, because an answer that tells of an error is falsy.
-        answer = send()
-        return [answer] if answer.status_code == STATUS_OF[code] else []
-
-    return eventually(answers, 10, f"the edge's {code}", interval=0.1)[0]
-
-
-def _deadline_exceeded(edges: Edges, row: Row) -> requests.Response:
-    if row.keeps_its_answer:
-        # Only a connection that stands can stall; that it does, the health shows.
-        edges.before_cold.restore()
-        eventually(lambda: edges.cold.get("/health").status_code == 200, 5, "a connection")
-        edges.before_cold.stall()
-        try:
-            call = row.call(edges.world)
-            return _once_noticed(lambda: call.send(edges.cold), "DEADLINE_EXCEEDED")
-        finally:
-            edges.before_cold.cut()
-    return edges.stalled[str(row)]
+def _while_lost(code: str) -> Provocation:
+    return lambda edges, row: edges.lost[row, code]
 
 
 PROVOCATIONS: dict[str, Provocation] = {
@@ -314,6 +274,6 @@ PROVOCATIONS: dict[str, Provocation] = {
     "PRECONDITION_FAILED": _precondition_failed,
     "PRECONDITION_REQUIRED": _precondition_required,
     "RATE_LIMITED": _rate_limited,
-    "SERVICE_UNAVAILABLE": _service_unavailable,
-    "DEADLINE_EXCEEDED": _deadline_exceeded,
+    "SERVICE_UNAVAILABLE": _while_lost("SERVICE_UNAVAILABLE"),
+    "DEADLINE_EXCEEDED": _while_lost("DEADLINE_EXCEEDED"),
 }

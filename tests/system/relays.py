@@ -5,8 +5,33 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from types import TracebackType
+from typing import Protocol
 
 from tests.stores import TcpRelay
+
+
+class Hop(Protocol):
+    """The way from an edge to the service tier, as tests take it away."""
+
+    @property
+    def urls(self) -> Mapping[str, str]:
+        """Where the way begins, by the names of the processes that it leads to.
+
+        None where it has no addresses of its own.
+        """
+        ...
+
+    def cut(self) -> None:
+        """Have all connections end, and new ones refused."""
+        ...
+
+    def stall(self) -> None:
+        """Keep all connections open, with no answer on any."""
+        ...
+
+    def restore(self) -> None:
+        """Make it as it was."""
+        ...
 
 
 class Relays:

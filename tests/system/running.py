@@ -11,7 +11,7 @@ from tests.system.composed import Composed
 from tests.system.credentials import Credentials
 from tests.system.plan import Tier
 from tests.system.processes import ArcanaProcesses
-from tests.system.wiring import COMPOSED, Place, Wiring
+from tests.system.wiring import Place, Wiring
 
 
 class RunningSystem(Protocol):
@@ -43,6 +43,6 @@ class RunningSystem(Protocol):
 
 def system_at(place: Place, stores: Stores, home: Path) -> AbstractContextManager[RunningSystem]:
     """Give the system of a place: the one in containers, or processes of the test's own."""
-    if place.wiring == COMPOSED:
-        return Composed()
+    if place.wiring.is_composed:
+        return Composed(place.wiring)
     return ArcanaProcesses(home, stores.new_store(place.kind), wiring=place.wiring)

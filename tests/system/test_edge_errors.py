@@ -9,33 +9,31 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 import requests
 
-from tests.stores import Store, Stores
+from tests.stores import Stores
 from tests.stores.waiting import eventually
 from tests.system.client import API, Edge, expect_problem, is_outside_base
+from tests.system.composed import Composed
 from tests.system.document import VERBS, committed_document
 from tests.system.load import all_at_once
 from tests.system.processes import ArcanaProcesses
-from tests.system.provocations import MAX_BODY_BYTES, PROVOCATIONS, Edges
-from tests.system.relays import Relays
+from tests.system.provocations import MAX_BODY_BYTES, PROVOCATIONS, Answers, Edges
 from tests.system.row_table import ROWS
-from tests.system.rows import STATUS_OF, Row
-from tests.system.wiring import COMPOSED, MONOLITHIC, USUAL, Place, default_wiring
+from tests.system.rows import STATUS_OF, Call, Row
+from tests.system.wiring import USUAL, Place, default_wiring
 from tests.system.world import World, world_at
 
 REACHED_ELSEWHERE = {"IDEMPOTENCY_IN_PROGRESS", "INTERNAL_ERROR"}
-# Nothing can stand between the edge and the service tier of a monolith.
+# A monolith has no hop that could be lost.
 ERRORS_OF_A_HOP = {"SERVICE_UNAVAILABLE", "DEADLINE_EXCEEDED"}
-# Only an edge with other settings answers with these, and it must be beside the first one.
-ERRORS_OF_FURTHER_EDGES = {"PRECONDITION_REQUIRED", "RATE_LIMITED"}
-# What the containers cannot be brought to: nothing stands between them, and there is one edge.
-NOT_OF_CONTAINERS = ERRORS_OF_A_HOP | ERRORS_OF_FURTHER_EDGES
+IS_MONOLITH = default_wiring().mode == "monolithic"
 ASK_NO_TIER = {"/docs", "/health/live", "/openapi.json"}
 DEADLINE_SECONDS = 2.0
 LIMITS = (
@@ -61,10 +59,8 @@ def _declared_codes(row: Row) -> dict[str, str]:
 def _codes(row: Row) -> set[str]:
     """Give every code that a row shall be seen to answer with."""
     codes = (set(row.required_codes()) | _declared_codes(row).keys()) - REACHED_ELSEWHERE
-    if default_wiring() == MONOLITHIC:
+    if IS_MONOLITH:
         codes -= ERRORS_OF_A_HOP
-    if default_wiring() == COMPOSED:
-        codes -= NOT_OF_CONTAINERS
     # What asks no tier is unavailable only where it waited too long for a thread of the edge,
     # which tests/tier/controller shows.
     return codes - {"SERVICE_UNAVAILABLE"} if row.path in ASK_NO_TIER else codes
@@ -93,34 +89,27 @@ def world(stores: Stores, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         yield world
 
 
-def _service_tier(world: World) -> Mapping[str, str]:
-    """Give where one more edge finds the service tier; a monolith has it at one address too."""
-    return world.arcana.service_urls or {"service": world.arcana.service_url}
-
-
 @contextlib.contextmanager
-def _further_edge(
-    folder: Path, store: Store, service: Mapping[str, str], **settings: str
-) -> Iterator[Edge]:
-    """Run one more edge, on a service tier that is there already, or is not."""
+def _further_edge(world: World, stores: Stores, folder: Path, **settings: str) -> Iterator[Edge]:
+    """Run one more edge, which meets the same losses as the first."""
+    if isinstance(world.system, Composed):
+        with (
+            world.system.one_more_edge(**settings) as seen,
+            Edge(seen.edge_url, committed_document().check) as edge,
+        ):
+            yield edge
+        return
     # In front of a monolith it is an edge alone.
-    wiring = USUAL if default_wiring() == MONOLITHIC else default_wiring()
-    processes = ArcanaProcesses(folder, store, settings, wiring)
-    processes.call_services_at(service)
+    wiring = USUAL if IS_MONOLITH else default_wiring()
+    processes = ArcanaProcesses(folder, stores.new_store("embedded"), settings, wiring)
+    processes.call_services_at(world.between.urls or {"service": world.arcana.service_url})
     try:
         processes.spawn("controller")
         with Edge(processes.edge_url, committed_document().check) as edge:
-            eventually(lambda: _is_up(edge), 20, "one more edge")
+            eventually(edge.is_live, 20, "one more edge")
             yield edge
     finally:
         processes.stop()
-
-
-def _is_up(edge: Edge) -> bool:
-    try:
-        return edge.get("/health/live").status_code == 200
-    except requests.ConnectionError:
-        return False
 
 
 @pytest.fixture(scope="module")
@@ -130,54 +119,60 @@ def strict(
     """Run an edge that requires If-Match and limits hard."""
     settings = {f"RATE_LIMIT_{name}": "1/60" for name in LIMITS}
     settings |= {"REQUIRE_IF_MATCH": "true"}
-    folder, store = tmp_path_factory.mktemp("strict"), stores.new_store("embedded")
-    with _further_edge(folder, store, _service_tier(world), **settings) as edge:
+    with _further_edge(world, stores, tmp_path_factory.mktemp("strict"), **settings) as edge:
         yield edge
 
 
 @pytest.fixture(scope="module")
-def before_cold(world: World) -> Iterator[Relays]:
-    with Relays(_service_tier(world)) as relays:
-        relays.cut()
-        yield relays
+def lost(world: World, stores: Stores, tmp_path_factory: pytest.TempPathFactory) -> Answers:
+    """Ask all rows at once while the service tier is gone, and again while it stands still.
 
-
-@pytest.fixture(scope="module")
-def cold(
-    before_cold: Relays, stores: Stores, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Edge]:
-    """Run an edge that has never reached the service tier."""
+    Who could keep an answer is asked at an edge that has never had one.
+    """
+    if IS_MONOLITH:
+        return {}
     # One worker, so that the connection which is seen to stand is the one that is asked over.
-    settings = {"REQUEST_TIMEOUT_SECONDS": "1", "WEB_WORKERS": "1"}
+    settings = {"REQUEST_TIMEOUT_SECONDS": str(DEADLINE_SECONDS), "WEB_WORKERS": "1"}
     # It is cut off for long, and shall still say how each call ends, not that it makes none.
     settings["CIRCUIT_BREAKER_FAILURES"] = "1000000"
-    folder, store = tmp_path_factory.mktemp("cold"), stores.new_store("embedded")
-    with _further_edge(folder, store, before_cold.urls, **settings) as edge:
-        yield edge
+    losses = {"SERVICE_UNAVAILABLE": world.between.cut, "DEADLINE_EXCEEDED": world.between.stall}
+    answers: Answers = {}
+    with _further_edge(world, stores, tmp_path_factory.mktemp("cold"), **settings) as cold:
+        for code, lose in losses.items():
+            calls = {row: row.call(world) for row in ROWS if code in _codes(row)}
+            # Only a connection that stands can be lost; that it does, the health shows.
+            eventually(lambda: cold.get("/health").status_code == 200, 10, "a connection")
+            lose()
+            try:
+                answers |= _answers(calls, code, world.edge, cold)
+            finally:
+                world.between.restore()
+            world.wait_until_back()
+    return answers
 
 
-@pytest.fixture(scope="module")
-def stalled(world: World) -> dict[str, requests.Response]:
-    """Ask all rows at once while the service tier takes calls and answers none."""
-    rows = [row for row in ROWS if "DEADLINE_EXCEEDED" in _codes(row) and not row.keeps_its_answer]
-    if not rows:
-        return {}
-    calls = [row.call(world) for row in rows]
-    world.between.stall()
-    try:
-        answers = all_at_once(len(calls), lambda number: calls[number].send(world.edge))
-    finally:
-        world.between.restore()
-    world.wait_until_back()
-    return {str(row): answer for row, answer in zip(rows, answers, strict=True)}
+def _answers(calls: dict[Row, Call], code: str, usual: Edge, cold: Edge) -> Answers:
+    """Ask all at once, each until the edge has noticed what became of the tier.
+
+    A call that is under way just then may fail in the other way, and the failure to read the keys
+    is remembered for a moment. Whoever never notices has its last answer judged.
+    """
+    rows = list(calls)
+
+    def ask(number: int) -> requests.Response:
+        row, ends = rows[number], time.monotonic() + 10
+        while True:
+            answer = calls[row].send(cold if row.keeps_its_answer else usual)
+            if answer.status_code == STATUS_OF[code] or time.monotonic() > ends:
+                return answer
+
+    answers = all_at_once(len(rows), ask)
+    return {(row, code): answer for row, answer in zip(rows, answers, strict=True)}
 
 
 @pytest.fixture
-def edges(world: World, request: pytest.FixtureRequest) -> Edges:
-    if default_wiring() == COMPOSED:
-        return Edges(world, world.edge, world.edge, world.between, {})
-    names = ("strict", "cold", "before_cold", "stalled")
-    return Edges(world, *map(request.getfixturevalue, names))
+def edges(world: World, strict: Edge, lost: Answers) -> Edges:
+    return Edges(world, strict, lost)
 
 
 @pytest.mark.parametrize(("row", "code"), PAIRS)
@@ -188,12 +183,10 @@ def test_a_row_answers_with_each_of_its_errors(edges: Edges, row: Row, code: str
     expect_problem(PROVOCATIONS[code](edges, row), STATUS_OF[code], code)
 
 
-@pytest.mark.skipif(
-    default_wiring() in (MONOLITHIC, COMPOSED), reason="nothing can stand in a hop to stall it"
-)
-def test_a_stalled_service_tier_costs_no_more_than_the_deadline(
-    stalled: dict[str, requests.Response],
-) -> None:
+@pytest.mark.skipif(IS_MONOLITH, reason="it has no hop that could stall")
+def test_a_stalled_service_tier_costs_no_more_than_the_deadline(lost: Answers) -> None:
+    stalled = {row: answer for (row, code), answer in lost.items() if code == "DEADLINE_EXCEEDED"}
+    assert stalled
     for row, answer in stalled.items():
         assert answer.elapsed.total_seconds() < DEADLINE_SECONDS + 1, row
 

@@ -1,7 +1,7 @@
 """The five ways in which the same tiers are wired, and which tests run in which of them.
 
-ARCANA_TEST_WIRING names one of them, for all tests of the edge; `make test-modes` runs all. A sixth
-is what `make compose-test` has started in containers.
+ARCANA_TEST_WIRING names one of them, for all tests of the edge; `make test-modes` runs all. Three
+more are what `make compose-test` starts in containers, a layout of the compose files each.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Wiring:
 
     def __str__(self) -> str:
         if self.is_composed:
-            return "compose"
+            return "compose" if self.mode == "layered" else f"compose-{self.mode}"
         return self.mode if self.mode == "monolithic" else f"{self.mode}-{self.protocol}"
 
     @property
@@ -43,6 +43,11 @@ class Wiring:
 USUAL = Wiring("layered")
 MONOLITHIC = Wiring("monolithic")
 COMPOSED = Wiring("layered", is_composed=True)
+COMPOSED_WIRINGS = (
+    COMPOSED,
+    Wiring("microservices", is_composed=True),
+    Wiring("monolithic", is_composed=True),
+)
 WIRINGS = (
     MONOLITHIC,
     USUAL,
@@ -68,7 +73,7 @@ def chosen_wiring() -> Wiring | None:
     name = os.environ.get(VARIABLE)
     if not name:
         return None
-    known = {str(wiring): wiring for wiring in (*WIRINGS, COMPOSED)}
+    known = {str(wiring): wiring for wiring in (*WIRINGS, *COMPOSED_WIRINGS)}
     if name not in known:
         raise ValueError(f"{VARIABLE} is {name!r}, and must be one of {', '.join(known)}")
     return known[name]
@@ -84,9 +89,9 @@ def places(real: Collection[Wiring]) -> list[Place]:
 
     When the environment asks for one wiring, it is that one on both kinds.
     """
-    if chosen_wiring() == COMPOSED:
-        return [Place(COMPOSED, "real")]
     if one := chosen_wiring():
+        if one.is_composed:
+            return [Place(one, "real")]
         return [Place(one, "embedded"), Place(one, "real")]
     embedded = [Place(wiring, "embedded") for wiring in WIRINGS]
     return embedded + [Place(wiring, "real") for wiring in WIRINGS if wiring in real]

@@ -16,7 +16,6 @@ import psutil
 from tests.system.client import PATIENCE_SECONDS
 from tests.system.running import RunningSystem
 from tests.system.sockets import Socket, sockets_of
-from tests.system.wiring import COMPOSED, MONOLITHIC
 
 ATTEMPTS = 400
 
@@ -43,8 +42,8 @@ class EveryWorker:
         self._host, self._port = address.hostname or "", address.port or 0
         self._path, self._headers = path, dict(headers)
         self._master = psutil.Process(arcana.pid("controller"))
-        self._is_composed = arcana.wiring == COMPOSED
-        self._fewest = 1 if arcana.wiring == MONOLITHIC else 2
+        self._is_composed = arcana.wiring.is_composed
+        self._fewest = 1 if arcana.wiring.mode == "monolithic" else 2
         self._connections: dict[int, http.client.HTTPConnection] = {}
 
     def __enter__(self) -> EveryWorker:

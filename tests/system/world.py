@@ -31,10 +31,11 @@ from tests.system.composed import Composed
 from tests.system.discretion import watched_edge
 from tests.system.mailbox import Mailbox
 from tests.system.processes import ArcanaProcesses
-from tests.system.relays import Relays
+from tests.system.relays import Hop, Relays
 from tests.system.running import RunningSystem
+from tests.system.service_containers import ServiceContainers
 from tests.system.shop import Shop
-from tests.system.wiring import COMPOSED, Place, Wiring
+from tests.system.wiring import Place, Wiring
 from tier_runtime.channel import open_channel
 
 
@@ -43,13 +44,13 @@ class World:
     """The running system, who lives in it, and the secrets that only its operator has.
 
     Attributes:
-        between: stands between the edge and the service tier.
+        between: takes the service tier away from the edge, where there is a hop to it.
         signing_key: what access tokens are signed with.
     """
 
     system: RunningSystem
     edge: Edge
-    between: Relays
+    between: Hop
     mailbox: Mailbox
     signing_key: Ed25519PrivateKey
     admin: Account = field(init=False)
@@ -95,7 +96,7 @@ class World:
                 and self.edge.get("/orders", headers=resident.bearer).status_code == 200
             )
 
-        eventually(is_back, 5, "the edge's way back to the service tier")
+        eventually(is_back, 10, "the edge's way back to the service tier")
 
     def have_done(self, job_id: str) -> None:
         """Have a job done, and wait for it; nobody else works on jobs."""
@@ -138,20 +139,27 @@ class World:
 def world_at(
     place: Place, stores: Stores, folder: Path, observe: Observer | None = None, **settings: str
 ) -> Iterator[World]:
-    """Give the world of a place; what containers are told was settled when they were started."""
-    if place.wiring != COMPOSED:
+    """Give the world of a place.
+
+    Containers were told all when they were started, so settings make one more edge of them, which
+    is the only tier that is told any.
+    """
+    if not place.wiring.is_composed:
         store = stores.new_store(place.kind)
         with open_world(store, folder, observe, place.wiring, **settings) as world:
             yield world
         return
-    with Composed() as system, watched_edge(system, observe) as edge:
+    with ExitStack() as running:
+        system = running.enter_context(Composed(place.wiring))
+        if settings:
+            system = running.enter_context(system.one_more_edge(**settings))
+        edge = running.enter_context(watched_edge(system, observe))
         signing_key = load_pem_private_key(
             system.secret("auth", "jwt_signing_key.pem").encode(), password=None
         )
         assert isinstance(signing_key, Ed25519PrivateKey)
         mailbox = Mailbox(system.store(), system.secret("service", "token_secret"))
-        # Nothing of the tests can stand between two containers.
-        yield World(system, edge, Relays({}), mailbox, signing_key)
+        yield World(system, edge, ServiceContainers(system), mailbox, signing_key)
 
 
 @contextlib.contextmanager
