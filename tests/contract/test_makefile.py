@@ -15,6 +15,18 @@ PROGRAMS = {
     "docker": 'echo "$ARCANA_REVISION, $ARCANA_CREATED" >> {folder}/told\n',
 }
 
+# Stands in for Docker with two edges, one published at every address, and a store that is not.
+TWO_EDGES = """
+case "$*" in
+"compose ps --quiet") printf 'two\nstore\none\n' ;;
+"port one 5000/tcp") echo 127.0.0.1:5000 ;;
+"port one 50050/tcp") echo 127.0.0.1:50050 ;;
+"port two 5000/tcp") printf '0.0.0.0:5002\n[::]:5002\n' ;;
+port*) exit 1 ;;
+"compose run "*) echo "The first admin" ;;
+esac
+"""
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
@@ -25,11 +37,15 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def _make(folder: Path, target: str, **told: str) -> None:
+def _make(folder: Path, target: str, **told: str) -> str:
+    """Run `make` with what stands in for programs, and give what it says."""
     environ = {name: value for name, value in os.environ.items() if "ARCANA_" not in name} | told
     environ["PATH"] = f"{folder}{os.pathsep}{os.environ['PATH']}"
     command = ["/usr/bin/env", "make", target]
-    subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, check=True)
+    done = subprocess.run(
+        command, cwd=ROOT, env=environ, capture_output=True, check=True, text=True
+    )
+    return done.stdout
 
 
 def test_git_is_asked_nothing_for_a_target_that_builds_no_image(folder: Path) -> None:
@@ -45,3 +61,15 @@ def test_an_image_is_told_its_commit(folder: Path) -> None:
 def test_an_image_is_told_what_the_environment_says_instead(folder: Path) -> None:
     _make(folder, "images", ARCANA_REVISION="abc", ARCANA_CREATED="2026-01-01T00:00:00Z")
     assert (folder / "told").read_text() == "abc, 2026-01-01T00:00:00Z\n"
+
+
+def test_an_operator_is_told_what_is_published_and_not_which_range_was_asked_for(
+    folder: Path,
+) -> None:
+    (folder / "docker").write_text("#!/bin/sh\n" + TWO_EDGES)
+    said = _make(folder, "compose-up", ARCANA_HTTP="5000-5002", ARCANA_GRPC="50050-50052")
+    assert said.splitlines() == [
+        "Up: http://127.0.0.1:5000/docs, gRPC at 127.0.0.1:50050",
+        "Up: http://127.0.0.1:5002/docs",
+        "The first admin",
+    ]
