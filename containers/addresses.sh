@@ -10,10 +10,9 @@ published() {
 }
 
 for container in $(docker compose ps --quiet); do
+    # Only the edge has such a port; in the monolith it is the one container of all tiers.
     http=$(published "$container" 5000/tcp)
+    [ -n "$http" ] || continue
     grpc=$(published "$container" 50050/tcp)
-    # Only the edge has such ports; in the monolith it is the one container of all tiers.
-    if [ -n "$http" ]; then
-        echo "Up: http://$http/docs${grpc:+, gRPC at $grpc}"
-    fi
+    echo "Up: http://$http/docs${grpc:+, gRPC at $grpc}"
 done | sort
