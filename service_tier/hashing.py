@@ -27,6 +27,9 @@ _SMOOTHING = 0.2
 # it is now, and one caller finds out.
 TRUSTED_SECONDS = 2.0
 
+# By what share a trial must miss the expected time to be worth a line in the log.
+_NEWS = 0.5
+
 
 class PasswordFunction(Protocol):
     """Makes and checks password hashes; the slow part, without any rule about when."""
@@ -113,11 +116,11 @@ class HashSlots:
 
 
 class PasswordHasher:
-    """Hashes and checks passwords within slots, and never for a caller who will be gone by then.
+    """Hashes and checks passwords within slots, and not for a caller who will be gone by then.
 
     Making one costs one hash: the dummy that unknown accounts are checked against, which also
-    tells how long a hash takes here. A machine that was busy meanwhile is measured again: see
-    `slot`.
+    tells how long a hash takes here. How long it takes while the machine is busy others tell, each
+    by its own; when there is none that would be begun, one at a time is a trial: see `slot`.
     """
 
     def __init__(self, function: PasswordFunction, slots: HashSlots, clock: Clock) -> None:
@@ -129,7 +132,8 @@ class PasswordHasher:
         # Of a password that nobody has: its text is thrown away, and what matters is its price.
         self._dummy_hash = function.hash("no account has this one")
         self._measured_at = clock.monotonic()
-        self._expected_seconds = self._measured_at - start
+        self._expected_seconds = self._least_seconds = self._measured_at - start
+        self._is_trying = False
         get_logger(__name__).info("hash_measured", seconds=round(self._expected_seconds, 3))
 
     @property
@@ -147,7 +151,8 @@ class PasswordHasher:
         """Give the right to hash, for the block.
 
         When by the latest hashes there is no time for one, but those were a while ago, one caller
-        has it nevertheless: what its first hash takes is what is expected from then on.
+        at a time has it nevertheless, if the fastest hash so far would end in time: what its first
+        hash takes is what is expected from then on.
 
         Raises:
             AppError: DEADLINE/DEADLINE_EXCEEDED, when not even one hash would end in time;
@@ -156,18 +161,24 @@ class PasswordHasher:
         is_trial = not self._has_time(deadline)
         if is_trial:
             self._begin_trial(deadline)
-        with self._slots.taken(max(deadline.remaining() - self.expected_seconds, 0.0)):
-            yield HashSlot(self, deadline, is_trial=is_trial)
+        try:
+            with self._slots.taken(max(deadline.remaining() - self.expected_seconds, 0.0)):
+                yield HashSlot(self, deadline, is_trial=is_trial)
+        finally:
+            # Whether or not it came to a hash: without one, the next caller tries.
+            if is_trial:
+                with self._lock:
+                    self._is_trying = False
 
     def _has_time(self, deadline: Deadline) -> bool:
         return deadline.remaining() > self.expected_seconds
 
     def _begin_trial(self, deadline: Deadline) -> None:
         with self._lock:
-            now = self._clock.monotonic()
-            if deadline.remaining() <= 0 or now - self._measured_at < TRUSTED_SECONDS:
+            is_trusted = self._clock.monotonic() - self._measured_at < TRUSTED_SECONDS
+            if self._is_trying or is_trusted or deadline.remaining() <= self._least_seconds:
                 raise deadline_exceeded()
-            self._measured_at = now
+            self._is_trying = True
 
     def _hash(self, password: str, *, is_trial: bool) -> str:
         start = self._clock.monotonic()
@@ -176,9 +187,12 @@ class PasswordHasher:
         return password_hash
 
     def _verify(self, password_hash: str | None, password: str, *, is_trial: bool) -> bool:
+        checked = password_hash or self._dummy_hash
         start = self._clock.monotonic()
-        right = self._function.verify(password_hash or self._dummy_hash, password)
-        self._learn(start, is_trial)
+        right = self._function.verify(checked, password)
+        # One of other parameters tells nothing about those that are expected.
+        if not self.needs_rehash(checked):
+            self._learn(start, is_trial)
         return right and password_hash is not None
 
     def _learn(self, start: float, is_trial: bool) -> None:
@@ -186,7 +200,8 @@ class PasswordHasher:
             self._measured_at = self._clock.monotonic()
             seconds, expected = self._measured_at - start, self._expected_seconds
             self._expected_seconds += (1 if is_trial else _SMOOTHING) * (seconds - expected)
-        if is_trial:
+            self._least_seconds = min(self._least_seconds, seconds)
+        if is_trial and abs(seconds - expected) > _NEWS * expected:
             get_logger(__name__).warning(
                 "hash_measured_again", seconds=round(seconds, 3), expected=round(expected, 3)
             )

@@ -12,16 +12,12 @@ import structlog
 @contextlib.contextmanager
 def kept_logging() -> Iterator[None]:
     """Bring what `configure_logging` changes back to what it is now."""
-    was = structlog.get_config() if structlog.is_configured() else None
+    was = structlog.get_config()
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     try:
         yield
     finally:
-        structlog.reset_defaults()
-        if was is not None:
-            structlog.configure(**was)
-        else:
-            logging.captureWarnings(capture=False)
+        structlog.configure(**was)
         root.handlers[:] = handlers
         root.setLevel(level)

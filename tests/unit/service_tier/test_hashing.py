@@ -96,49 +96,89 @@ def hash_once(hasher: PasswordHasher, deadline: Deadline) -> bool:
     return True
 
 
-def test_a_machine_that_was_busy_at_the_start_finds_out_that_it_is_faster_now() -> None:
-    clock = FakeClock()
-    function = SlowFunction(clock, 60)
-    hasher = PasswordHasher(function, HashSlots(concurrency=1, queue=0), clock)
-    function.seconds = 0.1
-    # What was measured just now is believed.
-    assert not hash_once(hasher, after(clock, 5))
+def slow_since(clock: FakeClock, function: SlowFunction, slots: HashSlots) -> PasswordHasher:
+    """Give one that knows a fast hash, and has learnt a while ago that one takes a minute."""
+    hasher = PasswordHasher(function, slots, clock)
+    usual, function.seconds = function.seconds, 300
+    with hasher.slot(after(clock, 400)) as slot:
+        slot.hash("x")
+    function.seconds = usual
     clock.advance(TRUSTED_SECONDS)
+    assert hasher.expected_seconds > 50
+    return hasher
+
+
+def test_a_machine_that_was_busy_finds_out_that_it_is_faster_now() -> None:
+    clock = FakeClock()
+    hasher = slow_since(clock, SlowFunction(clock, 0.1), HashSlots(concurrency=1, queue=0))
     with capture_logs() as lines:
         assert all(hash_once(hasher, after(clock, 5)) for _ in range(3))
     assert hasher.expected_seconds == pytest.approx(0.1)
-    assert lines == [
-        {"event": "hash_measured_again", "log_level": "warning", "seconds": 0.1, "expected": 60}
-    ]
+    assert [(line["event"], line["seconds"]) for line in lines] == [("hash_measured_again", 0.1)]
 
 
-def test_a_machine_that_stays_busy_is_measured_now_and_then() -> None:
+def test_what_was_measured_just_now_is_believed() -> None:
     clock = FakeClock()
-    hasher = PasswordHasher(SlowFunction(clock, 6), HashSlots(concurrency=1, queue=0), clock)
+    function = SlowFunction(clock, 0.1)
+    hasher = slow_since(clock, function, HashSlots(concurrency=1, queue=0))
+    function.seconds = 6
+    # The trial says that there is no time, for a while.
+    assert hash_once(hasher, after(clock, 5))
     tries = []
-    for _ in range(5):
-        clock.advance(TRUSTED_SECONDS / 2)
+    for _ in range(4):
         tries.append(hash_once(hasher, after(clock, 5)))
-    assert tries == [False, True, False, True, False]
+        clock.advance(TRUSTED_SECONDS / 2)
+    assert tries == [False, False, True, False]
 
 
-def test_one_caller_finds_out_what_a_hash_takes_now() -> None:
+def test_one_caller_at_a_time_finds_out_however_long_it_takes() -> None:
     clock = FakeClock()
-    hasher = PasswordHasher(SlowFunction(clock, 6), HashSlots(concurrency=2, queue=0), clock)
-    clock.advance(TRUSTED_SECONDS)
-    with hasher.slot(after(clock, 5)) as slot:
+    hasher = slow_since(clock, SlowFunction(clock, 0.1), HashSlots(concurrency=2, queue=0))
+    with hasher.slot(after(clock, 50)) as slot:
+        clock.advance(2 * TRUSTED_SECONDS)
         assert not hash_once(hasher, after(clock, 5))
         slot.hash("x")
-        with pytest.raises(AppError):
-            slot.hash("a trial is one hash")
+        assert hash_once(hasher, after(clock, 5))
 
 
-def test_a_caller_who_is_gone_already_finds_out_nothing() -> None:
+def test_a_trial_is_one_hash() -> None:
     clock = FakeClock()
-    hasher = PasswordHasher(SlowFunction(clock, 6), HashSlots(concurrency=1, queue=0), clock)
-    clock.advance(TRUSTED_SECONDS)
-    assert not hash_once(hasher, after(clock, 0))
+    function = SlowFunction(clock, 0.1)
+    hasher = slow_since(clock, function, HashSlots(concurrency=1, queue=0))
+    function.seconds = 6
+    with hasher.slot(after(clock, 10)) as slot:
+        slot.hash("x")
+        with pytest.raises(AppError):
+            slot.hash("x")
+
+
+def test_who_comes_to_no_hash_leaves_the_trial_to_the_next() -> None:
+    clock = FakeClock()
+    slots = HashSlots(concurrency=1, queue=0)
+    hasher = slow_since(clock, SlowFunction(clock, 0.1), slots)
+    with pytest.raises(ZeroDivisionError), hasher.slot(after(clock, 5)):
+        raise ZeroDivisionError
+    with slots.taken(timeout=0), pytest.raises(AppError) as busy, hasher.slot(after(clock, 5)):
+        pytest.fail("All slots were taken.")
+    assert busy.value.kind is Kind.UNAVAILABLE
     assert hash_once(hasher, after(clock, 5))
+
+
+def test_who_would_be_gone_before_the_fastest_hash_ends_finds_out_nothing() -> None:
+    clock = FakeClock()
+    hasher = slow_since(clock, SlowFunction(clock, 0.1), HashSlots(concurrency=1, queue=0))
+    assert not hash_once(hasher, after(clock, 0.1))
+    assert hash_once(hasher, after(clock, 0.11))
+
+
+def test_a_check_of_other_parameters_teaches_nothing() -> None:
+    clock = FakeClock()
+    function = SlowFunction(clock, 0.1)
+    hasher = PasswordHasher(function, HashSlots(concurrency=1, queue=0), clock)
+    function.seconds = 0.01
+    with hasher.slot(after(clock, 5)) as slot:
+        slot.verify("scrypt:512:8:1$salt$hash", "x")
+    assert hasher.expected_seconds == pytest.approx(0.1)
 
 
 def test_the_expected_time_follows_what_hashes_take() -> None:
