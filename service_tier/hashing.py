@@ -27,6 +27,10 @@ _SMOOTHING = 0.2
 # it is now, and one caller finds out.
 TRUSTED_SECONDS = 2.0
 
+# Who has more time left than this may find out even where no hash has been as fast yet: all of them
+# may have been made on a busy machine.
+TRIAL_SECONDS = 1.0
+
 # By what share a trial must miss the expected time to be worth a line in the log.
 _NEWS = 0.5
 
@@ -151,8 +155,8 @@ class PasswordHasher:
         """Give the right to hash, for the block.
 
         When by the latest hashes there is no time for one, but those were a while ago, one caller
-        at a time has it nevertheless, if the fastest hash so far would end in time: what its first
-        hash takes is what is expected from then on.
+        at a time has it nevertheless, if the fastest hash so far would end in time or there is
+        more than TRIAL_SECONDS left: what its first hash takes is what is expected from then on.
 
         Raises:
             AppError: DEADLINE/DEADLINE_EXCEEDED, when not even one hash would end in time;
@@ -176,7 +180,8 @@ class PasswordHasher:
     def _begin_trial(self, deadline: Deadline) -> None:
         with self._lock:
             is_trusted = self._clock.monotonic() - self._measured_at < TRUSTED_SECONDS
-            if self._is_trying or is_trusted or deadline.remaining() <= self._least_seconds:
+            is_vain = deadline.remaining() <= min(self._least_seconds, TRIAL_SECONDS)
+            if self._is_trying or is_trusted or is_vain:
                 raise deadline_exceeded()
             self._is_trying = True
 

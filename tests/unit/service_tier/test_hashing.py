@@ -6,7 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from structlog.testing import capture_logs
 
-from service_tier.hashing import TRUSTED_SECONDS, HashSlots, PasswordHasher, WerkzeugFunction
+from service_tier.hashing import (
+    TRIAL_SECONDS,
+    TRUSTED_SECONDS,
+    HashSlots,
+    PasswordHasher,
+    WerkzeugFunction,
+)
 from tests.fakes.clock import FakeClock
 from tests.stores.waiting import eventually
 from tests.unit.service_tier.harness import METHOD, CountingFunction
@@ -115,6 +121,17 @@ def test_a_machine_that_was_busy_finds_out_that_it_is_faster_now() -> None:
         assert all(hash_once(hasher, after(clock, 5)) for _ in range(3))
     assert hasher.expected_seconds == pytest.approx(0.1)
     assert [(line["event"], line["seconds"]) for line in lines] == [("hash_measured_again", 0.1)]
+
+
+def test_a_machine_that_was_busy_at_the_start_finds_out_that_it_is_faster_now() -> None:
+    clock = FakeClock()
+    function = SlowFunction(clock, 60)
+    hasher = PasswordHasher(function, HashSlots(concurrency=1, queue=0), clock)
+    function.seconds = 0.1
+    assert not hash_once(hasher, after(clock, 5))
+    clock.advance(TRUSTED_SECONDS)
+    assert not hash_once(hasher, after(clock, TRIAL_SECONDS))
+    assert all(hash_once(hasher, after(clock, 5)) for _ in range(3))
 
 
 def test_what_was_measured_just_now_is_believed() -> None:
