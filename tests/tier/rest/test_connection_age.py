@@ -17,7 +17,7 @@ from tier_runtime.channel import ChannelSettings, open_channel
 from tier_runtime.rest.pools import MAX_IDLE_SECONDS
 from tier_runtime.tier import HTTP_KEEPALIVE_SECONDS
 
-AGE_SECONDS = 0.2
+AGE_SECONDS = 0.5
 SECONDS = 30.0
 CALLERS = 6
 
@@ -36,8 +36,8 @@ def test_connections_are_replaced_under_calls_that_are_never_sent_again(relay: T
         with Load(ProbeStub(channel), CALLERS) as load:
             eventually(lambda: relay.accepted - before >= 6 * CALLERS, SECONDS, "new connections")
         assert load.failures == []
-        # Each served its share before it ended.
-        assert load.answers() > 2 * (relay.accepted - before)
+        # Some served more than the one call that each may always have.
+        assert load.answers() > relay.accepted - before
 
 
 @pytest.mark.parametrize("arity", [UNARY, DOWN, UP])
