@@ -11,7 +11,8 @@ import socket
 import struct
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from random import Random, SystemRandom
 from typing import Any
 
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]  # ships no types
@@ -50,6 +51,9 @@ class WebServerSettings:
     # The answer to the first request of a connection that is older says that it ends. Infinite for
     # none, as where clients are not ours and may take their time.
     max_connection_age_seconds: float = math.inf
+    # What ages differ by. The system's, since the workers are forks of one process: copies of
+    # another source would all draw the same.
+    random: Random = field(default_factory=SystemRandom)
     # Its `raw_answer` decides about answers to what never reaches the application.
     worker_class: type[HttpWorker] = HttpWorker
     # Connections are mutual TLS then.
@@ -255,10 +259,13 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]  # its base has no types
         """How long the worker serves on after it was told to stop."""
         return 0.0 if self._worker_app is None else self._worker_app.stop_pause_seconds
 
-    @property
-    def max_connection_age_seconds(self) -> float:
-        """How old a connection becomes about; the worker asks for it."""
-        return self._settings.max_connection_age_seconds
+    def connection_age_seconds(self) -> float:
+        """Return how old a new connection may become; the worker asks for each.
+
+        A tenth more or less, as gRPC does it, so that not all of them end at the same time.
+        """
+        settings = self._settings
+        return settings.max_connection_age_seconds * settings.random.uniform(0.9, 1.1)
 
     def refused(self, reason: str) -> None:
         """Tell what is served that a request never reached it; the worker calls it."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import math
-import random
 import selectors
 import signal
 import ssl
@@ -138,9 +137,7 @@ class HttpWorker(ThreadWorker):  # type: ignore[misc]  # its base has no types
 
     def enqueue_req(self, conn: Any) -> None:
         """Take on a new connection; it gets a thread when its first request is there."""
-        # As gRPC does it, so that not all of them end at the same time.
-        age = self.app.max_connection_age_seconds * random.uniform(0.9, 1.1)  # noqa: S311 - spreads, guards nothing.
-        conn.ends_at = time.monotonic() + age
+        conn.ends_at = time.monotonic() + self.app.connection_age_seconds()
         try:
             self._idle.add(conn, self._keepalive_seconds)
         except OSError:

@@ -4,7 +4,7 @@ Every answer tells the worker's process. Paths: "wait" is answered when the work
 ends as a program would; "break" makes the main loop fail, with "?end" after it has let the waiting
 go on; "files" leaves the process so many file descriptors as the query says, and without one as
 many as it had. Arguments: threads, requests at a time (0: any), and the seconds that a connection
-may be idle and that it may be old.
+may be idle and that it may be old; connections become as old as they may.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from random import Random
 from typing import Any
 
 from tier_runtime.addresses import Address
@@ -36,6 +37,13 @@ class KnownWorker(HttpWorker):
         """Load the application, and be known to it."""
         super().load_wsgi()
         KnownWorker.known = self
+
+
+class Latest(Random):
+    """A source that always draws the most."""
+
+    def uniform(self, _a: float, b: float) -> float:
+        return b
 
 
 def fail(how: str) -> None:
@@ -81,6 +89,7 @@ def main() -> int:
         client_timeout_seconds=30,
         drain_seconds=20,
         max_connection_age_seconds=float(sys.argv[4]),
+        random=Latest(),
         worker_class=KnownWorker,
     )
     bound = int(sys.argv[2]) or None
