@@ -207,9 +207,26 @@ def test_a_connection_has_no_age_where_none_is_set(start: Start) -> None:
             assert kept.sock is not None
 
 
-def test_an_old_connection_without_a_request_ends_when_it_was_idle_for_long(start: Start) -> None:
-    server = start(idle=1, age=0.1)
-    with server.connection() as used, socket.create_connection(server.address, SECONDS) as silent:
-        asked(used, "/pid")
-        assert used.sock.recv(1) == b""
+def test_an_old_connection_without_a_request_ends_when_it_was_idle_for_long_and_not_before(
+    start: Start,
+) -> None:
+    idle = 1
+    server = start(idle=idle, age=0.1)
+    began = time.monotonic()
+    with socket.create_connection(server.address, SECONDS) as silent:
         assert silent.recv(1) == b""
+        assert time.monotonic() - began >= idle
+
+
+def test_a_connection_that_was_used_ends_when_it_is_idle_for_long_however_young(
+    start: Start,
+) -> None:
+    idle = 1
+    server = start(idle=idle, age=3600.0)
+    with socket.create_connection(server.address, SECONDS) as used:
+        began = time.monotonic()
+        answer = raw_answer(used)
+        assert answer.getheader("Connection") != "close"
+        answer.read()
+        assert used.recv(1) == b""
+        assert time.monotonic() - began >= idle
