@@ -10,7 +10,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from launcher.settings import SERVICES, LauncherSettings, split_url
-from tier_runtime.tls.files import TlsFiles
+from tier_runtime.tls.files import TlsFiles, TlsFilesError
 
 # A peer that does not shake hands in this time has told nothing.
 HANDSHAKE_SECONDS = 2.0
@@ -67,7 +67,12 @@ def certificates_told(settings: LauncherSettings) -> list[str]:
     if tls is None:
         return []
     urls = [*(url for _, url in services_of(settings)), *repositories_of(settings)]
-    ends = [end for url in urls if (end := certificate_end(url, tls)) is not None]
+    try:
+        ends = [end for url in urls if (end := certificate_end(url, tls)) is not None]
+    except TlsFilesError:
+        # Ours are being replaced, file by file, at this moment. All tiers are up, and that the
+        # date is not known is no reason to stop them.
+        ends = []
     until = f", good until {min(ends):%Y-%m-%d}" if ends else ""
     where = settings.tls_folder if settings.arcana_tls else tls.certificate
     return [f"Certificates: {where}{until}. The edge itself speaks plaintext."]

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from launcher.certificates import make_certificates
-from launcher.hops import certificate_end, hop_to
+from launcher.hops import certificate_end, certificates_told, hop_to
+from launcher.settings import LauncherSettings
 from tests.stores.waiting import eventually
 from tests.tier.tls.certificates import CALLER, files_of, make, served_by_tls, tls_plan
 from tests.tier.transports.asking import request
 from tests.tier.transports.probe_contract import ProbeStub
 from tests.tier.transports.wires import Peer, TierProcess, Wire
+from tier_runtime.settings import load
 
 
 def test_the_end_is_that_of_the_certificate_which_the_server_shows(
@@ -62,3 +65,25 @@ def test_of_several_addresses_the_first_is_asked(
     assert certificate_end(f"{peer.url},127.0.0.1:1", files) == ends
     if wire == "grpc":
         assert certificate_end(f"dns:///{peer.url.rpartition('/')[2]}", files) == ends
+
+
+def test_the_date_is_left_out_while_our_own_files_are_being_replaced(
+    served: Callable[[Wire], tuple[Peer, TierProcess]], wire: Wire, folder: Path, tmp_path: Path
+) -> None:
+    peer, _ = served(wire)
+    own = shutil.copytree(folder / CALLER, tmp_path / CALLER)
+    environ = {
+        "SERVICE_URL": peer.url,
+        "REPOSITORY_URL": peer.url,
+        "TLS_CERT_FILE": str(own / "tls.crt"),
+        "TLS_KEY_FILE": str(own / "tls.key"),
+        "TLS_CA_FILE": str(own / "ca.crt"),
+    }
+    settings = load(LauncherSettings, environ)
+    (line,) = certificates_told(settings)
+    assert ", good until 20" in line
+    # The new key is there, and not yet its certificate.
+    make_certificates(tmp_path / "new")
+    shutil.copy(tmp_path / "new" / CALLER / "tls.key", own / "tls.key")
+    (line,) = certificates_told(settings)
+    assert line == f"Certificates: {own / 'tls.crt'}. The edge itself speaks plaintext."
