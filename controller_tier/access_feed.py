@@ -8,7 +8,7 @@ either, the request is refused: nothing is ever served on stale knowledge.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -69,9 +69,15 @@ class AccessFeed:
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def start(self) -> None:
-        """Begin to ask, in a thread of its own."""
-        self._thread = threading.Thread(target=self._run, name="access feed", daemon=True)
+    def start(self, after_each: Callable[[], None] = lambda: None) -> None:
+        """Begin to ask, in a thread of its own.
+
+        What else a worker has to do now and then is done there too: `after_each` is called after
+        each ask, also after one that failed.
+        """
+        self._thread = threading.Thread(
+            target=self._run, args=(after_each,), name="access feed", daemon=True
+        )
         self._thread.start()
 
     def stop(self) -> None:
@@ -116,12 +122,15 @@ class AccessFeed:
         if asked_at - self._pruned_at >= PRUNE_SECONDS:
             self._prune()
 
-    def _run(self) -> None:
+    def _run(self, after_each: Callable[[], None]) -> None:
         log = get_logger(__name__)
         lost = False
         while not self._stopped.is_set():
             try:
-                self.poll()
+                try:
+                    self.poll()
+                finally:
+                    after_each()
             # The outermost frame of the thread: without it, requests would ask one by one for
             # good after a single surprise.
             except Exception as error:  # noqa: BLE001 - see above.

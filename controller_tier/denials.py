@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from controller_tier.access_table import PACKAGE
 from controller_tier.clients import shown_address
-from controller_tier.limit_refusals import LimitRefusals
+from controller_tier.counted_denials import CountedDenials, Source
 from controller_tier.rate_limits import Bucket
 from tier_runtime.audit import Act, AuditTrail, Fact, address_digest, outcome_of
 from tier_runtime.call import Actor
@@ -23,11 +23,14 @@ _PRESENTED = frozenset({"INVALID_TOKEN", "TOKEN_REVOKED"})
 
 
 class Denials:
-    """Records refusals: a line for each, but those by limits are counted; see LimitRefusals."""
+    """Records refusals: a line for each that met a known account.
+
+    Those of strangers and those by limits are counted; see CountedDenials.
+    """
 
     def __init__(self, trail: AuditTrail, clock: Clock) -> None:
         self._trail = trail
-        self._limited = LimitRefusals(trail, clock)
+        self._counted = CountedDenials(trail, clock)
 
     def record(
         self,
@@ -59,14 +62,22 @@ class Denials:
             target=target,
             client_address=shown_address(client_address),
         )
-        if limits:
-            self._limited.record(act, limits)
+        sources = [Source.of_limit(act.name, each) for each in limits]
+        if not sources and actor.is_anonymous:
+            # Before any limit, and without an account that could be suspended.
+            sources = [Source.of_stranger(error.code, client_address)]
+        if sources:
+            self._counted.record(act, sources)
         else:
             self._trail.record(act)
 
+    def flush(self) -> None:
+        """Record what was counted in windows that are over; to be called now and then."""
+        self._counted.flush()
+
     def close(self) -> None:
         """Record what was counted and not told; the trail stays open."""
-        self._limited.close()
+        self._counted.close()
 
 
 def untold(_error: AppError, _actor: Actor) -> None:

@@ -143,7 +143,8 @@ def make_worker_app(
             tracing=telemetry.tracing,
         )
         refused = no_meter if meter is None else meter.refused
-        feed.start()
+        # What was counted and not told waits for no next denial.
+        feed.start(entrance.denials.flush)
         closing.callback(feed.stop)
         # A stream of events would hold the stop up for minutes.
         close_feeds = app.extensions[CLOSE_FEEDS]

@@ -82,10 +82,14 @@ def test_logins_tell_who_and_why_not(running: Running) -> None:
     wrong = edge.login(account.email, WRONG).headers["X-Request-ID"]
     refused = running.line("AuthService/Login", "RATE_LIMITED", request_id=wrong)
     assert (refused["tier"], refused["outcome"]) == ("controller", "denied")
+    moment = refused["target"]["first_time"]
+    assert moment <= refused["time"]
     assert refused["target"] == {
         "address_sha256": address_digest(account.email),
         "limit": "login-email",
         "refused": 1,
+        "first_time": moment,
+        "last_time": moment,
     }
     unknown = edge.login(NOBODY, WRONG).headers["X-Request-ID"]
     nobody = running.line("AuthService/Login", "INVALID_CREDENTIALS", request_id=unknown)

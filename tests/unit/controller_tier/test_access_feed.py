@@ -207,6 +207,28 @@ def test_the_thread_asks_on_through_failures_and_tells_of_them_once() -> None:
     assert len(tier.received) == asked
 
 
+def test_what_else_is_to_be_done_is_done_after_each_ask_also_after_one_that_failed() -> None:
+    tier = FakeServiceTier(SystemClock())
+    feed = AccessFeed(
+        stubs_of(tier).auth, SystemClock(), interval_seconds=0.001, max_age_seconds=30
+    )
+    done: list[int] = []
+
+    def note() -> None:
+        done.append(len(tier.received))
+        if len(done) == 3:
+            tier.failures["ListAccessChanges"] = DOWN
+        if len(done) == 6:
+            raise RuntimeError("a surprise")
+
+    feed.start(note)
+    try:
+        eventually(lambda: len(done) > 8, what="it goes on through failures of both")
+    finally:
+        feed.stop()
+    assert done == [number + 1 for number in range(len(done))]
+
+
 def test_stopping_what_never_began_is_nothing(feed: AccessFeed) -> None:
     feed.stop()
     assert not feed.is_fresh()

@@ -20,12 +20,17 @@ REFLECTION = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
 
 
 @pytest.fixture
-def actor_of() -> Callable[[str], Actor]:
+def kept() -> KeptActs:
+    return KeptActs()
+
+
+@pytest.fixture
+def actor_of(kept: KeptActs) -> Callable[[str], Actor]:
     """Say who an RPC of this method, that comes without a token, is served for."""
     clock = FakeClock()
     settings, service = ControllerSettings(), stubs_of(FakeServiceTier(clock))
     feed = make_access_feed(settings, service, clock)
-    entrance = make_entrance(settings, service, feed, clock, KeptActs())
+    entrance = make_entrance(settings, service, feed, clock, kept)
     doorkeeper = Doorkeeper(entrance.rpcs, entrance.admission, entrance.denials, trusted_proxies=0)
     call = Call(Actor(), "r", Deadline.after(5.0, clock.monotonic), "")
     return lambda method: doorkeeper.find_actor(method, (), call)
@@ -51,6 +56,16 @@ def test_nobody_comes_in_by_a_method_that_is_not_in_the_table(
     with pytest.raises(AppError) as raised:
         actor_of(method)
     assert (raised.value.kind, raised.value.code) == (Kind.FORBIDDEN, "FORBIDDEN")
+
+
+def test_a_stranger_who_makes_up_methods_is_one_line_of_the_audit_log(
+    actor_of: Callable[[str], Actor], kept: KeptActs
+) -> None:
+    for number in range(20):
+        with pytest.raises(AppError):
+            actor_of(f"/arcana.service.v1.Service/Method{number}")
+    (act,) = kept.acts
+    assert (act.name, act.code, act.target["refused"]) == ("Service/Method0", "FORBIDDEN", 1)
 
 
 @pytest.mark.parametrize(

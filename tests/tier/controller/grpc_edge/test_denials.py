@@ -47,6 +47,10 @@ def test_wrong_roles_forged_tokens_and_logins_too_many_are_lines_of_the_file(
         assert len(_lines(path)) == 3
     # The worker has ended, and told what it had only counted.
     role, token, limit, rest = _lines(path)
+    moments = [limit["target"].pop(name) for name in ("first_time", "last_time")]
+    moments += [rest["target"].pop(name) for name in ("first_time", "last_time")]
+    assert moments == sorted(moments)
+    assert rest["time"] >= moments[-1]
     assert rest["target"] == {**limit["target"], "refused": 2}
     assert {line["tier"] for line in (role, token, limit)} == {"controller"}
     assert {line["outcome"] for line in (role, token, limit)} == {"denied"}
