@@ -92,6 +92,22 @@ def test_what_a_stream_that_was_killed_has_moved_is_passed_on_by_the_next(
     assert acts_in(out.getvalue()) == ["first", "second"]
 
 
+@pytest.mark.parametrize("name", ["acts[1].jsonl", "acts*.jsonl", "acts?.jsonl"])
+def test_signs_of_a_pattern_in_the_name_of_the_file_stand_for_themselves(
+    tmp_path: Path, out: io.BytesIO, name: str
+) -> None:
+    theirs = tmp_path / "acts1.jsonl.000000000001"
+    theirs.write_text('{"act":"theirs"}\n')
+    path = tmp_path / name
+    acts = AuditStream(path, out)
+    for number in range(3):
+        path.write_text(f'{{"act":"{number}"}}\n')
+        acts.turn()
+    acts.turn()
+    assert acts_in(out.getvalue()) == ["0", "1", "2"]
+    assert list(tmp_path.iterdir()) == [theirs]
+
+
 def test_what_cannot_be_passed_on_stays(path: Path, out: io.BytesIO) -> None:
     path.write_text('{"act":"first"}\n')
     with Path("/dev/full").open("wb", buffering=0) as full:
