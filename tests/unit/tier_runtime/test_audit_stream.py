@@ -161,14 +161,17 @@ def test_a_signal_ends_the_program_once_all_is_passed_on(path: Path) -> None:
     command = [sys.executable, "-m", "tier_runtime.audit_stream", str(path)]
     path.write_text('{"act":"first"}\n')
     with subprocess.Popen(command, stdout=subprocess.PIPE) as running:
-        # Once the file is moved away the program is past its beginning.
-        eventually(lambda: not path.exists(), seconds=30, what="a turn")
-        trail = opened(path)
-        trail.record(act("last"))
-        trail.close()
-        running.send_signal(signal.SIGTERM)
-        assert running.stdout is not None
-        told = running.stdout.read()
+        try:
+            # Once the file is moved away the program is past its beginning.
+            eventually(lambda: not path.exists(), seconds=30, what="a turn")
+            trail = opened(path)
+            trail.record(act("last"))
+            trail.close()
+            running.send_signal(signal.SIGTERM)
+            told, _ = running.communicate(timeout=30)
+        finally:
+            # The block's end waits for it, and it would not end by itself.
+            running.kill()
     assert running.returncode == 0
     assert acts_in(told) == ["first", "last"]
     assert list(path.parent.iterdir()) == []
