@@ -9,10 +9,14 @@ published() {
     docker port "$1" "$2" 2>/dev/null | sed 's/^0\.0\.0\.0:/127.0.0.1:/; s/^\[::\]:/[::1]:/' | head -n 1
 }
 
-for container in $(docker compose ps --quiet); do
+# Assigned first: where Docker fails in a loop's own line, or in a pipe's, the shell goes on.
+containers=$(docker compose ps --quiet)
+addresses=$(for container in $containers; do
     # Only the edge has such a port; in the monolith it is the one container of all tiers.
     http=$(published "$container" 5000/tcp)
     [ -n "$http" ] || continue
     grpc=$(published "$container" 50050/tcp)
     echo "Up: http://$http/docs${grpc:+, gRPC at $grpc}"
-done | sort
+done)
+[ -n "$addresses" ] || { echo "addresses: no container of the edge that runs is published" >&2; exit 1; }
+echo "$addresses" | sort

@@ -1,4 +1,4 @@
-"""Whether the metrics that autoscalers ask for are served by the rules of the metrics adapter.
+"""Whether the rules of the metrics adapter serve what autoscalers ask for, and as it is meant.
 
 The rules lie beside this module, in the form of prometheus-adapter's own configuration
 (https://github.com/kubernetes-sigs/prometheus-adapter/blob/master/docs/config.md). An autoscaler
@@ -18,12 +18,17 @@ import yaml
 
 from k8s.kubectl import HERE
 from k8s.resources import Rendering, Resource, at
+from monitoring.promql import Selector, named_in
 
 RULES = HERE / "adapter_rules.yaml"
 
 # The type of an autoscaler's metric, where it has its name, and the adapter's list that serves it.
 _LISTS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {"Pods": ("pods", "rules"), "External": ("external", "externalRules")}
+)
+# What an autoscaler's own is told by: its namespace, and of what pods have each pod.
+_RESOURCES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"Pods": ("namespace", "pod"), "External": ("namespace",)}
 )
 _SERIES = re.compile(r'__name__="(\w+)"')
 
@@ -55,16 +60,21 @@ def served() -> Mapping[tuple[str, str], Rule]:
     return found
 
 
-def adapter_faults(rendering: Rendering) -> list[str]:
-    """Return the metrics that autoscalers ask for and no rule serves."""
+def adapter_faults(rendering: Rendering, rules: Mapping[tuple[str, str], Rule]) -> list[str]:
+    """Return the metrics that autoscalers ask for and no rule serves, or not as they are meant.
+
+    Args:
+        rendering: where the autoscalers are.
+        rules: what the adapter is told, as `served` gives it.
+    """
     return [
         f"{autoscaler}: {fault}"
         for autoscaler in rendering.of("HorizontalPodAutoscaler")
-        for fault in _faults(autoscaler)
+        for fault in _faults(autoscaler, rules)
     ]
 
 
-def _faults(autoscaler: Resource) -> Iterator[str]:
+def _faults(autoscaler: Resource, rules: Mapping[tuple[str, str], Rule]) -> Iterator[str]:
     for metric in autoscaler.spec.get("metrics") or ():
         kind = metric["type"]
         if kind == "Resource":
@@ -72,9 +82,38 @@ def _faults(autoscaler: Resource) -> Iterator[str]:
         if kind not in _LISTS:
             yield f"no rule of the adapter is for metrics of the type {kind}"
             continue
-        name = at(metric, _LISTS[kind][0], "metric", "name")
-        if (kind, name) not in served():
+        asked = at(metric, _LISTS[kind][0], "metric")
+        name = at(asked, "name")
+        rule = rules.get((kind, name))
+        if rule is None:
             yield f"no rule of the adapter serves {name!r} for the type {kind}"
+            continue
+        for fault in _rule_faults(kind, rule, _chosen_by(at(asked, "selector") or {})):
+            yield f"the adapter's rule for {rule.series!r} {fault}"
+
+
+def _rule_faults(kind: str, rule: Rule, chosen_by: set[str]) -> Iterator[str]:
+    for resource in _RESOURCES[kind]:
+        # The Prometheus operator calls them as Kubernetes does.
+        if rule.labels.get(resource) != resource:
+            yield f"finds no {resource} by the label {resource!r}"
+    try:
+        named = named_in(rule.query_for('namespace="any"'))
+    except ValueError as error:
+        yield f"has a query that cannot be read: {error}"
+        return
+    if named.selectors != (Selector(rule.series, ("namespace",)),):
+        yield "has a query of another series, or of all namespaces"
+    # One number for all pods is none's, and one for all statuses also that of those not asked for.
+    apart = {"pod"} if kind == "Pods" else chosen_by
+    for label in sorted(apart - set(named.group_labels)):
+        yield f"has a query that does not tell each {label!r} apart"
+
+
+def _chosen_by(selector: Mapping[str, Any]) -> set[str]:
+    """Return the labels by which an autoscaler chooses among the series of a name."""
+    expressions = selector.get("matchExpressions") or ()
+    return {*(selector.get("matchLabels") or ()), *(each["key"] for each in expressions)}
 
 
 def _rule(document: Mapping[str, Any]) -> Rule:

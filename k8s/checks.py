@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from k8s.adapter_rules import adapter_faults
+from k8s.adapter_rules import adapter_faults, served
 from k8s.given_secrets import given_in
 from k8s.kubectl import OVERLAYS, KubectlError, overlay, render
 from k8s.network import network_faults
@@ -22,7 +22,7 @@ def faults_of(rendering: Rendering, name: str) -> list[str]:
         *schema_faults(rendering),
         *form_faults(rendering),
         *reference_faults(rendering, given_in(name)),
-        *adapter_faults(rendering),
+        *adapter_faults(rendering, served()),
         *network_faults(rendering),
         *restricted_faults(rendering),
         *hardening_faults(rendering),

@@ -21,9 +21,9 @@ from tier_runtime.startup import StartupError
 # Nobody but the owner may read who did what.
 _MODE = 0o600
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT
-# A file that is removed between a look at it and the line is begun anew; so often in a row it
-# only is where a file system does not tell.
-_MOST_REMOVALS = 8
+# A file that is removed between a look at it and the line is begun anew; more often in a row than
+# that it only is where a file system does not tell one file from another.
+_MOST_WRITES = 8
 
 
 class AuditFile:
@@ -82,23 +82,28 @@ class AuditFile:
                 self._descriptor = -1
 
     def _append(self, line: bytes) -> None:
-        if self._descriptor < 0 or not self._is_where_it_was():
-            self._reopen()
-        if self._is_torn:
-            # The rest of the line before is missing; this one must not be lost with it.
-            line = b"\n" + line
-        self._write(line)
-        for _ in range(_MOST_REMOVALS):
-            if os.fstat(self._descriptor).st_nlink > 0:
-                break
-            self._reopen()
+        for _ in range(_MOST_WRITES):
+            if self._descriptor < 0 or not self._is_where_it_was():
+                self._reopen()
             self._write(line)
+            if not self._is_removed():
+                return
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
 
     def _write(self, line: bytes) -> None:
-        written = os.write(self._descriptor, line)
-        self._is_torn = written < len(line)
+        # Where the rest of the line before is missing, this one must not be lost with it.
+        whole = b"\n" + line if self._is_torn else line
+        written = os.write(self._descriptor, whole)
+        self._is_torn = written < len(whole)
         if self._is_torn:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def _is_removed(self) -> bool:
+        """True if nobody who comes from now on finds what is in the file that is open.
+
+        A file system that counts no links tells of none, so the path is looked at too.
+        """
+        return os.fstat(self._descriptor).st_nlink == 0 and not self._is_where_it_was()
 
     def _is_where_it_was(self) -> bool:
         """True unless the file was renamed or removed, as by whatever rotates it."""

@@ -9,6 +9,7 @@ It imports little, since a replica of a tier has one of these each.
 
 from __future__ import annotations
 
+import glob
 import signal
 import sys
 import threading
@@ -53,7 +54,9 @@ class AuditStream:
             return
 
     def _moved(self) -> list[Path]:
-        return sorted(self._path.parent.glob(f"{self._path.name}.{'[0-9]' * _DIGITS}"))
+        # Whatever signs the name has, they stand for themselves.
+        name = glob.escape(self._path.name)
+        return sorted(self._path.parent.glob(f"{name}.{'[0-9]' * _DIGITS}"))
 
     def _pass_on(self, file: Path) -> None:
         with file.open("rb") as lines:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from controller_tier.settings import ControllerSettings
-from k8s.adapter_rules import served
+from k8s.adapter_rules import adapter_faults, served
 from k8s.network import COMPONENT
 from k8s.resources import Resource
 from k8s.wellformed import quantity
-from monitoring.promql import Selector, named_in
 from monitoring.series import FAMILIES
-from repository_tier.jobs.rows import FAILED, QUEUED, RUNNING
+from repository_tier.jobs.rows import QUEUED, RUNNING
 from repository_tier.settings import RepositorySettings
 from repository_tier.worker.settings import WorkerSettings
 from service_tier.settings import ServiceSettings
@@ -58,10 +59,6 @@ def test_every_rule_of_the_adapter_is_for_a_series_that_is_there_and_is_asked_fo
     assert (kind, series) in METRICS.values()
     # Of a counter it would be the number since the start.
     assert FAMILIES[series].kind == "gauge"
-    named = named_in(served()[kind, series].query_for('namespace="arcana"'))
-    assert named.selectors == (Selector(series, ("namespace",)),)
-    # What the adapter tells pods apart by, and each autoscaler the jobs.
-    assert named.group_labels == (("pod",) if kind == "Pods" else FAMILIES[series].labels)
 
 
 def test_what_all_pods_of_the_repository_tier_say_alike_is_not_added_up() -> None:
@@ -70,10 +67,32 @@ def test_what_all_pods_of_the_repository_tier_say_alike_is_not_added_up() -> Non
     )
 
 
-def test_the_adapter_finds_the_namespace_and_the_pod_by_the_labels_that_prometheus_has() -> None:
-    for (kind, _), rule in served().items():
-        resources = {"namespace", "pod"} if kind == "Pods" else {"namespace"}
-        assert rule.labels == {each: each for each in resources}
+# What serves a rule of its own, what is spoilt about it, and what has to be said of it.
+IN_FLIGHT = ("Pods", "arcana_rpc_server_in_flight")
+JOBS = ("External", "arcana_jobs")
+MATCHED = "{<<.LabelMatchers>>}"
+SPOILT: list[tuple[tuple[str, str], dict[str, Any], str]] = [
+    (IN_FLIGHT, {"labels": {"namespace": "namespace"}}, "finds no pod by the label 'pod'"),
+    (IN_FLIGHT, {"labels": {"namespace": "ns", "pod": "pod"}}, "finds no namespace by"),
+    (JOBS, {"labels": {}}, "finds no namespace by the label 'namespace'"),
+    (IN_FLIGHT, {"query": f"sum(<<.Series>>{MATCHED})"}, "does not tell each 'pod' apart"),
+    (JOBS, {"query": f"max(<<.Series>>{MATCHED})"}, "does not tell each 'status' apart"),
+    (JOBS, {"query": "max by (status) (<<.Series>>)"}, "another series, or of all namespaces"),
+    (JOBS, {"query": f"max by (status) (up{MATCHED})"}, "another series, or of all namespaces"),
+    (JOBS, {"query": "max by (status) (<<.Serie>>)"}, "cannot be read"),
+    (JOBS, {"query": "max by (status) (<<.Series>>{"}, "cannot be read"),
+]
+
+
+@pytest.mark.parametrize(("key", "spoilt", "said"), SPOILT)
+def test_a_rule_that_answers_something_else_than_it_is_asked_is_found(
+    key: tuple[str, str], spoilt: dict[str, Any], said: str
+) -> None:
+    rules = {**served(), key: replace(served()[key], **spoilt)}
+    found = adapter_faults(rendered("production"), rules)
+    assert found != []
+    assert all(f"the adapter's rule for {key[1]!r}" in each for each in found)
+    assert any(said in each for each in found)
 
 
 @pytest.mark.parametrize("name", ["production", "microservices"])
@@ -84,7 +103,6 @@ def test_workers_follow_the_jobs_that_wait_and_those_under_way(name: str) -> Non
         "matchExpressions": [{"key": "status", "operator": "In", "values": [QUEUED, RUNNING]}]
     }
     assert FAMILIES["arcana_jobs"].labels == ("status",)
-    assert FAILED not in (QUEUED, RUNNING)
 
 
 @pytest.mark.parametrize(("name", "tier"), SCALED)

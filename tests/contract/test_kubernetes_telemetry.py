@@ -14,11 +14,13 @@ import yaml
 from controller_tier.settings import ControllerSettings
 from k8s.alert_rules import RULES, rules_text
 from k8s.network import COMPONENT, reached_namespaces
+from k8s.wellformed import quantity
 from monitoring.alerts import ALERTS
 from service_tier.settings import ServiceSettings
 from tests.contract.manifest_environment import settings_of
 from tests.contract.manifests import OVERLAYS, Program, of_component, programs, rendered
 
+KUBERNETES = Path(__file__).resolve().parents[2] / "docs" / "kubernetes.md"
 SERVED = ("controller", "service", "repository", "worker")
 PRODUCTION = ("production", "microservices")
 
@@ -110,6 +112,21 @@ def test_acts_are_passed_on_from_the_file_that_they_are_added_to(name: str, tier
             assert "runAsUser" not in container["securityContext"]
         [volume] = [each for each in found.pod.spec["volumes"] if each["name"] == shared[0]]
         assert volume["emptyDir"].keys() == {"sizeLimit"}
+
+
+@pytest.mark.parametrize("name", PRODUCTION)
+@pytest.mark.parametrize("tier", ["controller", "service"])
+def test_a_node_may_keep_ten_times_the_usual_output_of_what_passes_acts_on(
+    name: str, tier: str
+) -> None:
+    # By default kubelet keeps five files of 10 MiB of a container's output, and counts them as its
+    # container's; nodes of some providers keep five of 50 MiB.
+    usual = 5 * quantity("10Mi")
+    for found in of_component(name, tier):
+        [audit] = beside(found)
+        most = quantity(audit["resources"]["limits"]["ephemeral-storage"])
+        assert most >= 10 * usual
+        assert f"limit of {most / quantity('1Mi'):g} MiB" in KUBERNETES.read_text()
 
 
 def beside(found: Program) -> list[Any]:

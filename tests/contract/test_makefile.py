@@ -26,6 +26,20 @@ port*) exit 1 ;;
 "compose run "*) echo "The first admin" ;;
 esac
 """
+# Stands in for Docker where it cannot tell of an edge, and what an operator has to be told then.
+NO_EDGE = [
+    pytest.param(
+        'case "$*" in "compose ps "*) echo no daemon >&2; exit 3 ;; esac',
+        "no daemon",
+        id="compose fails",
+    ),
+    pytest.param(
+        'case "$*" in "compose ps "*) echo store ;; port*) exit 1 ;; esac',
+        "no container of the edge",
+        id="nothing is published",
+    ),
+    pytest.param("exit 0", "no container of the edge", id="nothing runs"),
+]
 
 
 @pytest.fixture
@@ -73,3 +87,14 @@ def test_an_operator_is_told_what_is_published_and_not_which_range_was_asked_for
         "Up: http://127.0.0.1:5002/docs",
         "The first admin",
     ]
+
+
+@pytest.mark.parametrize(("answer", "told"), NO_EDGE)
+def test_an_operator_who_can_be_told_no_address_is_told_why(
+    folder: Path, answer: str, told: str
+) -> None:
+    (folder / "docker").write_text(f"#!/bin/sh\n{answer}\n")
+    with pytest.raises(subprocess.CalledProcessError) as failed:
+        _make(folder, "compose-up")
+    assert told in failed.value.stderr
+    assert failed.value.stdout == ""

@@ -17,7 +17,7 @@ class Hop(Protocol):
     def urls(self) -> Mapping[str, str]:
         """Where the way begins, by the names of the processes that it leads to.
 
-        None where it has no addresses of its own.
+        Empty where it has no addresses of its own.
         """
         ...
 

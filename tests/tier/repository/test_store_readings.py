@@ -17,11 +17,15 @@ from repository_tier.event_lag import EventLag
 from repository_tier.event_log.log import EventLog, RetryRule
 from repository_tier.event_log.redis_log import RedisLog
 from repository_tier.event_log.table_log import TableLog
+from repository_tier.jobs.rows import FAILED, QUEUED, RUNNING
 from repository_tier.store_readings import StoreReadings
 from repository_tier.tables import jobs
 from tests.fakes.clock import FakeClock
 from tests.metering import Counted
 from tests.stores import Store
+from tests.tier.repository.requests import Requests
+from tests.tier.repository.running_tier import RunningTier
+from tests.tier.repository.test_jobs import fail, started
 from tier_runtime.metrics.meters import Reading
 
 POOL = PoolSettings(size=2, wait_seconds=0.2, connect_seconds=1, io_seconds=2.5)
@@ -83,6 +87,18 @@ def test_jobs_and_events_that_wait_are_told_with_their_ages(empty_store: Store) 
     assert told[(metrics.JOBS_OVERDUE.name,)] == 90
     assert told[(metrics.UNPUBLISHED.name,)] == 0
     assert told[(metrics.UNPUBLISHED_AGE.name,)] == 0
+
+
+def test_a_job_that_waits_for_its_next_attempt_is_told_as_queued(
+    tier: RunningTier, empty_store: Store, make: Requests, clock: FakeClock
+) -> None:
+    tier.jobs.FailJob(fail(*started(tier, make)))
+
+    told = _values(_read(empty_store.database_url, clock))
+
+    counts = {status: told[(metrics.JOBS.name, status)] for status in (QUEUED, RUNNING, FAILED)}
+    assert counts == {QUEUED: 1, RUNNING: 0, FAILED: 0}
+    assert told[(metrics.JOBS_OVERDUE.name,)] == 0
 
 
 def test_a_store_that_is_away_is_told_by_nothing() -> None:

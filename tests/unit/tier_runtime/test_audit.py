@@ -9,7 +9,7 @@ import resource
 import stat
 import threading
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PosixPath
 from typing import Any
 
 import pytest
@@ -224,6 +224,62 @@ def test_a_line_that_another_process_left_cut_off_takes_no_other_with_it(path: P
         *("whole", "first", "second")
     ]
     assert cut == '{"act":"cu'
+
+
+class TakenAway(PosixPath):
+    """The path of a file that is taken away just after the first look at it.
+
+    What comes in its place is the file beside it whose name ends in `.next`, if there is one.
+    """
+
+    _was_looked_at = False
+
+    def stat(self, *, follow_symlinks: bool = True) -> os.stat_result:
+        found = super().stat(follow_symlinks=follow_symlinks)
+        if not self._was_looked_at:
+            self._was_looked_at = True
+            following = Path(f"{self}.next")
+            if following.exists():
+                following.replace(self)
+            else:
+                self.unlink()
+        return found
+
+
+def test_what_a_file_was_cut_off_at_is_no_matter_to_the_file_after_it(path: Path) -> None:
+    path.write_text('{"act":"cu')
+    opened = AuditFile.open(TakenAway(path), "service", FakeClock())
+    opened.record(act("first"))
+    opened.close()
+    assert path.read_bytes().startswith(b"{")
+    assert acts_in(path) == ["first"]
+
+
+def test_a_file_that_begins_with_a_line_cut_off_takes_no_line_that_is_written_again(
+    path: Path,
+) -> None:
+    Path(f"{path}.next").write_text('{"act":"cu')
+    opened = AuditFile.open(TakenAway(path), "service", FakeClock())
+    opened.record(act("first"))
+    opened.close()
+    cut, first = path.read_text().splitlines()
+    assert cut == '{"act":"cu'
+    assert json.loads(first)["act"] == "first"
+
+
+def test_a_file_whose_links_are_not_counted_gets_a_line_once() -> None:
+    # In memory, without a name: its links are none, and this path leads to it all the same.
+    file = os.memfd_create("audit")
+    try:
+        opened = AuditFile.open(Path(f"/proc/self/fd/{file}"), "service", FakeClock())
+        assert os.fstat(file).st_nlink == 0
+        opened.record(act("first"))
+        opened.record(act("second"))
+        opened.close()
+        written = os.pread(file, 10_000, 0).decode()
+    finally:
+        os.close(file)
+    assert [line["act"] for line in lines_of(written)] == ["first", "second"]
 
 
 def test_without_a_file_acts_are_lines_of_the_log(log: io.StringIO) -> None:

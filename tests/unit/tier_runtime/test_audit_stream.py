@@ -92,6 +92,22 @@ def test_what_a_stream_that_was_killed_has_moved_is_passed_on_by_the_next(
     assert acts_in(out.getvalue()) == ["first", "second"]
 
 
+@pytest.mark.parametrize("name", ["acts[1].jsonl", "acts*.jsonl", "acts?.jsonl"])
+def test_signs_of_a_pattern_in_the_name_of_the_file_stand_for_themselves(
+    tmp_path: Path, out: io.BytesIO, name: str
+) -> None:
+    theirs = tmp_path / "acts1.jsonl.000000000001"
+    theirs.write_text('{"act":"theirs"}\n')
+    path = tmp_path / name
+    acts = AuditStream(path, out)
+    for number in range(3):
+        path.write_text(f'{{"act":"{number}"}}\n')
+        acts.turn()
+    acts.turn()
+    assert acts_in(out.getvalue()) == ["0", "1", "2"]
+    assert list(tmp_path.iterdir()) == [theirs]
+
+
 def test_what_cannot_be_passed_on_stays(path: Path, out: io.BytesIO) -> None:
     path.write_text('{"act":"first"}\n')
     with Path("/dev/full").open("wb", buffering=0) as full:
@@ -145,14 +161,17 @@ def test_a_signal_ends_the_program_once_all_is_passed_on(path: Path) -> None:
     command = [sys.executable, "-m", "tier_runtime.audit_stream", str(path)]
     path.write_text('{"act":"first"}\n')
     with subprocess.Popen(command, stdout=subprocess.PIPE) as running:
-        # Once the file is moved away the program is past its beginning.
-        eventually(lambda: not path.exists(), seconds=30, what="a turn")
-        trail = opened(path)
-        trail.record(act("last"))
-        trail.close()
-        running.send_signal(signal.SIGTERM)
-        assert running.stdout is not None
-        told = running.stdout.read()
+        try:
+            # Once the file is moved away the program is past its beginning.
+            eventually(lambda: not path.exists(), seconds=30, what="a turn")
+            trail = opened(path)
+            trail.record(act("last"))
+            trail.close()
+            running.send_signal(signal.SIGTERM)
+            told, _ = running.communicate(timeout=30)
+        finally:
+            # The block's end waits for it, and it would not end by itself.
+            running.kill()
     assert running.returncode == 0
     assert acts_in(told) == ["first", "last"]
     assert list(path.parent.iterdir()) == []
