@@ -53,7 +53,14 @@ def folder(tmp_path: Path) -> Path:
 
 def _make(folder: Path, target: str, **told: str) -> str:
     """Run `make` with what stands in for programs, and give what it says."""
-    environ = {name: value for name, value in os.environ.items() if "ARCANA_" not in name} | told
+    # What a make around this one tells it, which would also write where it goes.
+    told_by_make = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if "ARCANA_" not in name and name not in told_by_make
+    }
+    environ = kept | told
     environ["PATH"] = f"{folder}{os.pathsep}{os.environ['PATH']}"
     command = ["/usr/bin/env", "make", target]
     done = subprocess.run(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from contextlib import ExitStack
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import pytest
 import redis
@@ -55,7 +58,7 @@ def service_on(repository: Peer, wire: Wire, home: Path) -> TierPlan:
 
 
 def empty_store(stores: Stores, kind: StoreKind) -> Store:
-    """Return this worker's store with all tables and without a row."""
+    """Return this worker's store with all tables, without a row and without a byte of a file."""
     store = stores.worker_store(kind)
     migrate(store.database_url)
     empty(store.database_url)
@@ -63,6 +66,10 @@ def empty_store(stores: Stores, kind: StoreKind) -> Store:
     if store.redis_url:
         with redis.Redis.from_url(store.redis_url) as client:
             client.flushdb()
+    # What other tests have left there would be swept by the first story that is told.
+    blobs = Path(url2pathname(urlsplit(store.blob_url).path))
+    shutil.rmtree(blobs)
+    blobs.mkdir()
     return store
 
 
