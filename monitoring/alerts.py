@@ -222,7 +222,8 @@ ALERTS = (
         "{{ $value | humanize }} sign-ins a second fail.",
         "Set it above what your people do on a Monday morning; each address may do so "
         "RATE_LIMIT_LOGIN_IP times only, so that many are many addresses.",
-        "Somebody tries passwords. The edge's log has the addresses; block them in front of it. "
+        "Somebody tries passwords. The audit log has the addresses (`client_address` of failed "
+        "sign-ins); block them in front of the edge. "
         "The rate limits hold meanwhile.",
     ),
     Alert(

@@ -346,6 +346,9 @@ class ServedRpc:
         if shown.kind is Kind.INTERNAL:
             self._fields["exc_info"] = error
         self._code = STATUS_CODES[shown.kind].name
+        if shown.kind is Kind.UNAVAILABLE and not self._inner.is_active():
+            # What this one called has been cancelled together with it, and nothing was away.
+            self._code = self._code_of_the_gone()
         self._fields["error"] = shown.code
         status = to_status(shown)
         trailing: _Metadata = ((DETAILS_KEY, status.SerializeToString()),)

@@ -119,7 +119,7 @@ def _binding(reached: Sequence[Reached], load: Load) -> list[str]:
         limit = each.limit
         word = "TOO LITTLE" if limit.is_exceeded else "enough"
         lines.append(
-            f"- {limit.name}: {limit.needed:,.1f} of {limit.available:,.0f} needed, {word}; "
+            f"- {limit.name}: needs {limit.needed:,.1f}, has {limit.available:,.0f}, {word}; "
             f"{_reached(each.rps)}. "
             f"{each.share:.0%} of what requests cost there is {each.dearest}. "
             f"Then: {limit.remedy}."

@@ -225,6 +225,24 @@ def test_a_handler_whose_caller_has_gone_ends_as_cancelled(
     assert (lines[0]["code"], lines[0]["level"]) == ("CANCELLED", "info")
 
 
+def test_what_was_cancelled_with_its_caller_was_not_away(
+    serve: Serve, stub_of: Connect, log_lines: list[Any]
+) -> None:
+    def follows(_given: Any, context: RpcContext) -> Iterator[str]:
+        yield "x"
+        eventually(lambda: not context.is_active())
+        # As the channel to the next tier says of a stream that is cancelled under its reader.
+        raise AppError(Kind.UNAVAILABLE, "SERVICE_UNAVAILABLE", "It is away.")
+
+    answers: Any = stub_of(serve(Arities(behaviours={"UnaryStream": follows}))).unary_stream_call(
+        StringValue()
+    )
+    next(answers)
+    answers.cancel()
+    lines = eventually(lambda: [line for line in log_lines if line["event"] == "rpc"])
+    assert (lines[0]["code"], lines[0]["level"]) == ("CANCELLED", "info")
+
+
 def test_streams_beyond_their_bound_are_refused_and_unary_calls_go_on(
     serve: Serve, stub_of: Connect, bare_stub_of: Connect
 ) -> None:
