@@ -8,7 +8,7 @@ from typing import Any, Never
 
 import grpc
 
-from tier_runtime.served_rpc import RpcDesk
+from tier_runtime.rpc_desk import RpcDesk
 from tier_runtime.server_interceptors import CallServerInterceptor
 
 # By "/package.Service/Method".

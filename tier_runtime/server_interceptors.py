@@ -15,7 +15,8 @@ from google.protobuf.message import DecodeError
 
 from tier_runtime.call import call_scope
 from tier_runtime.health import HEALTH_SERVICE
-from tier_runtime.served_rpc import UNREADABLE, RpcDesk, ServedRpc, no_request
+from tier_runtime.rpc_desk import RpcDesk
+from tier_runtime.served_rpc import UNREADABLE, ServedRpc, no_request
 
 RequestT = TypeVar("RequestT")
 ResponseT = TypeVar("ResponseT")

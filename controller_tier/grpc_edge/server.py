@@ -25,7 +25,7 @@ from tier_runtime.health import HEALTH_SERVICE, THIS_TIER, HealthBoard
 from tier_runtime.ids import IdSource
 from tier_runtime.logs import get_logger
 from tier_runtime.metrics.rpcs import ServedMeter
-from tier_runtime.served_rpc import CallLimits, RpcDesk
+from tier_runtime.rpc_desk import CallLimits, RpcDesk
 from tier_runtime.server_interceptors import CallServerInterceptor
 from tier_runtime.startup import StartupError
 from tier_runtime.telemetry import NO_TELEMETRY, Telemetry

@@ -190,8 +190,10 @@ def test_orders_are_seen_in_pools_events_and_jobs(running: Running, admin: dict[
     def placed(process: str) -> float:
         return moved(process, series.SERVED.name, rpc_method="PlaceOrder", code="OK")
 
-    for process in ("service", "repository"):
-        eventually(lambda: placed(process) == ORDERS, what=process)  # noqa: B023 - at once
+    eventually(
+        lambda: [placed("service"), placed("repository")] == [ORDERS, ORDERS],
+        what="all orders to be counted",
+    )
     assert moved("repository", f"{store_series.POOL_WAIT.name}_count", pool="write") >= ORDERS
     # Each order is mailed about: by an event, a job, and a worker.
     eventually(lambda: moved("service", rule_series.EVENTS.name, outcome="done") >= ORDERS)

@@ -25,7 +25,7 @@ from tier_runtime.health import HealthBoard
 from tier_runtime.ids import Uuid7Source
 from tier_runtime.logs import configure_logging, get_logger
 from tier_runtime.rest.app import RestApp
-from tier_runtime.served_rpc import CallLimits, RpcDesk
+from tier_runtime.rpc_desk import CallLimits, RpcDesk
 from tier_runtime.wsgi_environ import SOCKET, WAITED_SECONDS
 
 SERVICE = "arcana.service.v1.UserService"
